@@ -1,0 +1,48 @@
+# Two commands matter: `make run` and `make test`. Everything else is a part of them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := .stamps
+
+.PHONY: env assets run test lint types unit bench clean
+
+env: $(STAMPS)/env
+
+$(STAMPS)/env: pyproject.toml .ci/constraints.txt
+	@mkdir -p $(STAMPS)
+	@$(PYTHON) -c 'import sys; sys.exit("Ratoon needs Python 3.11 or newer; this is " + sys.version) if sys.version_info < (3, 11) else None'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint .ci/constraints.txt --editable '.[dev,build]'
+	@touch $@
+
+assets: $(STAMPS)/assets
+
+$(STAMPS)/assets: $(STAMPS)/env $(wildcard ui/package.json ui/package-lock.json ui/build.py) $(wildcard ui/translations/*/LC_MESSAGES/*.po)
+	$(BIN)/python ui/build.py
+	@touch $@
+
+run: env assets
+	$(BIN)/ratoon serve --demo
+
+# mypy cannot follow the finder hooks of an editable install, so it reads the rooms through a folder of links.
+.typecheck/ratoon:
+	@mkdir -p .typecheck/ratoon
+	@for room in platform objects plugins ui schemas; do ln -sfn ../../$$room .typecheck/ratoon/$$room; done
+
+types: env .typecheck/ratoon
+	cd .typecheck && ../$(BIN)/mypy --config-file ../pyproject.toml -p ratoon
+
+lint: env
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+unit: env assets
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test: lint types unit
+
+bench: env
+	$(BIN)/python -m tests.benchmarks
+
+clean:
+	rm -rf $(VENV) $(STAMPS) .typecheck build dist *.egg-info ui/node_modules ui/static/vendor

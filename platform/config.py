@@ -1,0 +1,94 @@
+"""Settings, the clock and the id maker: what the world gives to an environment.
+
+Every setting comes from an environment variable ``RATOON_<NAME>``; ``Settings.from_environ`` reads them once and
+nothing else in the product looks at ``os.environ``. Time and randomness are values handed down, so that tests set
+them instead of patching.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+import uuid_utils
+
+Clock = Callable[[], datetime]
+IdMaker = Callable[[], str]
+
+
+def system_clock() -> datetime:
+    """Now, in UTC."""
+    return datetime.now(UTC)
+
+
+def uuid7() -> str:
+    """A new UUIDv7 (RFC 9562 §5.7) in its 36-character form: ordered by time of making, made anywhere."""
+    return str(uuid_utils.uuid7())
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an operator can set. Field ``database_url`` is set by ``RATOON_DATABASE_URL`` and so on."""
+
+    database_url: str = "sqlite:///ratoon.db"
+    """SQLAlchemy URL: ``sqlite:///path`` or ``postgresql://user@host/name``."""
+    files_dir: str = "ratoon-files"
+    """Folder where uploaded files are kept."""
+    secret_key: str = ""
+    """Signs session cookies and cursors; empty = made once and kept in the database."""
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 2
+    """Server processes of ``ratoon serve``."""
+    default_locale: str = "en"
+    default_time_zone: str = "UTC"
+    default_currency: str = "CNY"
+    organization_name: str = "Ratoon"
+    cookie_secure: bool = False
+    """Set to 1 behind HTTPS."""
+    max_body_bytes: int = 16 * 1024 * 1024
+    """Larger request bodies are refused with 413."""
+    revision_poll_seconds: float = 0.25
+    """How often a process looks whether another one applied metadata."""
+    log_level: str = "info"
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+        """Settings from ``RATOON_*`` variables; a value of the wrong type raises ``ValueError`` naming the variable."""
+        given: dict[str, object] = {}
+        for spec in fields(cls):
+            name = f"RATOON_{spec.name.upper()}"
+            if name not in environ:
+                continue
+            raw = environ[name]
+            try:
+                if spec.type == "int":
+                    given[spec.name] = int(raw)
+                elif spec.type == "float":
+                    given[spec.name] = float(raw)
+                elif spec.type == "bool":
+                    given[spec.name] = {"1": True, "true": True, "0": False, "false": False, "": False}[
+                        raw.lower()
+                    ]
+                else:
+                    given[spec.name] = raw
+            except (ValueError, KeyError):
+                raise ValueError(f"{name}={raw!r} is not a {spec.type}") from None
+        return cls(**given)  # type: ignore[arg-type]
+
+    @property
+    def files_path(self) -> Path:
+        """Where uploaded files are kept."""
+        return Path(self.files_dir)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Time and randomness, injected."""
+
+    clock: Clock = system_clock
+    new_id: IdMaker = uuid7
+    token: Callable[[], str] = field(default=lambda: secrets.token_urlsafe(32))

@@ -1,0 +1,183 @@
+"""Everything that can go wrong, as data.
+
+Exceptions here know nothing of HTTP, HTML or the command line; each channel has one table that maps them
+(``api/problems.py``, ``ui/errors.py``, ``cli``). Every class has one stable ``code``. A message is an English
+template with ``{name}`` places plus the values for them, so that the same error can be shown in another language:
+``error.text(translate)``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
+
+Translate = Callable[[str], str]
+Severity = Literal["error", "warning", "info"]
+
+
+def _same(template: str) -> str:
+    return template
+
+
+def fill(template: str, params: Mapping[str, Any], translate: Translate = _same) -> str:
+    """The translated template with its places filled; a place without a value stays visible instead of raising."""
+    text = translate(template)
+    for name, value in params.items():
+        text = text.replace("{" + name + "}", str(value))
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with one record (or one of its fields).
+
+    ``field`` is the record key it belongs to (``None`` = the record as a whole), ``index`` the place of the record
+    in the list that was sent, ``rule`` the validation rule or stage that said so.
+    """
+
+    code: str
+    message: str
+    field: str | None = None
+    params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    severity: Severity = "error"
+    index: int | None = None
+    rule: str | None = None
+
+    def text(self, translate: Translate = _same) -> str:
+        """The message in the reader's language."""
+        return fill(self.message, self.params, translate)
+
+    def at(self, index: int | None) -> Problem:
+        """The same problem, placed at a record of a list."""
+        return replace(self, index=index)
+
+
+class RatoonError(Exception):
+    """Base of every refusal. ``code`` is stable; ``params`` fill the places of ``message``."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, **params: Any) -> None:
+        super().__init__(fill(message, params))
+        self.message = message
+        self.params: Mapping[str, Any] = params
+
+    def text(self, translate: Translate = _same) -> str:
+        """The message in the reader's language."""
+        return fill(self.message, self.params, translate)
+
+
+class NotFound(RatoonError):
+    """There is no such record, object, field, revision … or the caller may not know that there is."""
+
+    code = "not_found"
+
+
+class Forbidden(RatoonError):
+    """The caller is known and may not do this."""
+
+    code = "forbidden"
+
+
+class BadRequest(RatoonError):
+    """The call cannot be understood: a cursor edited by hand, an unknown parameter, a body that is not a record."""
+
+    code = "bad_request"
+
+    def __init__(self, message: str, *, field: str | None = None, **params: Any) -> None:
+        super().__init__(message, **params)
+        self.field = field
+
+
+class Invalid(RatoonError):
+    """One value is not what its field takes. Raised by a field type's ``coerce``; the service turns it into a Problem."""
+
+    code = "invalid"
+
+    def __init__(self, code: str, message: str, **params: Any) -> None:
+        super().__init__(message, **params)
+        self.problem_code = code
+
+    def problem(self, key: str) -> Problem:
+        """This refusal as a problem of the record key ``key``."""
+        return Problem(self.problem_code, self.message, field=key, params=self.params)
+
+
+class ValidationFailed(RatoonError):
+    """The record or records were refused; every reason is in ``problems``. Nothing was written."""
+
+    code = "validation_failed"
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(
+            "{count} problem(s): {first}",
+            count=len(problems),
+            first="; ".join(p.text() for p in problems[:5]),
+        )
+        self.problems = tuple(problems)
+
+
+class Stale(RatoonError):
+    """Somebody else saved first. ``yours`` is the version sent, ``current`` the record as it stands now."""
+
+    code = "stale_version"
+
+    def __init__(self, message: str, *, yours: int | None, current: Mapping[str, Any], **params: Any) -> None:
+        super().__init__(message, yours=yours, **params)
+        self.yours = yours
+        self.current = current
+
+
+class Conflict(RatoonError):
+    """The state of the data does not allow it: a key used again with another body, a restrict reference, a lock."""
+
+    code = "conflict"
+
+
+class LoopStopped(RatoonError):
+    """Automations changed records in a circle; ``cycle`` names the rules in the order they ran."""
+
+    code = "automation_loop"
+
+    def __init__(self, message: str, *, cycle: Sequence[str], **params: Any) -> None:
+        super().__init__(message, cycle=" → ".join(cycle), **params)
+        self.cycle = tuple(cycle)
+
+
+class FormulaError(RatoonError):
+    """A formula that does not parse, check or run. ``position`` is the 0-based character offset in the source."""
+
+    code = "formula"
+
+    def __init__(self, error_code: str, message: str, *, position: int | None = None, **params: Any) -> None:
+        super().__init__(message, **params)
+        self.error_code = error_code
+        self.position = position
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One problem of a metadata document: which file, where in it (JSON pointer), what is wrong, how to mend it."""
+
+    file: str
+    pointer: str
+    code: str
+    message: str
+    hint: str = ""
+    severity: Severity = "error"
+
+    def __str__(self) -> str:
+        hint = f" → {self.hint}" if self.hint else ""
+        return f"{self.file}{'#' + self.pointer if self.pointer else ''}: {self.code}: {self.message}{hint}"
+
+
+class MetadataRefused(RatoonError):
+    """Documents that cannot become a registry; every problem of the package is in ``findings``."""
+
+    code = "metadata_refused"
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        super().__init__("{count} problem(s) in the metadata", count=len(findings))
+        self.findings = tuple(findings)

@@ -1,0 +1,132 @@
+"""Who must be recomputed when a key changes: the dependency graph of formula and rollup fields.
+
+A node is a stored computed field, ``(object, field)``. An *edge* hangs on a key ``(object, key)`` and says: when that
+key changes on some rows of that object, walk ``back`` along lookups (from the object pointed at to the one that holds
+the lookup), then, for a rollup, forward along ``via`` to the parents; the rows reached must recompute ``target``.
+
+    invoice_line.total (formula quantity * price)      (invoice_line, quantity) → Edge(target=(invoice_line, total))
+    invoice.amount = rollup sum of line.total          (invoice_line, total)    → Edge(target=(invoice, amount), via="invoice")
+    pet.owner_city (formula owner.city)                (owner, city)            → Edge(target=(pet, owner_city), back=((pet, owner),))
+
+Ranks order the nodes so that a field is recomputed after everything it reads: one pass in rank order is enough.
+A cycle has no order; ``Graph.cycles`` names its fields and the metadata check refuses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ratoon.platform.formulas import Formula
+    from ratoon.platform.metadata.model import Field, Object, Registry
+
+Node = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What a change of one key reaches."""
+
+    target: Node
+    back: tuple[Node, ...] = ()
+    """(object, lookup key) steps from the changed rows back to the rows that read them."""
+    via: str | None = None
+    """Rollups: the lookup from those rows forward to the parents."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The graph of one registry."""
+
+    edges: Mapping[Node, tuple[Edge, ...]]
+    rank: Mapping[Node, int]
+    formulas: Mapping[str, tuple[str, ...]]
+    """Object → its stored formula fields in the order they must be computed."""
+    rollups_over: Mapping[str, tuple[Node, ...]]
+    """Child object → the rollup fields over it."""
+    cycles: tuple[tuple[str, ...], ...]
+    """Each a list of ``object.field`` that depend on one another in a circle."""
+
+
+def build_graph(registry: Registry) -> Graph:
+    """The graph over all stored formula and rollup fields of the registry."""
+    edges: dict[Node, list[Edge]] = {}
+    before: dict[Node, set[Node]] = {}
+    rollups: dict[str, list[Node]] = {}
+    for obj in registry:
+        for field in obj.fields.values():
+            target = (obj.name, field.name)
+            if field.formula is not None and not field.volatile:
+                before[target] = set()
+                found = list(_formula_edges(registry, obj, field.formula, target))
+            elif field.rollup is not None:
+                before[target] = set()
+                rollups.setdefault(field.rollup.child, []).append(target)
+                found = list(_rollup_edges(registry, field, target))
+            else:
+                continue
+            for source, edge in found:
+                edges.setdefault(source, []).append(edge)
+                before[target].add(source)
+    rank, cycles = _ranks(before)
+    return Graph(
+        edges={node: tuple(dict.fromkeys(hanging)) for node, hanging in edges.items()},
+        rank=rank,
+        formulas=_formula_order(registry, rank),
+        rollups_over={child: tuple(nodes) for child, nodes in rollups.items()},
+        cycles=cycles,
+    )
+
+
+def _formula_edges(
+    registry: Registry, obj: Object, formula: Formula, target: Node, via: str | None = None
+) -> Iterator[tuple[Node, Edge]]:
+    for path in sorted(formula.paths):
+        if path.startswith("$"):
+            continue
+        here: Object = obj
+        back: tuple[Node, ...] = ()
+        *steps, last = path.split(".")
+        for step in steps:
+            yield (here.name, step), Edge(target, back, via)
+            back = ((here.name, step), *back)
+            here = registry.objects[here.field_of[step].targets[0]]
+        yield (here.name, last), Edge(target, back, via)
+
+
+def _rollup_edges(registry: Registry, field: Field, target: Node) -> Iterator[tuple[Node, Edge]]:
+    rollup = field.rollup
+    if rollup is None or rollup.child not in registry.objects:
+        return
+    child = registry.objects[rollup.child]
+    yield (child.name, rollup.via), Edge(target, (), rollup.via)
+    if rollup.key is not None:
+        yield (child.name, rollup.key), Edge(target, (), rollup.via)
+    if rollup.filter is not None:
+        yield from _formula_edges(registry, child, rollup.filter, target, rollup.via)
+
+
+def _ranks(before: Mapping[Node, set[Node]]) -> tuple[dict[Node, int], tuple[tuple[str, ...], ...]]:
+    graph = {node: set(sources) for node, sources in before.items()}
+    cycles: list[tuple[str, ...]] = []
+    while True:
+        try:
+            order = list(TopologicalSorter(graph).static_order())
+            break
+        except CycleError as error:
+            nodes: list[Node] = list(reversed(error.args[1]))
+            cycles.append(tuple(".".join(node) for node in nodes))
+            graph[nodes[1]].discard(nodes[0])
+            graph[nodes[0]].discard(nodes[1])
+    return {node: place for place, node in enumerate(n for n in order if n in before)}, tuple(cycles)
+
+
+def _formula_order(registry: Registry, rank: Mapping[Node, int]) -> dict[str, tuple[str, ...]]:
+    order: dict[str, tuple[str, ...]] = {}
+    for obj in registry:
+        names = [f.name for f in obj.fields.values() if f.formula is not None and not f.volatile]
+        order[obj.name] = tuple(sorted(names, key=lambda name: rank[(obj.name, name)]))
+    return order

@@ -1,0 +1,364 @@
+"""The compiled metadata: one immutable, versioned snapshot of everything admins declared.
+
+``Registry`` and all below it are frozen. A change of metadata builds a new registry and swaps it; whoever holds the old
+one keeps a consistent picture. Documents (what admins write) are in ``documents.py``, their checks in ``check/``, and
+``compile.py`` turns checked documents into this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Literal
+
+from ratoon.platform.errors import Severity
+from ratoon.platform.fields.base import FieldSpec, FieldType, Option, Part
+from ratoon.platform.formulas import Formula
+from ratoon.platform.metadata.graph import Graph, build_graph
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+OnDelete = Literal["restrict", "set_null", "cascade"]
+
+
+@dataclass(frozen=True)
+class Rollup:
+    """An aggregate over child records: ``sum`` of ``key`` over the records of ``child`` whose ``via`` points here."""
+
+    child: str
+    via: str
+    operation: Literal["count", "sum", "min", "max", "avg"]
+    key: str | None
+    filter: Formula | None
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of an object, ready to use."""
+
+    object: str
+    spec: FieldSpec
+    type: FieldType
+    parts: tuple[Part, ...]
+    label: str
+    owner: str = "local"
+    """The package that declared it."""
+    system: bool = False
+    """True for id, created_at, owner … that every object has."""
+    required: bool = False
+    unique: bool = False
+    external_id: bool = False
+    searchable: bool = False
+    track_history: bool = False
+    sensitivity: str = "none"
+    help: str = ""
+    placeholder: str = ""
+    default: Formula | None = None
+    visible_when: Formula | None = None
+    required_when: Formula | None = None
+    read_only_when: Formula | None = None
+    on_delete: OnDelete | None = None
+    """Set for every reference field."""
+    lookup_filter: Formula | None = None
+    """Evaluated on the target record; ``$source.x`` is the record that holds the lookup."""
+    formula: Formula | None = None
+    """Set for formula fields. Volatile ones (``formula.volatile``) have no column and are computed when read."""
+    rollup: Rollup | None = None
+    junction: str | None = None
+    """many_to_many: the object that holds the links; its fields ``source`` and ``target`` are the two ends."""
+
+    @property
+    def name(self) -> str:
+        """The field's name (= the key of its main part)."""
+        return self.spec.name
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Objects a reference may point at."""
+        return self.spec.targets
+
+    @property
+    def choices(self) -> tuple[Option, ...]:
+        """Values of a picklist."""
+        return self.spec.choices
+
+    @property
+    def computed(self) -> bool:
+        """True when only the platform writes it."""
+        return self.type.computed
+
+    @property
+    def volatile(self) -> bool:
+        """True for a formula field whose value changes by itself."""
+        return self.formula is not None and self.formula.volatile
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A validation rule: refuses (or warns) when ``error_when`` is true."""
+
+    name: str
+    error_when: Formula
+    message: str
+    field: str | None = None
+    severity: Severity = "error"
+    active: bool = True
+    owner: str = "local"
+
+
+@dataclass(frozen=True)
+class Key:
+    """Fields that are unique together."""
+
+    name: str
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A step of a pipeline."""
+
+    name: str
+    label: str
+    category: Literal["open", "won", "lost"] = "open"
+    probability: int | None = None
+    forecast: str = ""
+    color: str = ""
+    required_fields: tuple[str, ...] = ()
+    entry: tuple[Rule, ...] = ()
+    """Criteria to enter: refuses when ``error_when`` is true."""
+    exit: tuple[Rule, ...] = ()
+    next: tuple[str, ...] | None = None
+    """Stages that may follow; ``None`` = any."""
+    checklist: tuple[str, ...] = ()
+    expected_days: int | None = None
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """An ordered set of stages for one object's stage field."""
+
+    object: str
+    name: str
+    label: str
+    field: str
+    stages: tuple[Stage, ...]
+    when: Formula | None = None
+    """Chosen for a new record when true (pipelines are tried in ``order``); ``None`` = always fits."""
+    order: int = 0
+    owner: str = "local"
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Stage]:
+        """Stages by name."""
+        return {s.name: s for s in self.stages}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a layout."""
+
+    name: str
+    label: str
+    fields: tuple[str, ...]
+    columns: int = 2
+    visible_when: Formula | None = None
+    collapsed: bool = False
+
+
+@dataclass(frozen=True)
+class RelatedList:
+    """Child records shown on the parent's page."""
+
+    object: str
+    field: str
+    label: str
+    columns: tuple[str, ...]
+    sort: tuple[tuple[str, bool], ...] = ()
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a record page and its forms show."""
+
+    object: str
+    name: str
+    label: str
+    sections: tuple[Section, ...]
+    related: tuple[RelatedList, ...] = ()
+    highlights: tuple[str, ...] = ()
+    """Fields shown big at the top of the record page."""
+    owner: str = "local"
+
+
+@dataclass(frozen=True)
+class View:
+    """A named list of records."""
+
+    object: str
+    name: str
+    label: str
+    columns: tuple[str, ...]
+    kind: Literal["list", "board", "calendar"] = "list"
+    filter: Formula | None = None
+    filter_source: str = ""
+    sort: tuple[tuple[str, bool], ...] = ()
+    """(key, descending)"""
+    group_by: str | None = None
+    """Board: the stage or picklist field."""
+    date_field: str | None = None
+    """Calendar: the date."""
+    default: bool = False
+    order: int = 0
+    owner: str = "local"
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing an automation does. ``kind`` names it (``set_fields``, ``create_record``, ``update_related``, or a plugin's)."""
+
+    kind: str
+    values: Mapping[str, Formula] = field(default_factory=lambda: MappingProxyType({}))
+    object: str | None = None
+    path: str | None = None
+    """update_related: the lookup field to follow, or ``child_object.lookup_field`` for the children."""
+    options: Mapping[str, Any] = EMPTY
+
+
+@dataclass(frozen=True)
+class Automation:
+    """Trigger, condition, actions."""
+
+    object: str
+    name: str
+    label: str
+    on: tuple[Literal["created", "updated", "deleted", "restored", "stage_entered", "stage_left"], ...]
+    when: Literal["before", "after"]
+    actions: tuple[Action, ...]
+    fields: tuple[str, ...] = ()
+    """``updated``: run only when one of these changed; empty = any."""
+    stages: tuple[str, ...] = ()
+    """``stage_entered`` / ``stage_left``: which."""
+    condition: Formula | None = None
+    order: int = 100
+    active: bool = True
+    owner: str = "local"
+
+
+@dataclass(frozen=True)
+class Role:
+    """What its users may do: per object a set out of create, read, edit, delete; per field read/edit/none."""
+
+    name: str
+    label: str
+    objects: Mapping[str, frozenset[str]]
+    fields: Mapping[tuple[str, str], frozenset[str]]
+    rows: Mapping[str, Formula]
+    """Per object: only rows where this is true (``owner = $user.id``)."""
+    owner: str = "local"
+
+
+@dataclass(frozen=True)
+class Object:
+    """An object definition: one table, one set of screens, one API resource."""
+
+    name: str
+    label: str
+    plural_label: str
+    title: str
+    """The field that names a record."""
+    fields: Mapping[str, Field]
+    """Declared fields in order, then the system fields."""
+    description: str = ""
+    icon: str = "database"
+    color: str = "blue"
+    owner: str = "local"
+    hidden: bool = False
+    """Not in the navigation (junctions, line items)."""
+    rules: tuple[Rule, ...] = ()
+    keys: tuple[Key, ...] = ()
+    indexes: tuple[tuple[str, ...], ...] = ()
+    """Declared plus derived column lists, in that order (see ``metadata/indexes.py``)."""
+    pipelines: tuple[Pipeline, ...] = ()
+    layouts: tuple[Layout, ...] = ()
+    views: tuple[View, ...] = ()
+    automations: tuple[Automation, ...] = ()
+    """Active ones, in the order they run."""
+
+    @cached_property
+    def parts(self) -> Mapping[str, Part]:
+        """Every key of a record, in order."""
+        return {p.key: p for f in self.fields.values() for p in f.parts}
+
+    @cached_property
+    def field_of(self) -> Mapping[str, Field]:
+        """The field that a key belongs to."""
+        return {p.key: f for f in self.fields.values() for p in f.parts}
+
+    @cached_property
+    def references(self) -> tuple[Field, ...]:
+        """Fields that hold the id of a record."""
+        return tuple(f for f in self.fields.values() if f.type.reference)
+
+    @cached_property
+    def stage_field(self) -> Field | None:
+        """The stage field, if the object has one."""
+        return next((f for f in self.fields.values() if f.type.name == "stage"), None)
+
+    @cached_property
+    def parent(self) -> Field | None:
+        """The master_detail field, if it has one."""
+        return next((f for f in self.fields.values() if f.type.name == "master_detail"), None)
+
+    def pipeline(self, name: str | None) -> Pipeline | None:
+        """The pipeline of that name."""
+        return next((p for p in self.pipelines if p.name == name), None)
+
+
+@dataclass(frozen=True)
+class PackageInfo:
+    """A package whose documents are part of the registry."""
+
+    name: str
+    version: str
+    label: str
+    requires: Mapping[str, str] = EMPTY
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Everything, at one revision."""
+
+    revision: int
+    objects: Mapping[str, Object]
+    value_sets: Mapping[str, tuple[Option, ...]] = field(default_factory=dict)
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    packages: Mapping[str, PackageInfo] = field(default_factory=dict)
+    strings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """locale (``zh-Hans``) → text in the document → its translation."""
+
+    def __iter__(self) -> Iterator[Object]:
+        return iter(self.objects.values())
+
+    def __getitem__(self, name: str) -> Object:
+        return self.objects[name]
+
+    @cached_property
+    def children(self) -> Mapping[str, tuple[Field, ...]]:
+        """Object → the reference fields of all objects that point at it."""
+        found: dict[str, list[Field]] = {name: [] for name in self.objects}
+        for obj in self:
+            for ref in obj.references:
+                for target in ref.targets:
+                    found[target].append(ref)
+        return {name: tuple(refs) for name, refs in found.items()}
+
+    @cached_property
+    def graph(self) -> Graph:
+        """Who must be recomputed when a key changes."""
+        return build_graph(self)
+
+    def text(self, source: str, locale: str) -> str:
+        """A label, help text or message in that locale; the text itself when there is no translation."""
+        return self.strings.get(locale, EMPTY).get(source, source)
