@@ -70,9 +70,7 @@ class Settings:
                 elif spec.type == "float":
                     given[spec.name] = float(raw)
                 elif spec.type == "bool":
-                    given[spec.name] = {"1": True, "true": True, "0": False, "false": False, "": False}[
-                        raw.lower()
-                    ]
+                    given[spec.name] = {"1": True, "true": True, "0": False, "false": False, "": False}[raw.lower()]
                 else:
                     given[spec.name] = raw
             except (ValueError, KeyError):

@@ -92,7 +92,7 @@ class BadRequest(RatoonError):
 
 
 class Invalid(RatoonError):
-    """One value is not what its field takes. Raised by a field type's ``coerce``; the service turns it into a Problem."""
+    """One value is not what its field takes. Raised by ``coerce``; the service makes a Problem of it."""
 
     code = "invalid"
 

@@ -18,7 +18,7 @@ class Formula:
     source: str
     type: Type
     paths: frozenset[str]
-    """Keys it reads: ``"amount"``, ``"account.owner.name"``. ``$user.x`` and the like are not among them; ``$source.x`` is."""
+    """Keys it reads: ``"amount"``, ``"account.owner.name"``. ``$user.x`` is not among them; ``$source.x`` is."""
     old_paths: frozenset[str] = frozenset()
     """Keys whose value before the change it reads (ISCHANGED, PRIORVALUE)."""
     functions: frozenset[str] = frozenset()

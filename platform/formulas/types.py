@@ -85,7 +85,7 @@ class EvalContext:
     """What is outside the row: the time, the user, the values before the change."""
 
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
-    time_zone: ZoneInfo = ZoneInfo("UTC")
+    time_zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     user: Mapping[str, Any] = field(default_factory=dict)
     """``$user.id``, ``$user.name``, ``$user.email``, ``$user.locale``, ``$user.role``"""
     organization: Mapping[str, Any] = field(default_factory=dict)

@@ -4,9 +4,9 @@ A node is a stored computed field, ``(object, field)``. An *edge* hangs on a key
 key changes on some rows of that object, walk ``back`` along lookups (from the object pointed at to the one that holds
 the lookup), then, for a rollup, forward along ``via`` to the parents; the rows reached must recompute ``target``.
 
-    invoice_line.total (formula quantity * price)      (invoice_line, quantity) → Edge(target=(invoice_line, total))
-    invoice.amount = rollup sum of line.total          (invoice_line, total)    → Edge(target=(invoice, amount), via="invoice")
-    pet.owner_city (formula owner.city)                (owner, city)            → Edge(target=(pet, owner_city), back=((pet, owner),))
+    line.total (formula quantity * price)      (line, quantity) → Edge(target=(line, total))
+    invoice.amount = rollup sum of line.total  (line, total)    → Edge(target=(invoice, amount), via="invoice")
+    pet.owner_city (formula owner.city)        (owner, city)    → Edge(target=(pet, owner_city), back=((pet, owner),))
 
 Ranks order the nodes so that a field is recomputed after everything it reads: one pass in rank order is enough.
 A cycle has no order; ``Graph.cycles`` names its fields and the metadata check refuses it.

@@ -66,7 +66,7 @@ class Field:
     """Set for formula fields. Volatile ones (``formula.volatile``) have no column and are computed when read."""
     rollup: Rollup | None = None
     junction: str | None = None
-    """many_to_many: the object that holds the links; its fields ``source`` and ``target`` are the two ends."""
+    """many_to_many: the object that holds the links (its ends are ``source`` and ``target``)."""
 
     @property
     def name(self) -> str:
@@ -216,14 +216,14 @@ class View:
 
 @dataclass(frozen=True)
 class Action:
-    """One thing an automation does. ``kind`` names it (``set_fields``, ``create_record``, ``update_related``, or a plugin's)."""
+    """One thing an automation does; ``kind`` is ``set_fields``, ``create_record``, ``update_related`` or a plugin's."""
 
     kind: str
     values: Mapping[str, Formula] = field(default_factory=lambda: MappingProxyType({}))
     object: str | None = None
     path: str | None = None
     """update_related: the lookup field to follow, or ``child_object.lookup_field`` for the children."""
-    options: Mapping[str, Any] = EMPTY
+    options: Mapping[str, Any] = field(default_factory=lambda: EMPTY)
 
 
 @dataclass(frozen=True)
@@ -323,7 +323,7 @@ class PackageInfo:
     name: str
     version: str
     label: str
-    requires: Mapping[str, str] = EMPTY
+    requires: Mapping[str, str] = field(default_factory=lambda: EMPTY)
 
 
 @dataclass(frozen=True)
