@@ -1,0 +1,331 @@
+"""Metadata documents: reading a package, and writing one so that a diff reads well.
+
+A package is a folder, or a zip of it, with a ``manifest.json`` and one component per JSON file. Where a component lies
+follows from what it is (``place``), so two documents of one package never describe the same component:
+
+    manifest.json                     package
+    picklists/industry.json           picklist
+    roles/seller.json                 role
+    strings/zh-Hans.json              strings
+    pet/object.json                   object
+    pet/extension.json                extension (adds to the object of another package)
+    pet/pipelines/adoption.json       pipeline, and so on for layouts, views, automations
+
+Only ``*.json`` files count; names that begin with ``.`` or ``_`` are not looked at. Reading refuses what no later step
+could make sense of, and collects all of it: malformed JSON (with line and column), the same key twice, more than
+10 MB, nesting deeper than 40, numbers and characters that a database cannot keep.
+
+``canonical`` is the one way a document is written: keys sorted, two spaces, UTF-8, a newline at the end.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import re
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, NoReturn
+
+from ratoon.platform.errors import Finding, MetadataRefused
+
+MAX_BYTES = 10_000_000
+"""Largest document."""
+MAX_PACKAGE_BYTES = 200_000_000
+"""Largest package, unpacked."""
+MAX_FILES = 20_000
+MAX_DEPTH = 40
+
+FOLDERS: Mapping[str, str] = {
+    "pipelines": "pipeline",
+    "layouts": "layout",
+    "views": "view",
+    "automations": "automation",
+}
+"""Folder inside an object's folder → kind."""
+TOP_FOLDERS: Mapping[str, str] = {"picklists": "picklist", "roles": "role", "strings": "strings"}
+"""Folder at the top of a package → kind."""
+KINDS: tuple[str, ...] = ("package", "object", "extension", *FOLDERS.values(), *TOP_FOLDERS.values())
+"""Every kind of document, in the order they are compiled."""
+LATER_KINDS: tuple[str, ...] = ("sharing", "template", "report", "dashboard", "approval")
+"""Kinds that are designed and not supported by this version."""
+LATER_FOLDERS: tuple[str, ...] = ("sharing", "templates", "reports", "dashboards", "approvals")
+
+_UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One component as its author wrote it."""
+
+    file: str
+    """Path inside the package, with forward slashes."""
+    kind: str
+    data: Mapping[str, Any]
+    package: str = "local"
+
+    @property
+    def component(self) -> tuple[str, str, str]:
+        """(kind, object or empty, name): the same in two packages means a conflict."""
+        return component_of(self.kind, self.data)
+
+
+def component_of(kind: str, data: Mapping[str, Any]) -> tuple[str, str, str]:
+    """What a document describes: (kind, object or empty, name)."""
+    if kind in FOLDERS.values():
+        return kind, str(data.get("object", "")), str(data.get("name", ""))
+    if kind == "extension":
+        return kind, str(data.get("object", "")), ""
+    if kind == "strings":
+        return kind, "", str(data.get("locale", ""))
+    return kind, "", str(data.get("name", ""))
+
+
+def place(kind: str, data: Mapping[str, Any]) -> str:
+    """The path inside its package at which a document belongs."""
+    _, object_name, name = component_of(kind, data)
+    if kind == "package":
+        return "manifest.json"
+    if kind == "object":
+        return f"{name}/object.json"
+    if kind == "extension":
+        return f"{object_name}/extension.json"
+    for folder, folder_kind in FOLDERS.items():
+        if folder_kind == kind:
+            return f"{object_name}/{folder}/{name}.json"
+    folder = next(folder for folder, folder_kind in TOP_FOLDERS.items() if folder_kind == kind)
+    return f"{folder}/{name}.json"
+
+
+def canonical(data: Any) -> str:
+    """The text of a document: keys sorted, two-space indent, UTF-8 not escaped, newline at the end."""
+    return json.dumps(data, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def read_package(source: Path | str | bytes) -> list[Document]:
+    """The documents of a folder, a zip file or the bytes of one; raises ``MetadataRefused`` with every problem."""
+    documents, findings = read_documents(source)
+    if findings:
+        raise MetadataRefused(findings)
+    return documents
+
+
+def read_documents(source: Path | str | bytes) -> tuple[list[Document], list[Finding]]:
+    """What can be read of a folder, a zip file or the bytes of one, and everything that cannot."""
+    if isinstance(source, bytes):
+        return _read_zip(source, "package.zip", "local")
+    path = Path(source)
+    if path.is_dir():
+        files, findings = _folder_files(path)
+        documents, more = documents_from_files(files, fallback=path.resolve().name)
+        return documents, findings + more
+    if path.is_file():
+        return _read_zip(path.read_bytes(), path.name, path.stem)
+    return [], [Finding(str(source), "", "no_package", "There is no such folder or zip file.")]
+
+
+def documents_from_files(files: Mapping[str, bytes], fallback: str = "local") -> tuple[list[Document], list[Finding]]:
+    """Documents out of file contents by path; ``fallback`` names the package when the manifest does not."""
+    findings: list[Finding] = []
+    parsed: dict[str, Mapping[str, Any]] = {}
+    for file in sorted(files):
+        data = parse(file, files[file], findings)
+        if data is not None:
+            parsed[file] = data
+    manifest = parsed.get("manifest.json", {})
+    if "manifest.json" not in files:
+        findings.append(
+            Finding(
+                "manifest.json",
+                "",
+                "no_manifest",
+                "A package needs a manifest.json beside its folders.",
+                'for example {"kind": "package", "name": "clinic", "version": "1.0.0", "label": "Clinic"}',
+            )
+        )
+    name = manifest.get("name")
+    package = name if isinstance(name, str) and name else fallback
+    documents = []
+    for file, data in parsed.items():
+        kind = data.get("kind")
+        documents.append(Document(file, kind if isinstance(kind, str) else "", data, package))
+    return documents, findings
+
+
+def parse(file: str, content: bytes, findings: list[Finding]) -> Mapping[str, Any] | None:
+    """The JSON object in ``content``; ``None`` after adding to ``findings`` why there is none."""
+
+    def refuse(code: str, message: str, hint: str = "", pointer: str = "") -> None:
+        findings.append(Finding(file, pointer, code, message, hint))
+
+    if len(content) > MAX_BYTES:
+        refuse("too_large", f"The document has {len(content):,} bytes; at most {MAX_BYTES:,} are read.")
+        return None
+    try:
+        text = content.decode("utf-8-sig")
+        data = json.loads(text, object_pairs_hook=_pairs, parse_constant=_no_constant, parse_float=_finite)
+    except UnicodeDecodeError as error:
+        refuse("not_utf8", f"Byte {error.start} is not UTF-8.", "save the file as UTF-8")
+        return None
+    except json.JSONDecodeError as error:
+        refuse("malformed_json", f"Line {error.lineno}, column {error.colno}: {error.msg}.", _json_hint(text, error))
+        return None
+    except RecursionError:
+        refuse("too_deep", f"Brackets are nested more than {MAX_DEPTH} deep.")
+        return None
+    except ValueError as error:
+        refuse("bad_number", f"A number cannot be kept: {str(error)[:80]}.")
+        return None
+    problems = list(_unkeepable(data))
+    for pointer, code, message, hint in problems:
+        refuse(code, message, hint, pointer)
+    if not isinstance(data, dict):
+        refuse("not_an_object", "A document is a JSON object: { … }.")
+        return None
+    return None if problems else data
+
+
+def in_order(documents: Sequence[Document]) -> list[Document]:
+    """The documents by package and path: the order in which they are stored and exported."""
+    return sorted(documents, key=lambda d: (d.package, d.file))
+
+
+class _Repeated(dict[str, Any]):
+    """A JSON object in which a key occurred twice."""
+
+    repeated: tuple[str, ...] = ()
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) == len(pairs):
+        return data
+    seen: set[str] = set()
+    marked = _Repeated(data)
+    marked.repeated = tuple(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+    return marked
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is out of range")
+    return value
+
+
+def _json_hint(text: str, error: json.JSONDecodeError) -> str:
+    before = text[: error.pos].rstrip()
+    if before.endswith(",") and text[error.pos : error.pos + 1] in "}]":
+        return "JSON has no comma after the last item"
+    if text[error.pos : error.pos + 1] == "'":
+        return 'JSON texts stand in double quotes: "…"'
+    if text[error.pos : error.pos + 2] in {"//", "/*"}:
+        return 'JSON has no comments; put the words into "description"'
+    if "delimiter" in error.msg and before[-1:] in {'"', "}", "]"}:
+        return "probably a comma is missing before this place"
+    return ""
+
+
+def _unkeepable(data: Any) -> Iterator[tuple[str, str, str, str]]:
+    """(pointer, code, message, hint) of everything parsed that must not be kept."""
+    stack: list[tuple[str, int, Any]] = [("", 0, data)]
+    while stack:
+        pointer, depth, value = stack.pop()
+        if depth > MAX_DEPTH:
+            yield pointer, "too_deep", f"Brackets are nested more than {MAX_DEPTH} deep.", ""
+            return
+        if isinstance(value, str):
+            if _UNKEEPABLE.search(value):
+                yield pointer, "bad_character", "The text has a NUL or half a surrogate pair.", "remove the character"
+        elif isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**18:
+            yield pointer, "bad_number", "The whole number has more than 18 digits.", ""
+        elif isinstance(value, dict):
+            if isinstance(value, _Repeated):
+                for key in value.repeated:
+                    yield (
+                        f"{pointer}/{escape(key)}",
+                        "duplicate_key",
+                        f"The key {key!r} occurs twice.",
+                        "keep one of them",
+                    )
+            for key, item in value.items():
+                if _UNKEEPABLE.search(key):
+                    yield pointer, "bad_character", "A key has a NUL or half a surrogate pair.", "remove the character"
+                    continue
+                stack.append((f"{pointer}/{escape(key)}", depth + 1, item))
+        elif isinstance(value, list):
+            stack.extend((f"{pointer}/{i}", depth + 1, item) for i, item in enumerate(value))
+
+
+def escape(step: object) -> str:
+    """One step of a JSON pointer (RFC 6901)."""
+    return str(step).replace("~", "~0").replace("/", "~1")
+
+
+def _wanted(path: PurePosixPath) -> bool:
+    return path.suffix == ".json" and not any(step.startswith((".", "_")) for step in path.parts)
+
+
+def _folder_files(root: Path) -> tuple[dict[str, bytes], list[Finding]]:
+    files: dict[str, bytes] = {}
+    findings: list[Finding] = []
+    total = 0
+    for path in sorted(root.rglob("*.json")):
+        inside = PurePosixPath(path.relative_to(root).as_posix())
+        if not _wanted(inside) or not path.is_file():
+            continue
+        size = path.stat().st_size
+        total += size
+        if len(files) >= MAX_FILES or total > MAX_PACKAGE_BYTES:
+            findings.append(_package_too_large(str(inside)))
+            break
+        if size > MAX_BYTES:
+            findings.append(
+                Finding(
+                    str(inside),
+                    "",
+                    "too_large",
+                    f"The document has {size:,} bytes; at most {MAX_BYTES:,} are read.",
+                )
+            )
+            continue
+        files[str(inside)] = path.read_bytes()
+    return files, findings
+
+
+def _package_too_large(file: str) -> Finding:
+    return Finding(
+        file, "", "too_large", f"A package has at most {MAX_FILES:,} documents and {MAX_PACKAGE_BYTES:,} bytes."
+    )
+
+
+def _read_zip(content: bytes, shown: str, fallback: str) -> tuple[list[Document], list[Finding]]:
+    findings: list[Finding] = []
+    files: dict[str, bytes] = {}
+    total = 0
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            infos = [i for i in archive.infolist() if not i.is_dir() and _wanted(PurePosixPath(i.filename))]
+            for info in infos:
+                total += info.file_size
+                if len(files) >= MAX_FILES or total > MAX_PACKAGE_BYTES:
+                    findings.append(_package_too_large(info.filename))
+                    break
+                with archive.open(info) as member:
+                    files[info.filename] = member.read(MAX_BYTES + 1)
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
+        return [], [Finding(shown, "", "not_a_package", f"This is neither a folder nor a readable zip file: {error}.")]
+    manifests = sorted(
+        (name for name in files if PurePosixPath(name).name == "manifest.json"), key=lambda n: n.count("/")
+    )
+    prefix = manifests[0][: -len("manifest.json")] if manifests else ""
+    inside = {name[len(prefix) :]: data for name, data in files.items() if name.startswith(prefix)}
+    documents, more = documents_from_files(inside, fallback)
+    return documents, findings + more

@@ -1,0 +1,109 @@
+"""Which names objects, fields and other components may have, and which name somebody probably meant.
+
+A name is ``snake_case``: it begins with a letter a–z, goes on with letters, digits and ``_``, and has at most 40
+characters. SQL words (``select``, ``order``) are fine, because every name is quoted. Reserved are the names that the
+platform, the databases or the formula language use themselves.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+MAX_NAME = 40
+MAX_KEY = 60
+"""Longest table or column name that is made out of names (PostgreSQL cuts identifiers at 63 bytes)."""
+NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+
+SYSTEM_FIELDS: tuple[str, ...] = (
+    "id",
+    "created_at",
+    "created_by",
+    "modified_at",
+    "modified_by",
+    "owner",
+    "version",
+    "deleted_at",
+)
+"""Fields that every object has."""
+
+RESERVED_FIELDS: frozenset[str] = frozenset(
+    {
+        *SYSTEM_FIELDS,
+        "deletion_id",
+        # columns PostgreSQL and SQLite give every table
+        *("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid", "oid", "rowid"),
+        # literals of the formula language
+        *("true", "false", "null"),
+    }
+)
+RESERVED_OBJECTS: frozenset[str] = frozenset(
+    {
+        "alembic_version",
+        # tables of the job engine
+        *("workflow_status", "operation_outputs", "notifications", "workflow_events", "workflow_events_history"),
+        *("streams", "event_dispatch_kv", "workflow_schedules", "application_versions", "queues"),
+        *("transaction_outputs", "transaction_completion"),
+        # folders of a package
+        *("picklists", "roles", "strings", "sharing", "templates", "reports", "dashboards", "approvals"),
+    }
+)
+RESERVED_PREFIXES: tuple[str, ...] = ("ratoon_", "sqlite_", "pg_", "dbos_")
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that was probably meant, or ``None`` when none is near."""
+    known = list(dict.fromkeys(candidates))
+    lower = {name.lower(): name for name in reversed(known)}
+    plain = word.strip().lower().replace(" ", "_").replace("-", "_")
+    if plain in lower:
+        return lower[plain]
+    found = difflib.get_close_matches(plain, list(lower), n=1, cutoff=0.6)
+    return lower[found[0]] if found else None
+
+
+def suggestion(word: str, candidates: Iterable[str], what: str = "") -> str:
+    """A hint that names the nearest candidate, else the candidates when they are few."""
+    known = sorted(set(candidates))
+    near = nearest(word, known)
+    if near is not None:
+        return f'did you mean "{near}"?'
+    if 0 < len(known) <= 12:
+        return f"{what or 'there are'}: {', '.join(known)}"
+    return ""
+
+
+def snake(word: str) -> str:
+    """The nearest valid name, or an empty text when there is nothing to make it of."""
+    spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", word)
+    made = re.sub(r"[^a-z0-9]+", "_", spaced.lower()).strip("_")
+    made = re.sub(r"\A[0-9_]+", "", made)
+    return made[:MAX_NAME].rstrip("_")
+
+
+def shape_problem(name: str) -> tuple[str, str] | None:
+    """(message, hint) when ``name`` is not a well-formed name."""
+    if len(name) > MAX_NAME:
+        return f"The name has {len(name)} characters; at most {MAX_NAME} are allowed.", f'for example "{snake(name)}"'
+    if NAME.match(name) and not name.endswith("_"):
+        return None
+    made = snake(name)
+    hint = f'write it as "{made}" and put the wording into "label"' if made else 'put the wording into "label"'
+    return f"{name!r} is not a name: names are snake_case (a–z, 0–9 and _, beginning with a letter).", hint
+
+
+def object_problem(name: str) -> tuple[str, str] | None:
+    """(message, hint) when an object cannot be called ``name`` because the platform uses it."""
+    if name in RESERVED_OBJECTS or name.startswith(RESERVED_PREFIXES) or name == "ratoon":
+        return f"{name!r} is reserved by the platform or the database.", f'for example "my_{name}"'[:60]
+    return None
+
+
+def field_problem(name: str) -> tuple[str, str] | None:
+    """(message, hint) when a field cannot be called ``name`` because the platform uses it."""
+    if name in SYSTEM_FIELDS:
+        return f"Every record has {name!r} already.", f'leave it out, or name yours differently, e.g. "own_{name}"'
+    if name in RESERVED_FIELDS:
+        return f"{name!r} is reserved by the platform or the database.", f'for example "{name}_value"'
+    return None
