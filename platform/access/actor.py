@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 Source = Literal["session", "token", "command", "system"]
 """How the actor came in: a browser session, an API token, the command line, or the platform by itself."""
@@ -37,8 +37,11 @@ class Actor:
 
     @cached_property
     def zone(self) -> ZoneInfo:
-        """The time zone, ready for date arithmetic."""
-        return ZoneInfo(self.time_zone)
+        """The time zone, ready for date arithmetic; UTC when nobody knows a zone of that name."""
+        try:
+            return ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            return ZoneInfo("UTC")
 
     @cached_property
     def facts(self) -> Mapping[str, Any]:

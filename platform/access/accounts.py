@@ -1,0 +1,364 @@
+"""Accounts: passwords, sign-in, roles of users, API tokens and browser sessions.
+
+``Accounts`` is stateless: every method takes the connection of the caller's transaction and nothing here commits.
+A refused sign-in is a value (``SignIn``), not an exception, because the attempt must be *committed*: the count of
+failures and the trail depend on it.
+
+Tokens and session tokens are random; only their SHA-256 is stored. ``actor_for_token`` is one indexed select; callers
+may keep its answer for up to ``FRESH_SECONDS`` (a revoked token works at most that long).
+
+The ``user`` object is read through the few columns that its built-in package promises, so that accounts do not
+depend on a registry snapshot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol
+
+from sqlalchemy import (
+    Boolean,
+    Connection,
+    MetaData,
+    Select,
+    String,
+    and_,
+    bindparam,
+    column,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    table,
+    update,
+)
+
+from ratoon.platform.access.actor import Actor, Source
+from ratoon.platform.access.passwords import Passwords
+from ratoon.platform.config import World
+from ratoon.platform.formulas.columns import Id, UtcDateTime
+from ratoon.platform.storage.account_tables import define_account_tables
+
+FRESH_SECONDS = 1.0
+"""How long an answer of ``actor_for_token`` or ``actor_for_session`` may be kept."""
+TOKEN_PREFIX = "rtn_"
+SESSION_LIFE = timedelta(days=14)
+FREE_TRIES = 5
+"""Wrong passwords before an account waits; each further one doubles the wait."""
+LONGEST_WAIT = timedelta(minutes=15)
+
+Outcome = Literal["ok", "wrong_password", "unknown_user", "no_password", "inactive", "locked"]
+
+_TABLES = define_account_tables(MetaData()).tables
+_PASSWORD = _TABLES["ratoon_password"]
+_ROLE = _TABLES["ratoon_user_role"]
+_TOKEN = _TABLES["ratoon_token"]
+_SESSION = _TABLES["ratoon_session"]
+_TRAIL = _TABLES["ratoon_sign_in"]
+_USER = table(
+    "user",
+    column("id", Id),
+    column("name", String),
+    column("email", String),
+    column("active", Boolean),
+    column("is_admin", Boolean),
+    column("locale", String),
+    column("time_zone", String),
+    column("deleted_at", UtcDateTime),
+)
+_FACTS = (_USER.c.id, _USER.c.name, _USER.c.email, _USER.c.is_admin, _USER.c.locale, _USER.c.time_zone, _ROLE.c.role)
+_ALIVE = and_(_USER.c.active.is_(True), _USER.c.deleted_at.is_(None))
+_WITH_ROLES = _USER.outerjoin(_ROLE, _ROLE.c.user_id == _USER.c.id)
+
+
+def _by_secret(secrets: Any, *extra: Any) -> Select[Any]:
+    """Facts and roles of the user behind the token or session of a hash that has not run out."""
+    now = bindparam("now", type_=UtcDateTime)
+    joined = secrets.join(_USER, _USER.c.id == secrets.c.user_id).outerjoin(_ROLE, _ROLE.c.user_id == _USER.c.id)
+    return (
+        select(*_FACTS, secrets.c.id.label("secret_id"))
+        .select_from(joined)
+        .where(secrets.c.hash == bindparam("hash", type_=String), _ALIVE, *extra)
+        .where(or_(secrets.c.expires_at.is_(None), secrets.c.expires_at > now))
+    )
+
+
+_BY_TOKEN = _by_secret(_TOKEN, _TOKEN.c.revoked_at.is_(None))
+_BY_SESSION = _by_secret(_SESSION, _SESSION.c.ended_at.is_(None))
+_BY_ID = select(*_FACTS).select_from(_WITH_ROLES).where(_USER.c.id == bindparam("id", type_=Id), _ALIVE)
+_BY_EMAIL = (
+    select(_USER.c.id, _ALIVE.label("alive"), _PASSWORD.c.hash, _PASSWORD.c.failures, _PASSWORD.c.locked_until)
+    .select_from(_USER.outerjoin(_PASSWORD, _PASSWORD.c.user_id == _USER.c.id))
+    .where(func.lower(_USER.c.email) == bindparam("email", type_=String), _USER.c.deleted_at.is_(None))
+)
+
+
+class Records(Protocol):
+    """The part of the record service that making a user needs."""
+
+    @property
+    def connection(self) -> Any:
+        """The connection of the unit of work."""
+
+    def create(self, object: str, values: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Makes records."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """What came of an attempt to sign in. Only ``ok`` has an actor."""
+
+    outcome: Outcome
+    actor: Actor | None = None
+    wait_seconds: int = 0
+    """With ``locked``: how long until the next attempt counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenInfo:
+    """An API token as its owner sees it: everything but the token."""
+
+    id: str
+    user_id: str
+    label: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+def fingerprint(secret: str) -> str:
+    """SHA-256 of a token in hexadecimal: what is stored and looked up."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Accounts:
+    """Everything about accounts, on the connection of the caller."""
+
+    def __init__(self, world: World, passwords: Passwords | None = None) -> None:
+        self._world = world
+        self._passwords = passwords or Passwords()
+
+    # users
+
+    def create_user(
+        self,
+        records: Records,
+        *,
+        name: str,
+        email: str,
+        password: str | None = None,
+        admin: bool = False,
+        roles: Iterable[str] = (),
+        **values: Any,
+    ) -> str:
+        """Makes a user through the record service, with a password and roles; returns the id.
+
+        ``values`` are further fields of the user object. Raises ``ValidationFailed`` for a bad address or password.
+        """
+        hashed = self._passwords.hash(password, email=email) if password is not None else None
+        given = {"name": name, "email": email, "is_admin": admin, "active": True, **values}
+        user_id: str = records.create("user", [given])[0]["id"]
+        if hashed is not None:
+            self._store_password(records.connection, user_id, hashed)
+        self.set_roles(records.connection, user_id, roles)
+        return user_id
+
+    def set_password(self, conn: Connection, user_id: str, password: str, *, email: str = "") -> None:
+        """Sets a password, forgets failures and ends every session. Raises ``ValidationFailed`` for a bad one."""
+        self._store_password(conn, user_id, self._passwords.hash(password, email=email))
+        conn.execute(
+            update(_SESSION)
+            .where(_SESSION.c.user_id == user_id, _SESSION.c.ended_at.is_(None))
+            .values(ended_at=self._world.clock())
+        )
+
+    def set_roles(self, conn: Connection, user_id: str, roles: Iterable[str]) -> None:
+        """Makes these the roles of a user, instead of those it had."""
+        conn.execute(delete(_ROLE).where(_ROLE.c.user_id == user_id))
+        rows = [{"user_id": user_id, "role": role} for role in sorted(set(roles))]
+        if rows:
+            conn.execute(insert(_ROLE), rows)
+
+    def roles_of(self, conn: Connection, user_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """The roles of users, sorted by name."""
+        found: dict[str, list[str]] = {user_id: [] for user_id in user_ids}
+        statement = select(_ROLE.c.user_id, _ROLE.c.role).where(_ROLE.c.user_id.in_(user_ids)).order_by(_ROLE.c.role)
+        for user_id, role in conn.execute(statement):
+            found[user_id].append(role)
+        return {user_id: tuple(roles) for user_id, roles in found.items()}
+
+    def user_id(self, conn: Connection, email: str) -> str | None:
+        """The id of the live user with that address (upper and lower case are the same)."""
+        row = conn.execute(_BY_EMAIL, {"email": email.strip().lower()}).first()
+        return None if row is None else row.id
+
+    def actor_for_user(self, conn: Connection, user_id: str, source: Source = "session") -> Actor | None:
+        """The actor a user is; ``None`` if there is no such active user."""
+        return _actor(conn.execute(_BY_ID, {"id": user_id}).all(), source)
+
+    def has_users(self, conn: Connection) -> bool:
+        """Whether anybody could sign in."""
+        return conn.execute(select(_PASSWORD.c.user_id).limit(1)).first() is not None
+
+    # signing in
+
+    def sign_in(self, conn: Connection, email: str, password: str, *, address: str = "", agent: str = "") -> SignIn:
+        """Checks a password. Commit afterwards whatever the outcome: it leaves a trail and counts failures."""
+        email = email.replace("\0", "").strip().lower()[:255]
+        row = conn.execute(_BY_EMAIL, {"email": email}).first()
+        result = self._judge(conn, row, password)
+        conn.execute(
+            insert(_TRAIL),
+            {
+                "id": self._world.new_id(),
+                "at": self._world.clock(),
+                "email": email,
+                "user_id": row.id if row is not None else None,
+                "outcome": result.outcome,
+                "address": address[:64],
+                "agent": agent[:255],
+            },
+        )
+        return result
+
+    def _judge(self, conn: Connection, row: Any | None, password: str) -> SignIn:
+        now = self._world.clock()
+        if row is None or row.hash is None:
+            self._passwords.waste(password)
+            return SignIn("unknown_user" if row is None else "no_password")
+        if row.locked_until is not None and row.locked_until > now:
+            return SignIn("locked", wait_seconds=int((row.locked_until - now).total_seconds()) + 1)
+        if not self._passwords.matches(row.hash, password):
+            self._count_failure(conn, row.id, row.failures + 1)
+            return SignIn("wrong_password")
+        if not row.alive:
+            return SignIn("inactive")
+        if self._passwords.outdated(row.hash):
+            self._store_password(conn, row.id, self._passwords.hash(password))
+        elif row.failures:
+            mine = _PASSWORD.c.user_id == row.id
+            conn.execute(update(_PASSWORD).where(mine).values(failures=0, locked_until=None))
+        return SignIn("ok", self.actor_for_user(conn, row.id))
+
+    def _count_failure(self, conn: Connection, user_id: str, failures: int) -> None:
+        extra = failures - FREE_TRIES
+        wait = min(timedelta(seconds=2 ** min(extra, 20)), LONGEST_WAIT) if extra >= 0 else None
+        conn.execute(
+            update(_PASSWORD)
+            .where(_PASSWORD.c.user_id == user_id)
+            .values(
+                failures=_PASSWORD.c.failures + 1,
+                locked_until=None if wait is None else self._world.clock() + wait,
+            )
+        )
+
+    def _store_password(self, conn: Connection, user_id: str, hashed: str) -> None:
+        now = self._world.clock()
+        values = {"hash": hashed, "changed_at": now, "failures": 0, "locked_until": None}
+        changed = conn.execute(update(_PASSWORD).where(_PASSWORD.c.user_id == user_id).values(**values))
+        if changed.rowcount == 0:
+            conn.execute(insert(_PASSWORD), {"user_id": user_id, **values})
+
+    # browser sessions
+
+    def start_session(self, conn: Connection, user_id: str, *, address: str = "", agent: str = "") -> str:
+        """Opens a session and returns its secret, which belongs into a signed, http-only cookie."""
+        secret, now = self._world.token(), self._world.clock()
+        conn.execute(
+            insert(_SESSION),
+            {
+                "id": self._world.new_id(),
+                "user_id": user_id,
+                "hash": fingerprint(secret),
+                "created_at": now,
+                "seen_at": now,
+                "expires_at": now + SESSION_LIFE,
+                "ended_at": None,
+                "address": address[:64],
+                "agent": agent[:255],
+            },
+        )
+        return secret
+
+    def actor_for_session(self, conn: Connection, secret: str) -> Actor | None:
+        """Who is behind a session; ``None`` when it ended, ran out or never was."""
+        given = {"hash": fingerprint(secret), "now": self._world.clock()}
+        return _actor(conn.execute(_BY_SESSION, given).all(), "session")
+
+    def end_session(self, conn: Connection, secret: str) -> None:
+        """Signs out: the session's secret is worth nothing afterwards."""
+        conn.execute(
+            update(_SESSION)
+            .where(_SESSION.c.hash == fingerprint(secret), _SESSION.c.ended_at.is_(None))
+            .values(ended_at=self._world.clock())
+        )
+
+    # API tokens
+
+    def create_token(
+        self, conn: Connection, user_id: str, *, label: str, expires_at: datetime | None = None
+    ) -> tuple[str, TokenInfo]:
+        """Makes an API token for a user: the token (shown once, never stored) and what is known of it later."""
+        token, now = TOKEN_PREFIX + self._world.token(), self._world.clock()
+        info = TokenInfo(self._world.new_id(), user_id, label[:255], now, expires_at, None, None)
+        conn.execute(
+            insert(_TOKEN),
+            {
+                "id": info.id,
+                "user_id": user_id,
+                "hash": fingerprint(token),
+                "label": info.label,
+                "created_at": now,
+                "expires_at": expires_at,
+                "last_used_at": None,
+                "revoked_at": None,
+            },
+        )
+        return token, info
+
+    def tokens_of(self, conn: Connection, user_id: str) -> list[TokenInfo]:
+        """The tokens of a user, newest first, revoked ones too."""
+        wanted = [_TOKEN.c[name] for name in TokenInfo.__slots__]
+        statement = select(*wanted).where(_TOKEN.c.user_id == user_id).order_by(_TOKEN.c.id.desc())
+        return [TokenInfo(*row) for row in conn.execute(statement)]
+
+    def revoke_token(self, conn: Connection, token_id: str) -> bool:
+        """Ends a token; False when there is none of that id that still works."""
+        changed = conn.execute(
+            update(_TOKEN)
+            .where(_TOKEN.c.id == token_id, _TOKEN.c.revoked_at.is_(None))
+            .values(revoked_at=self._world.clock())
+        )
+        return changed.rowcount > 0
+
+    def actor_for_token(self, conn: Connection, token: str) -> Actor | None:
+        """Who is behind an API token; ``None`` when it was revoked, ran out or never was."""
+        given = {"hash": fingerprint(token), "now": self._world.clock()}
+        return _actor(conn.execute(_BY_TOKEN, given).all(), "token")
+
+    def note_token_use(self, conn: Connection, token_id: str) -> None:
+        """Writes down that a token was used just now. Callers throttle it: once in minutes is enough."""
+        conn.execute(update(_TOKEN).where(_TOKEN.c.id == token_id).values(last_used_at=self._world.clock()))
+
+
+def _actor(rows: Sequence[Any], source: Source) -> Actor | None:
+    """One actor out of one row per role."""
+    if not rows:
+        return None
+    first = rows[0]
+    return Actor(
+        id=first.id,
+        name=first.name or "",
+        email=first.email or "",
+        admin=bool(first.is_admin),
+        roles=frozenset(row.role for row in rows if row.role is not None),
+        locale=first.locale or "en",
+        time_zone=first.time_zone or "UTC",
+        source=source,
+        token_id=first.secret_id if source == "token" else None,
+    )
