@@ -125,6 +125,8 @@ class FieldType(ABC):
     """True for formula, rollup and autonumber: nobody writes it."""
     reference: ClassVar[bool] = False
     """True when the value is the id of a record."""
+    internal: ClassVar[bool] = False
+    """True for what only the platform declares (the id field); documents may not name it."""
 
     @abstractmethod
     def parts(self, spec: FieldSpec) -> tuple[Part, ...]:
@@ -170,3 +172,7 @@ class FieldTypes:
     def names(self) -> tuple[str, ...]:
         """Every type name, built-in ones first."""
         return tuple(self._types)
+
+    def declarable(self) -> tuple[str, ...]:
+        """The names a metadata document may use: all but the internal ones."""
+        return tuple(kind.name for kind in self if not kind.internal)

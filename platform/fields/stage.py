@@ -1,0 +1,54 @@
+"""stage: where a record stands in a pipeline.
+
+Two parts: ``stage`` and ``stage_pipeline``. Which names there are, and which moves are allowed, the pipelines of the
+object say; the record service checks them, because a stage is only meaningful together with its pipeline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Text
+
+from ratoon.platform.fields import text_values
+from ratoon.platform.fields.base import FieldSpec, FieldType, Part
+from ratoon.platform.fields.faces import CHOICE_OPERATORS, part
+from ratoon.platform.fields.picklist import choice_label
+from ratoon.platform.formulas.types import Type
+
+SUFFIX = "_pipeline"
+
+
+class StageType(FieldType):
+    """Where a record stands in a pipeline."""
+
+    name = "stage"
+    label = "Stage"
+    description = "Where a record stands in a pipeline of its object."
+    icon = "git-branch"
+
+    def parts(self, spec: FieldSpec) -> tuple[Part, ...]:
+        return tuple(
+            part(
+                spec.name,
+                sql=Text(),
+                coerce=text_values.name,
+                schema={"type": "string", "maxLength": 80},
+                formula=kind,
+                operators=CHOICE_OPERATORS,
+                suffix=suffix,
+                label=label,
+            )
+            for suffix, label, kind in (("", "", Type.PICKLIST), (SUFFIX, "Pipeline", Type.PICKLIST))
+        )
+
+    def widget(self, spec: FieldSpec) -> str:
+        return "stage"
+
+    def show(self, spec: FieldSpec, record: Mapping[str, Any], locale: str, time_zone: str) -> str:
+        value = record.get(spec.name)
+        return "" if value is None else choice_label(spec, value)
+
+    def sample(self, spec: FieldSpec, seed: int) -> Mapping[str, Any]:
+        return {spec.name: spec.choices[0].value} if spec.choices else {}
