@@ -1,5 +1,6 @@
 """The formula language: one grammar, one type checker, several back ends."""
 
 from ratoon.platform.formulas.formula import Formula, compile_formula
+from ratoon.platform.formulas.functions import Function, FunctionSet, builtin_functions, define
 
-__all__ = ["Formula", "compile_formula"]
+__all__ = ["Formula", "Function", "FunctionSet", "builtin_functions", "compile_formula", "define"]

@@ -1,14 +1,22 @@
-"""A compiled formula (skeleton: the interface every other room relies on)."""
+"""A compiled formula: ``compile_formula(source, scope)`` → ``Formula`` with ``evaluate`` (Python) and ``sql``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement
 
+from ratoon.platform.errors import FormulaError
+from ratoon.platform.formulas import closures
+from ratoon.platform.formulas.check import Checker, expect
+from ratoon.platform.formulas.functions import FunctionSet, Run, builtin_functions
+from ratoon.platform.formulas.parse import parse
+from ratoon.platform.formulas.tree import Apply, Global, Node, Read, Typed, walk
 from ratoon.platform.formulas.types import Blanks, Dialect, EvalContext, Scope, Type
+
+CHANGE = frozenset({"ISNEW", "ISCHANGED", "PRIORVALUE"})
 
 
 @dataclass(frozen=True)
@@ -29,10 +37,23 @@ class Formula:
     """True when it uses ISNEW, ISCHANGED or PRIORVALUE."""
     sql_refusal: str | None = None
     """Why it cannot be pushed down to SQL; ``None`` when it can."""
+    dialect: Dialect = "native"
+    blanks: Blanks = "blank"
+    node: Node = field(repr=False, compare=False, default=None)  # type: ignore[assignment]
+    """What was parsed."""
+    tree: Typed = field(repr=False, compare=False, default=None)  # type: ignore[assignment]
+    """What was checked."""
+    run: Run = field(repr=False, compare=False, default=None)  # type: ignore[assignment]
+    """The closure behind ``evaluate``, for loops that handle ``ArithmeticError`` and ``ValueError`` themselves."""
 
     def evaluate(self, row: Mapping[str, Any], context: EvalContext) -> Any:
         """The value for one row. Raises ``FormulaError`` for what fails at run time (division by zero …)."""
-        raise FormulaNotReady
+        try:
+            return self.run(row, context)
+        except (ArithmeticError, ValueError) as error:
+            raise FormulaError(
+                "out_of_range", "A value is out of range ({reason})", reason=type(error).__name__
+            ) from None
 
     def sql(
         self, column: Callable[[str], ColumnElement[Any]], context: EvalContext, dialect: str
@@ -52,6 +73,51 @@ def compile_formula(
     expects: Type | None = None,
     dialect: Dialect = "native",
     blanks: Blanks = "blank",
+    functions: FunctionSet | None = None,
 ) -> Formula:
     """Parses and checks ``source``; raises ``FormulaError`` with the position."""
-    raise FormulaNotReady
+    node = parse(source, dialect)
+    tree = Checker(scope, functions or builtin_functions()).check(node)
+    if expects is not None:
+        expect(tree, expects)
+    facts = _Facts(tree)
+    return Formula(
+        source,
+        tree.type,
+        frozenset(facts.paths),
+        frozenset(facts.old_paths),
+        frozenset(facts.functions),
+        tree.scale,
+        facts.volatile,
+        bool(facts.functions & CHANGE),
+        None,
+        dialect,
+        blanks,
+        node,
+        tree,
+        closures.top(tree, blanks),
+    )
+
+
+class _Facts:
+    """What a walk over the typed tree finds out."""
+
+    def __init__(self, tree: Typed) -> None:
+        self.paths: set[str] = set()
+        self.old_paths: set[str] = set()
+        self.functions: set[str] = set()
+        self.volatile = False
+        for node in walk(tree):
+            if isinstance(node, Read):
+                self.paths.add(node.key)
+                self.volatile = self.volatile or node.name.volatile
+            elif isinstance(node, Global):
+                if node.space == "$source":
+                    self.paths.add(f"$source.{node.key}")
+                else:
+                    self.volatile = True
+            elif isinstance(node, Apply):
+                self.functions.add(node.name)
+                self.volatile = self.volatile or node.overload.volatile
+                if node.name in ("ISCHANGED", "PRIORVALUE") and isinstance(node.args[0], Read):
+                    self.old_paths.add(node.args[0].key)

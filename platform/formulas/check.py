@@ -1,0 +1,362 @@
+"""The type checker: a parsed tree and a scope in, a tree of constants, reads and applied functions out.
+
+Every name is resolved, every function gets the overload that fits its arguments, and what does not fit is a
+``FormulaError`` that says where, what was expected, what was found, and the nearest name there is.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from types import MappingProxyType
+
+from ratoon.platform.errors import FormulaError
+from ratoon.platform.formulas.functions import ANY, Function, FunctionSet, Overload
+from ratoon.platform.formulas.tree import (
+    Apply,
+    Call,
+    Constant,
+    Global,
+    Literal,
+    Node,
+    Operation,
+    Read,
+    Reference,
+    Typed,
+)
+from ratoon.platform.formulas.types import Name, Scope, Type
+
+TEXTUAL = frozenset({Type.TEXT, Type.PICKLIST, Type.REFERENCE})
+GLOBALS = MappingProxyType(
+    {
+        "$user": ("id", "name", "email", "locale", "role", "time_zone"),
+        "$organization": ("name", "currency", "time_zone", "locale"),
+    }
+)
+WORDS = MappingProxyType({"$today": "TODAY", "$now": "NOW"})
+
+
+def nearest(word: str, names: Iterable[str]) -> str:
+    """The name most like ``word``, or an empty text."""
+    by_lower = {n.lower(): n for n in names}
+    found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    return by_lower[found[0]] if found else ""
+
+
+def unify(left: Type, right: Type) -> Type | None:
+    """The type of a value that is one or the other; ``None`` when they do not go together."""
+    if left is right or right is Type.BLANK:
+        return left
+    if left is Type.BLANK:
+        return right
+    return Type.TEXT if left in TEXTUAL and right in TEXTUAL else None
+
+
+def fits(found: Type, wanted: frozenset[Type]) -> bool:
+    """True when a value of type ``found`` may stand where one of ``wanted`` is expected."""
+    return found in wanted or found is Type.BLANK
+
+
+class Checker:
+    """Checks one formula; ``check(node)`` gives the typed tree."""
+
+    def __init__(self, scope: Scope, functions: FunctionSet) -> None:
+        self._scope = scope
+        self._functions = functions
+
+    def check(self, node: Node) -> Typed:
+        """The typed tree. Raises ``FormulaError``."""
+        if isinstance(node, Literal):
+            return Constant(node.position, node.end, node.type, node.value, _literal_scale(node))
+        if isinstance(node, Reference):
+            return self._reference(node)
+        if isinstance(node, Call):
+            return self._call(node)
+        if node.operator in ("-", "+") and len(node.args) == 1 and isinstance(node.args[0], Literal):
+            return self._signed(node, node.args[0])
+        function = self._functions.functions[node.operator]
+        args = tuple([self.check(arg) for arg in node.args])
+        return self._apply(function, args, node, node.spot)
+
+    def _signed(self, node: Operation, literal: Literal) -> Typed:
+        if literal.type is not Type.NUMBER:
+            raise _wrong(literal.position, "number", literal.type)
+        value = -literal.value if node.operator == "-" else literal.value
+        return Constant(node.position, node.end, Type.NUMBER, value, _literal_scale(literal))
+
+    # --- names
+
+    def _reference(self, node: Reference) -> Typed:
+        first = node.steps[0]
+        if first.startswith("$"):
+            return self._global(node)
+        return self._path(node, self._scope, 0, "")
+
+    def _path(self, node: Reference, scope: Scope, start: int, prefix: str) -> Read:
+        keys = [prefix] if prefix else []
+        name: Name | None = None
+        volatile = False
+        for index in range(start, len(node.steps)):
+            step = node.steps[index]
+            if name is not None:
+                if name.target is None:
+                    raise FormulaError(
+                        "not_a_reference", "{name} does not lead to another record", position=node.spots[index - 1],
+                        name=node.steps[index - 1],
+                    )  # fmt: skip
+                scope = name.target
+            name = scope.name(step) or scope.name(step.lower())
+            if name is None:
+                raise self._unknown_name(step, node.spots[index], scope)
+            keys.append(name.key)
+            volatile = volatile or name.volatile
+        assert name is not None
+        if volatile and not name.volatile:
+            name = Name(name.key, name.type, name.target, name.label, name.values, name.scale, name.percent, True)
+        return Read(node.position, node.end, name.type, ".".join(keys), name, _name_scale(name))
+
+    def _global(self, node: Reference) -> Typed:
+        first = node.steps[0].lower()
+        if first in WORDS and len(node.steps) == 1:
+            function = self._functions.functions[WORDS[first]]
+            return Apply(node.position, node.end, Type(function.overloads[0].returns), function.overloads[0], ())
+        own = self._scope.name(first)
+        if own is not None and (len(node.steps) > 1 or own.type is not Type.REFERENCE):
+            read = self._path(node, self._scope, 0, "")
+            space, _, key = read.key.partition(".")
+            return Global(node.position, node.end, read.type, space, key, read.name.percent, read.scale)
+        if first not in GLOBALS:
+            hint = nearest(first, (*GLOBALS, *WORDS))
+            raise _unknown("unknown_name", "There is no {name}{hint}", node.position, node.steps[0], hint)
+        if len(node.steps) != 2 or node.steps[1].lower() not in GLOBALS[first]:
+            wrong = node.steps[1] if len(node.steps) > 1 else ""
+            hint = nearest(wrong, GLOBALS[first]) or GLOBALS[first][0]
+            raise _unknown(
+                "unknown_name", "There is no {name}{hint}", node.position, ".".join(node.steps), f"{first}.{hint}"
+            )
+        return Global(node.position, node.end, Type.TEXT, first, node.steps[1].lower())
+
+    def _unknown_name(self, step: str, position: int, scope: Scope) -> FormulaError:
+        hint = nearest(step, scope.names())
+        if not hint and self._functions.get(step):
+            hint = f"{step.upper()}(…)"
+        return _unknown("unknown_name", "There is no field {name}{hint}", position, step, hint)
+
+    # --- functions
+
+    def _call(self, node: Call) -> Typed:
+        function = self._functions.get(node.name)
+        if function is None or function.operator:
+            hint = nearest(node.name, self._functions.names())
+            raise _unknown("unknown_function", "There is no function {name}{hint}", node.position, node.name, hint)
+        args = tuple([self.check(arg) for arg in node.args])
+        return self._apply(function, args, node, node.position)
+
+    def _apply(self, function: Function, args: tuple[Typed, ...], node: Node, position: int) -> Typed:
+        overloads = [o for o in function.overloads if o.least <= len(args) and (o.most is None or len(args) <= o.most)]
+        if not overloads:
+            raise _arguments(function, len(args), position)
+        best = next((o for o in overloads if _accepts(o, args)), None)
+        if best is None:
+            raise self._misfit(function, overloads, args, position)
+        special = SPECIAL.get(function.name)
+        kind = special(best, args, node) if special else _result(best, args, position)
+        return Apply(node.position, node.end, kind, best, args, _applied_scale(best, args, kind))
+
+    def _misfit(
+        self, function: Function, overloads: Sequence[Overload], args: tuple[Typed, ...], position: int
+    ) -> FormulaError:
+        # The overload that gets furthest knows best what was meant.
+        def reach(o: Overload) -> int:
+            return next((i for i, a in enumerate(args) if not fits(a.type, o.param(i).types)), len(args))
+
+        furthest = max(reach(o) for o in overloads)
+        if furthest >= len(args):
+            return _wrong(position, function.overloads[0].signature, args[-1].type)
+        wanted = dict.fromkeys(o.param(furthest).spec for o in overloads if reach(o) == furthest)
+        return _wrong(args[furthest].position, " or ".join(wanted), args[furthest].type)
+
+
+def _accepts(overload: Overload, args: Sequence[Typed]) -> bool:
+    return all(
+        fits(arg.type, overload.param(i).types) and (overload.param(i).spec != "field" or isinstance(arg, Read))
+        for i, arg in enumerate(args)
+    )
+
+
+def _result(overload: Overload, args: Sequence[Typed], position: int) -> Type:
+    together: Type | None = None
+    for index, arg in enumerate(args):
+        if overload.param(index).spec == "T":
+            together = _same(together, arg)
+    if overload.returns == "T":
+        return together or Type.BLANK
+    return Type(overload.returns)
+
+
+def _same(together: Type | None, arg: Typed) -> Type:
+    if together is None:
+        return arg.type
+    joined = unify(together, arg.type)
+    if joined is None:
+        raise _wrong(arg.position, together.value, arg.type)
+    return joined
+
+
+def _case_type(overload: Overload, args: Sequence[Typed], node: Node) -> Type:
+    if len(args) < 4 or len(args) % 2:
+        raise FormulaError(
+            "arguments", "CASE takes a subject, pairs of value and result, and a last result", position=node.position
+        )
+    subject = args[0].type
+    for when in args[1:-1:2]:
+        subject = _same(subject, when)
+        check_choice(args[0], when)
+    together: Type | None = None
+    for result in (*args[2:-1:2], args[-1]):
+        together = _same(together, result)
+    return together or Type.BLANK
+
+
+def _ifs_type(overload: Overload, args: Sequence[Typed], node: Node) -> Type:
+    values = [*args[1::2], *([args[-1]] if len(args) % 2 else [])]
+    for test in args[0:-1:2]:
+        if not fits(test.type, frozenset({Type.BOOLEAN})):
+            raise _wrong(test.position, "boolean", test.type)
+    together: Type | None = None
+    for value in values:
+        together = _same(together, value)
+    return together or Type.BLANK
+
+
+def check_choice(subject: Typed, value: Typed) -> None:
+    """Refuses a value that the picklist does not have."""
+    if not (isinstance(subject, Read) and subject.name.values is not None and isinstance(value, Constant)):
+        return
+    if subject.type not in (Type.PICKLIST, Type.MULTI) or not value.value or value.value in subject.name.values:
+        return
+    hint = nearest(str(value.value), subject.name.values)
+    raise _unknown("unknown_value", "This picklist has no value {name}{hint}", value.position, str(value.value), hint)
+
+
+def _choice(overload: Overload, args: Sequence[Typed], node: Node) -> Type:
+    check_choice(args[0], args[1])
+    return Type.BOOLEAN
+
+
+def _compare(overload: Overload, args: Sequence[Typed], node: Node) -> Type:
+    check_choice(args[0], args[1])
+    check_choice(args[1], args[0])
+    return Type.BOOLEAN
+
+
+def _field(overload: Overload, args: Sequence[Typed], node: Node) -> Type:
+    argument = args[0]
+    if not isinstance(argument, Read) or "." in argument.key:
+        raise FormulaError(
+            "not_a_field", "{function} needs a field of this record", position=argument.position, function=overload.name
+        )
+    return Type.BOOLEAN if overload.returns == "boolean" else argument.type
+
+
+SPECIAL: MappingProxyType[str, Callable[[Overload, Sequence[Typed], Node], Type]] = MappingProxyType(
+    {
+        "CASE": _case_type,
+        "IFS": _ifs_type,
+        "ISPICKVAL": _choice,
+        "INCLUDES": _choice,
+        "=": _compare,
+        "<>": _compare,
+        "ISCHANGED": _field,
+        "PRIORVALUE": _field,
+    }
+)
+
+
+# --- scales: how many decimals a number can have, when that is known
+
+
+def _literal_scale(node: Literal) -> int | None:
+    return max(0, -node.value.as_tuple().exponent) if node.type is Type.NUMBER else None
+
+
+def _name_scale(name: Name) -> int | None:
+    return None if name.scale is None else name.scale + (2 if name.percent else 0)
+
+
+def _applied_scale(overload: Overload, args: Sequence[Typed], kind: Type) -> int | None:
+    if kind is not Type.NUMBER:
+        return None
+    scales = [a.scale for a in args if a.type is Type.NUMBER]
+    if overload.name in ("ROUND", "TRUNC"):
+        places = args[1] if len(args) > 1 else None
+        if places is None:
+            return 0
+        return max(0, int(places.value)) if isinstance(places, Constant) and places.value is not None else None
+    if overload.form in _WHOLE:
+        return 0
+    known = [s for s in scales if s is not None]
+    if len(known) != len(scales):
+        return None
+    if overload.form in _WIDEST:
+        return max(known, default=0)
+    return sum(known) if overload.form == "multiply" else None
+
+
+_WIDEST = frozenset(
+    {
+        "add",
+        "subtract",
+        "negate",
+        "plus",
+        "IF",
+        "IFS",
+        "CASE",
+        "MIN",
+        "MAX",
+        "ABS",
+        "BLANKVALUE",
+        "NULLVALUE",
+        "MOD",
+        "IFERROR",
+    }
+)
+_WHOLE = frozenset(
+    {
+        "FLOOR", "CEILING", "MFLOOR", "MCEILING", "LEN", "FIND", "YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND",
+        "MILLISECOND", "WEEKDAY", "ISOWEEK", "ISOYEAR", "DAYOFYEAR", "days_between_dates", "SIGN", "ASCII",
+        "PICKLISTCOUNT", "UNIXTIMESTAMP", "BUSINESSDAYS", "milliseconds_between",
+    }
+)  # fmt: skip
+
+
+# --- refusals
+
+
+def _wrong(position: int, expected: str, found: Type) -> FormulaError:
+    return FormulaError(
+        "wrong_type", "Expected {expected}, found {found}", position=position, expected=expected, found=found.value
+    )
+
+
+def _unknown(code: str, message: str, position: int, name: str, hint: str) -> FormulaError:
+    tail = f"; did you mean {hint}?" if hint else ""
+    return FormulaError(code, message, position=position, name=name, hint=tail, nearest=hint)
+
+
+def _arguments(function: Function, found: int, position: int) -> FormulaError:
+    return FormulaError(
+        "arguments", "{function} takes {expected}, found {found} argument(s)", position=position,
+        function=function.name, expected=" or ".join(o.signature for o in function.overloads), found=found,
+    )  # fmt: skip
+
+
+def expect(node: Typed, wanted: Type) -> None:
+    """Refuses a formula whose result is of another type than the place it stands in."""
+    kind = node.type
+    if kind in (wanted, Type.BLANK) or (kind in TEXTUAL and wanted in TEXTUAL):
+        return
+    raise _wrong(node.position, wanted.value, kind)
+
+
+__all__ = ["ANY", "Checker", "expect", "nearest", "unify"]
