@@ -1,0 +1,150 @@
+"""Automations and plugin hooks in the order of execution: steps 4, 11 and 15 of a save.
+
+Before the save an automation sets fields on the drafts; afterwards its actions run on the whole set of records that
+matched, through a record service one level deeper. Automations run by ``order``, then by name; plugin hooks
+run after the
+automations of the same step. What a formula of an automation reads through lookups is loaded once per step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, Protocol
+
+from ratoon.platform.automation.actions import ActionRun, Actions, values_of
+from ratoon.platform.errors import FormulaError, Invalid
+from ratoon.platform.metadata.model import Automation, Object
+from ratoon.platform.records.drafts import Draft
+from ratoon.platform.records.engine import Event, Step
+from ratoon.platform.records.plan import dotted
+from ratoon.platform.records.service import RecordService
+
+
+class Hooks(Protocol):
+    """What plugins do around a save."""
+
+    def before_save(self, records: RecordService, object: str, event: Event, drafts: Sequence[Draft]) -> None:
+        """Step 4, after the automations."""
+
+    def after_save(self, records: RecordService, object: str, event: Event, drafts: Sequence[Draft]) -> None:
+        """Step 11, after the automations."""
+
+    def enqueue(self, records: RecordService, touched: Mapping[str, Mapping[str, Event]]) -> None:
+        """Step 15."""
+
+    def names(self, phase: Literal["before", "after", "job"]) -> Sequence[str]:
+        """The plugins that take part there."""
+
+
+class AutomationReactions:
+    """Runs the automations of one registry snapshot, and the hooks of plugins."""
+
+    def __init__(self, actions: Actions, hooks: Hooks) -> None:
+        self._actions = actions
+        self._hooks = hooks
+
+    def before_save(self, records: RecordService, object: str, event: Event, drafts: Sequence[Draft]) -> None:
+        """Step 4."""
+        obj = records.plan(object).object
+        for automation in obj.automations:
+            if automation.when == "before":
+                for draft in drafts:
+                    if matches(records, obj, automation, event, draft):
+                        _set_before(records, obj, automation, draft)
+        self._hooks.before_save(records, object, event, drafts)
+
+    def after_save(self, records: RecordService, object: str, event: Event, drafts: Sequence[Draft]) -> None:
+        """Step 11."""
+        obj = records.plan(object).object
+        after = [a for a in obj.automations if a.when == "after"]
+        if after:
+            formulas = [
+                c for a in after for c in (a.condition, *(f for x in a.actions for f in x.values.values())) if c
+            ]
+            paths = dotted(formulas)
+            if paths:
+                records.engine.store.attach_paths(records.connection, object, [d.row for d in drafts], paths)
+        for automation in after:
+            matching = [d for d in drafts if matches(records, obj, automation, event, d)]
+            if matching:
+                self._perform(records, obj, automation, matching)
+        self._hooks.after_save(records, object, event, drafts)
+
+    def _perform(self, records: RecordService, obj: Object, automation: Automation, drafts: list[Draft]) -> None:
+        saving = records.saving
+        nested = records.nested(f"{obj.name}.{automation.name}", [(obj.name, d.id) for d in drafts])
+        contexts = [saving.context(d) for d in drafts]
+        for draft in drafts:
+            saving.note(11, obj.name, draft.id, automation.name, "ran")
+        for action in automation.actions:
+            self._actions[action.kind](ActionRun(nested, obj, automation, action, drafts, contexts))
+
+    def enqueue(self, records: RecordService, touched: Mapping[str, Mapping[str, Event]]) -> None:
+        """Step 15."""
+        self._hooks.enqueue(records, touched)
+
+    def explain(self, object: Object, event: Event, phase: Literal["before", "after", "job"]) -> Sequence[Step]:
+        """The automations and hooks of a step, in the order they run."""
+        steps = [
+            Step("automation", a.name, a.condition.source if a.condition else "always")
+            for a in object.automations
+            if a.when == phase and _could(a, event)
+        ]
+        return [*steps, *(Step("plugin", name) for name in self._hooks.names(phase))]
+
+
+def _could(automation: Automation, event: Event) -> bool:
+    staged = event in ("created", "updated") and {"stage_entered", "stage_left"} & set(automation.on)
+    return event in automation.on or bool(staged)
+
+
+def matches(records: RecordService, obj: Object, automation: Automation, event: Event, draft: Draft) -> bool:
+    """Whether an automation is triggered by what happened to this record and its condition is true."""
+    if not _triggered(obj, automation, event, draft):
+        return False
+    saving = records.saving
+    if automation.condition is None:
+        return True
+    try:
+        answer = automation.condition.evaluate(draft.row, saving.context(draft)) is True
+    except FormulaError as error:
+        draft.refuse("automation_failed", "The condition of automation {rule} could not be worked out: {reason}",
+                     rule=automation.name, reason=error.text())  # fmt: skip
+        return False
+    step = 4 if automation.when == "before" else 11
+    if not answer:
+        saving.note(step, obj.name, draft.id, automation.name, "condition is false")
+    return answer
+
+
+def _triggered(obj: Object, automation: Automation, event: Event, draft: Draft) -> bool:
+    field = obj.stage_field
+    for on in automation.on:
+        if on in ("stage_entered", "stage_left"):
+            if field is None or event not in ("created", "updated") or not draft.value_changed(field.name):
+                continue
+            stage = draft.row.get(field.name) if on == "stage_entered" else (draft.old or {}).get(field.name)
+            if stage is not None and (not automation.stages or stage in automation.stages):
+                return True
+        elif on == event and (
+            event != "updated" or not automation.fields or any(_changed(obj, draft, name) for name in automation.fields)
+        ):
+            return True
+    return False
+
+
+def _changed(obj: Object, draft: Draft, name: str) -> bool:
+    field = obj.fields.get(name)
+    return any(draft.value_changed(part.key) for part in field.parts) if field else draft.value_changed(name)
+
+
+def _set_before(records: RecordService, obj: Object, automation: Automation, draft: Draft) -> None:
+    saving = records.saving
+    for action in automation.actions:
+        for key, value in values_of(automation, action, draft, saving.context(draft)).items():
+            try:
+                draft.row[key] = None if value is None or value == "" else obj.parts[key].coerce(value)
+            except Invalid as refusal:
+                draft.problems.append(refusal.problem(key).at(draft.index))
+                continue
+            saving.note(4, obj.name, draft.id, automation.name, f"{key} = {draft.row[key]}")

@@ -1,0 +1,82 @@
+"""Step 14: field history, stage history and the search index of everything the transaction touched."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ratoon.platform.records.plan import ObjectPlan
+from ratoon.platform.records.stages import pipeline_key
+from ratoon.platform.storage import history, search
+
+if TYPE_CHECKING:
+    from ratoon.platform.records.saving import Saving, Touched
+
+
+def write(saving: Saving) -> None:
+    """Writes what there is to remember about the touched records."""
+    entries: list[history.Entry] = []
+    moves: list[history.StageMove] = []
+    for object, records in saving.touched.items():
+        plan = saving.engine.plans[object]
+        texts: list[tuple[str, str, str]] = []
+        gone: list[str] = []
+        for record, touched in records.items():
+            entries += _entries(saving, plan, record, touched)
+            move = _stage_move(saving, plan, record, touched)
+            if move is not None:
+                moves.append(move)
+            if touched.event == "deleted":
+                gone.append(record)
+            elif plan.searchable and _text_changed(plan, touched):
+                texts.append((record, *_text(plan, touched.new)))
+        if texts:
+            search.index(saving.connection, object, texts)
+        if gone and plan.searchable:
+            search.remove(saving.connection, object, gone)
+    if entries:
+        history.write_history(saving.connection, entries)
+    if moves:
+        history.write_stage_moves(saving.connection, moves)
+
+
+def _entries(saving: Saving, plan: ObjectPlan, record: str, touched: Touched) -> list[history.Entry]:
+    common = (plan.name, record, touched.event)
+    trail = (saving.now, saving.actor.id, saving.actor.source)
+    if touched.event != "updated":
+        return [history.Entry(*common, None, None, None, *trail)]
+    old, new = touched.old or {}, touched.new
+    return [
+        history.Entry(*common, key, _json(plan, key, old.get(key)), _json(plan, key, new.get(key)), *trail)
+        for key in plan.tracked
+        if old.get(key) != new.get(key)
+    ]
+
+
+def _json(plan: ObjectPlan, key: str, value: Any) -> Any:
+    dump = plan.dump[key]
+    return value if value is None or dump is None else dump(value)
+
+
+def _stage_move(saving: Saving, plan: ObjectPlan, record: str, touched: Touched) -> history.StageMove | None:
+    field = plan.object.stage_field
+    if field is None or touched.event not in ("created", "updated"):
+        return None
+    old, new, key = touched.old or {}, touched.new, pipeline_key(field)
+    before, after = (old.get(key), old.get(field.name)), (new.get(key), new.get(field.name))
+    if before == after:
+        return None
+    return history.StageMove(
+        plan.name, record, field.name, after[0], after[1], before[1], saving.now, saving.actor.id
+    )  # fmt: skip
+
+
+def _text_changed(plan: ObjectPlan, touched: Touched) -> bool:
+    if touched.event != "updated" or touched.old is None:
+        return True
+    return any(touched.old.get(key) != touched.new.get(key) for key in plan.searchable)
+
+
+def _text(plan: ObjectPlan, row: dict[str, Any]) -> tuple[str, str]:
+    title, *others = plan.searchable
+    values = (row.get(key) for key in others)
+    return str(row.get(title) or ""), " ".join(str(value) for value in values if value is not None)

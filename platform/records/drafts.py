@@ -1,0 +1,58 @@
+"""A draft: one record on its way through the order of execution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ratoon.platform.errors import Problem
+from ratoon.platform.records.engine import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a caller wants changed on one record. ``version`` is the one the caller saw; ``None`` = whatever stands."""
+
+    id: str
+    values: Mapping[str, Any]
+    version: int | None = None
+
+
+@dataclass(slots=True)
+class Draft:
+    """One record of a save."""
+
+    index: int
+    id: str
+    old: dict[str, Any] | None
+    """The row before; ``None`` for a new record."""
+    row: dict[str, Any]
+    """The row as it will be written, plus dotted keys (``account.name``) that formulas read."""
+    given: frozenset[str]
+    """Keys the caller gave."""
+    links: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Many-to-many values the caller gave."""
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def event(self) -> Event:
+        """``created`` or ``updated``."""
+        return "created" if self.old is None else "updated"
+
+    def value_changed(self, key: str) -> bool:
+        """Whether the value of ``key`` differs from what was stored."""
+        return self.row.get(key) != (self.old or {}).get(key)
+
+    def changed(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """Columns that differ from what was stored."""
+        row, old = self.row, self.old
+        if old is None:
+            return tuple(columns)
+        return tuple(key for key in columns if row[key] != old[key])
+
+    def refuse(
+        self, code: str, message: str, field: str | None = None, *, rule: str | None = None, **params: Any
+    ) -> None:
+        """Adds a problem of this record."""
+        self.problems.append(Problem(code, message, field=field, params=params, index=self.index, rule=rule))

@@ -1,0 +1,347 @@
+"""Reading records: one, a page, counts and sums, titles, search, type-ahead. Everything under the actor's rights."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from ratoon.platform.errors import BadRequest, Forbidden, FormulaError, NotFound
+from ratoon.platform.formulas import Formula
+from ratoon.platform.formulas.types import EvalContext
+from ratoon.platform.metadata.model import Field, Object
+from ratoon.platform.records import cursors
+from ratoon.platform.records.plan import ObjectPlan
+from ratoon.platform.storage import lists
+
+if TYPE_CHECKING:
+    from ratoon.platform.records.service import RecordService
+
+EXPANDED = "expanded"
+"""Key under which ``expand`` puts the referenced records: lookup name → record."""
+COUNT_CEILING = 10_000
+"""Counting stops here: “more than 10,000” is answer enough and costs no full scan."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """Which records, in which order, with which keys."""
+
+    object: str
+    filter: str | Formula | None = None
+    sort: Sequence[str] | None = None
+    """Keys, ``-`` before a key for descending; ``None`` = the view's, or newest first."""
+    limit: int = 50
+    cursor: str | None = None
+    fields: Sequence[str] | None = None
+    """Fields to return; ``None`` = all readable ones."""
+    expand: Sequence[str] = ()
+    """Lookups whose records come along."""
+    view: str | None = None
+    deleted: bool = False
+    """The recycle bin instead of the live records."""
+    count: bool = False
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of records."""
+
+    records: list[dict[str, Any]]
+    next_cursor: str | None = None
+    total: int | None = None
+    """Only when asked for; at most ``COUNT_CEILING`` + 1."""
+    keys: tuple[str, ...] = field(default=())
+    """The keys of each record, in order."""
+
+
+def context_of(service: RecordService) -> EvalContext:
+    """What formulas see when reading."""
+    return EvalContext(
+        now=service.engine.world.clock(),
+        time_zone=service.actor.zone,
+        user=service.actor.facts,
+        organization=service.engine.organization,
+    )
+
+
+def keys_of(service: RecordService, plan: ObjectPlan, fields: Sequence[str] | None) -> tuple[str, ...]:
+    """The record keys for the fields asked for. Raises ``BadRequest`` with the nearest name for an unknown one."""
+    readable = None if service.actor.admin else service.engine.policy.readable_keys(service.actor, plan.name)
+    if fields is None:
+        everything = plan.readable
+        return everything if readable is None else tuple(k for k in everything if k in readable)
+    keys: dict[str, None] = {"id": None, "version": None}
+    for name in fields:
+        found = plan.object.fields.get(name)
+        parts = [p.key for p in found.parts] if found else [name] if name in plan.object.parts else []
+        if not parts:
+            raise _unknown_field(plan.object, name, "fields")
+        if readable is not None and not readable.issuperset(parts):
+            raise _unknown_field(plan.object, name, "fields")
+        keys.update(dict.fromkeys(parts))
+    return tuple(keys)
+
+
+def _unknown_field(obj: Object, name: str, parameter: str) -> BadRequest:
+    near = difflib.get_close_matches(name, list(obj.parts), n=1)
+    message = "There is no field {name} on {object}." + (" Did you mean {near}?" if near else "")
+    return BadRequest(message, field=parameter, name=name, object=obj.name, near=near[0] if near else None)
+
+
+def compile_filter(service: RecordService, plan: ObjectPlan, source: str | Formula | None) -> Formula | None:
+    """The compiled filter; ``BadRequest`` tells what is wrong with it and where."""
+    if source is None or source == "":
+        return None
+    if isinstance(source, Formula):
+        return source
+    try:
+        formula = service.engine.filter(plan.name, source)
+    except FormulaError as error:
+        at = "" if error.position is None else f" (at character {error.position + 1})"
+        raise BadRequest("The filter is not valid: {reason}", field="filter", reason=error.text() + at,
+                         position=error.position) from error  # fmt: skip
+    if formula.sql_refusal:
+        raise BadRequest("The filter cannot be used on a list: {reason}", field="filter", reason=formula.sql_refusal)
+    if not service.actor.admin:
+        for path in formula.paths:
+            require_readable(service, plan.object, path, "filter")
+    return formula
+
+
+def require_readable(service: RecordService, obj: Object, path: str, parameter: str) -> None:
+    """Every step of a path is readable by the actor; a hidden field is answered like an unknown one."""
+    policy, actor = service.engine.policy, service.actor
+    here = obj
+    *steps, last = path.split(".")
+    for step in [*steps, last]:
+        if step not in policy.readable_keys(actor, here.name):
+            raise _unknown_field(here, step, parameter)
+        if step is not last or steps.count(step) > 1:
+            targets = here.field_of[step].targets
+            if targets:
+                here = service.engine.registry[targets[0]]
+                if not policy.may(actor, here.name, "read"):
+                    raise Forbidden("You may not read {object}.", object=here.name)
+
+
+def sort_of(plan: ObjectPlan, wanted: Sequence[str], readable: frozenset[str] | None) -> tuple[tuple[str, bool], ...]:
+    """(key, descending) pairs. Raises ``BadRequest`` for a key that is unknown or cannot be sorted by."""
+    sort: list[tuple[str, bool]] = []
+    for name in wanted:
+        key, down = name.lstrip("-+"), name.startswith("-")
+        part = plan.object.parts.get(key)
+        if part is None or (readable is not None and key not in readable):
+            raise _unknown_field(plan.object, key, "sort")
+        if part.sql is None or not part.sortable:
+            raise BadRequest("{name} cannot be sorted by.", field="sort", name=key)
+        if all(key != other for other, _ in sort):
+            sort.append((key, down))
+    return tuple(sort)
+
+
+def fetch_page(service: RecordService, query: Query) -> Page:
+    """A page of records, by key."""
+    plan = service.plan(query.object)
+    service.engine.policy.require(service.actor, plan.name, "read")
+    view = next((v for v in plan.object.views if v.name == query.view), None) if query.view else None
+    if query.view and view is None:
+        raise NotFound("{object} has no view {view}.", object=plan.name, view=query.view)
+    if not 1 <= query.limit <= service.engine.limits.page:
+        raise BadRequest("limit must be between 1 and {most}.", field="limit", most=service.engine.limits.page)
+    readable = None if service.actor.admin else service.engine.policy.readable_keys(service.actor, plan.name)
+    keys = keys_of(service, plan, query.fields)
+    wanted = query.sort
+    if wanted is None:
+        wanted = [("-" if down else "") + key for key, down in view.sort] if view and view.sort else ["-created_at"]
+    sort = sort_of(plan, wanted, readable)
+    formula = compile_filter(service, plan, query.filter)
+    where = service.engine.policy.row_filter(service.actor, plan.name, "read")
+    filters = tuple(f for f in (view.filter if view else None, formula) if f is not None)
+    shape = f"{plan.name}|{[f.source for f in filters]}|{sort}|{query.deleted}"
+    secret = service.engine.secret()
+    after = cursors.decode(secret, shape, query.cursor) if query.cursor else None
+    request = lists.ListRequest(
+        object=plan.name,
+        fields=_columns(plan, keys, query.expand),
+        filters=filters,
+        where=where,
+        sort=sort,
+        limit=query.limit,
+        after=after,
+        deleted=query.deleted,
+        context=context_of(service),
+    )
+    page = lists.fetch(service.connection, service.engine.store, request)
+    records = finish(service, plan, page.rows, keys, query.expand)
+    total = None
+    if query.count:
+        total = lists.count(service.connection, service.engine.store, request, COUNT_CEILING)
+    cursor = cursors.encode(secret, shape, page.next) if page.next is not None else None
+    return Page(records, cursor, total, keys)
+
+
+def _columns(plan: ObjectPlan, keys: Sequence[str], expand: Sequence[str]) -> tuple[str, ...] | None:
+    """The columns to select: those asked for, and what volatile formulas among them read."""
+    parts = plan.object.parts
+    needed = dict.fromkeys(k for k in (*keys, *expand) if k in parts and parts[k].sql is not None)
+    for name, formula in plan.volatile:
+        if name in keys:
+            return None
+        needed.update(dict.fromkeys(p for p in formula.paths if p in parts and parts[p].sql is not None))
+    for name in expand:
+        found = plan.object.fields.get(name)
+        needed.update(dict.fromkeys(p.key for p in found.parts) if found else {})
+    return tuple(needed)
+
+
+def finish(
+    service: RecordService,
+    plan: ObjectPlan,
+    rows: list[dict[str, Any]],
+    keys: Sequence[str],
+    expand: Sequence[str] = (),
+) -> list[dict[str, Any]]:
+    """Rows → records: volatile formulas worked out, many-to-many values and expanded records added."""
+    volatile = [(name, f) for name, f in plan.volatile if name in keys]
+    if volatile and rows:
+        # One volatile field may read another, so all are worked out in order and then cut down to what was asked.
+        paths = frozenset(p for _, f in plan.volatile for p in f.paths if "." in p and not p.startswith("$"))
+        if paths:
+            service.engine.store.attach_paths(service.connection, plan.name, rows, paths)
+        context = context_of(service)
+        for row in rows:
+            for name, formula in plan.volatile:
+                try:
+                    row[name] = plan.fit(name, formula.evaluate(row, context))
+                except FormulaError:
+                    row[name] = None
+    links = [plan.links[k] for k in keys if k in plan.links]
+    for found in links:
+        _add_links(service, found, rows)
+    if volatile or links or len(keys) < len(plan.columns):
+        rows = [{key: row[key] for key in keys} for row in rows] if not expand else rows
+    if expand and rows:
+        rows = _expand(service, plan, rows, keys, expand)
+    return rows
+
+
+def _add_links(service: RecordService, found: Field, rows: list[dict[str, Any]]) -> None:
+    junction = found.junction or ""
+    store = service.engine.store
+    pairs = store.children(service.connection, junction, "source", [row["id"] for row in rows])
+    links = store.load(service.connection, junction, [link for link, _ in pairs])
+    attributes = [
+        p.key
+        for f in service.engine.registry[junction].fields.values()
+        if not f.system and f.name not in ("source", "target")
+        for p in f.parts
+    ]
+    by_source: dict[str, list[dict[str, Any]]] = {}
+    for link in links.values():
+        entry = {"id": link["target"], **{key: link[key] for key in attributes}}
+        by_source.setdefault(link["source"], []).append(entry)
+    for row in rows:
+        row[found.name] = by_source.get(row["id"], [])
+
+
+def _expand(
+    service: RecordService, plan: ObjectPlan, rows: list[dict[str, Any]], keys: Sequence[str], expand: Sequence[str]
+) -> list[dict[str, Any]]:
+    records = [{key: row[key] for key in keys} for row in rows]
+    for record in records:
+        record[EXPANDED] = {}
+    for name in expand:
+        found = plan.object.fields.get(name)
+        if found is None or not found.type.reference:
+            raise BadRequest("{name} is not a lookup of {object} and cannot be expanded.", field="expand", name=name,
+                             object=plan.name)  # fmt: skip
+        require_readable(service, plan.object, name, "expand") if not service.actor.admin else None
+        loaded: dict[str, dict[str, Any]] = {}
+        for target in found.targets:
+            ids = [r[name] for r in rows if r[name] and (len(found.parts) == 1 or r[found.parts[1].key] == target)]
+            loaded.update(visible_rows(service, target, ids))
+        for row, record in zip(rows, records, strict=True):
+            record[EXPANDED][name] = loaded.get(row[name])
+    return records
+
+
+def visible_rows(service: RecordService, object: str, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The live records among ``ids`` that the actor may see, with the keys the actor may read."""
+    wanted = list(dict.fromkeys(ids))
+    policy, actor = service.engine.policy, service.actor
+    if not wanted or not policy.may(actor, object, "read"):
+        return {}
+    where = policy.row_filter(actor, object, "read")
+    if where:
+        seen = service.engine.store.visible(service.connection, object, wanted, where)
+        wanted = [i for i in wanted if i in seen]
+    plan = service.plan(object)
+    keys = tuple(k for k in keys_of(service, plan, None) if k not in plan.links)
+    rows = list(service.engine.store.load(service.connection, object, wanted).values())
+    return {r["id"]: r for r in finish(service, plan, rows, keys)}
+
+
+def fetch_one(
+    service: RecordService, object: str, record: str, fields: Sequence[str] | None, expand: Sequence[str]
+) -> dict[str, Any]:
+    """One record. Raises ``NotFound`` when there is none or the actor may not see it."""
+    plan = service.plan(object)
+    service.engine.policy.require(service.actor, object, "read")
+    where = service.engine.policy.row_filter(service.actor, object, "read")
+    hidden = where and record not in service.engine.store.visible(service.connection, object, [record], where)
+    row = None if hidden else service.engine.store.load(service.connection, object, [record]).get(record)
+    if row is None:
+        raise NotFound("There is no {object} with id {id}.", object=object, id=record)
+    return finish(service, plan, [row], keys_of(service, plan, fields), expand)[0]
+
+
+def titles(service: RecordService, object: str, ids: Iterable[str]) -> dict[str, str]:
+    """What the records are called. Records that are gone or hidden are left out."""
+    title = service.plan(object).object.title
+    found = {record: row.get(title) for record, row in visible_rows(service, object, ids).items()}
+    return {record: "" if name is None else str(name) for record, name in found.items()}
+
+
+def suggest(
+    service: RecordService, object: str, name: str, text: str, so_far: Mapping[str, Any], limit: int
+) -> list[tuple[str, str, str]]:
+    """Records a lookup may point at: (object, id, title), matching ``text`` and passing the lookup filter."""
+    found = service.plan(object).object.fields.get(name)
+    if found is None or not found.targets:
+        raise NotFound("{object} has no lookup {name}.", object=object, name=name)
+    hits: list[tuple[str, str, str]] = []
+    for target in found.targets:
+        if not service.engine.policy.may(service.actor, target, "read"):
+            continue
+        plan = service.plan(target)
+        title = plan.object.title
+        condition = _suggestion_filter(service, plan, found, title, text)
+        page = lists.fetch(
+            service.connection,
+            service.engine.store,
+            lists.ListRequest(
+                object=target,
+                fields=("id", title),
+                filters=(condition,) if condition else (),
+                where=service.engine.policy.row_filter(service.actor, target, "read"),
+                sort=((title, False),),
+                limit=limit,
+                after=None,
+                deleted=False,
+                context=replace(context_of(service), source=so_far),
+            ),
+        )
+        hits += [(target, row["id"], str(row[title] or "")) for row in page.rows]
+    return hits[:limit]
+
+
+def _suggestion_filter(service: RecordService, plan: ObjectPlan, found: Field, title: str, text: str) -> Formula | None:
+    parts = [f"({found.lookup_filter.source})"] if found.lookup_filter is not None else []
+    if text.strip():
+        quoted = text.strip().lower().replace("\\", "\\\\").replace('"', '\\"')
+        parts.append(f'CONTAINS(LOWER({title}), "{quoted}")')
+    if not parts:
+        return None
+    return service.engine.filter(plan.name, " && ".join(parts), source_object=found.object)

@@ -1,0 +1,292 @@
+"""One save, in the published order of execution (``order.py`` lists the steps, DESIGN §5 is their source).
+
+A ``Saving`` is one call from outside: everything it sets off (automations that save other records, rollups, cascades)
+happens in it and in one transaction. ``save`` runs steps 2–11 for drafts of one object and is entered again, one level
+deeper, by whatever automations save; ``settle`` runs steps 12–15 once, at the end. Nothing here commits.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ratoon.platform.access.actor import Actor
+from ratoon.platform.errors import FormulaError, Invalid, LoopStopped, Problem, ValidationFailed
+from ratoon.platform.formulas.types import EvalContext
+from ratoon.platform.metadata.model import Rule
+from ratoon.platform.records import aftermath, checks, coercion, numbers, propagation, stages
+from ratoon.platform.records.drafts import Draft
+from ratoon.platform.records.engine import Engine, Event
+from ratoon.platform.records.links import save_links
+from ratoon.platform.records.plan import ObjectPlan
+
+if TYPE_CHECKING:
+    from ratoon.platform.records.service import RecordService
+
+
+@dataclass(slots=True)
+class Touched:
+    """What happened to one record in this transaction."""
+
+    event: Event
+    old: dict[str, Any] | None
+    new: dict[str, Any]
+    depth: int
+    computed: bool = False
+    """True when only formulas and rollups changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceEntry:
+    """One thing that happened, for explain and for golden traces."""
+
+    step: int
+    depth: int
+    object: str
+    record: str
+    what: str
+    outcome: str = ""
+
+
+class Saving:
+    """One call's work within one transaction."""
+
+    def __init__(self, service: RecordService, *, acknowledge: bool = False) -> None:
+        self.service = service
+        self.engine: Engine = service.engine
+        self.store = service.engine.store
+        self.connection = service.connection
+        self.actor: Actor = service.actor
+        self.acknowledge = acknowledge
+        self.now = service.engine.world.clock()
+        self.touched: dict[str, dict[str, Touched]] = {}
+        self.notices: list[Problem] = []
+        self.trace: list[TraceEntry] | None = service.trace
+        self.depth = 0
+        self.path: list[str] = []
+        """Names of the automations we are inside of, outermost first."""
+        self._runs: Counter[tuple[str, str]] = Counter()
+        self._plain = EvalContext(
+            now=self.now,
+            time_zone=self.actor.zone,
+            user=self.actor.facts,
+            organization=self.engine.organization,
+        )
+
+    # -- context -------------------------------------------------------------------------------------------------
+
+    def context(self, draft: Draft | None = None) -> EvalContext:
+        """What formulas see beside the row; for a changed record, its values before."""
+        if draft is None or draft.old is None:
+            return self._plain
+        return replace(self._plain, old=draft.old)
+
+    def note(self, step: int, object: str, record: str, what: str, outcome: str = "") -> None:
+        """Adds to the trace when somebody wants one."""
+        if self.trace is not None:
+            self.trace.append(TraceEntry(step, self.depth, object, record, what, outcome))
+
+    def visible(self, object: str, ids: Sequence[str]) -> set[str]:
+        """Which of these records exist and may be seen by the actor."""
+        where = () if self.depth else self.engine.policy.row_filter(self.actor, object, "read")
+        return self.store.visible(self.connection, object, ids, where)
+
+    def enter(self, name: str, records: Iterable[str]) -> None:
+        """Called before an automation runs; stops loops and names the cycle."""
+        limits = self.engine.limits
+        for record in records:
+            self._runs[name, record] += 1
+            if self._runs[name, record] > limits.runs_per_record:
+                start = self.path.index(name) if name in self.path else 0
+                raise LoopStopped(
+                    "Automations keep changing the same record: {cycle}. Nothing was saved.",
+                    cycle=[*self.path[start:], name],
+                )
+        if self.depth >= limits.depth:
+            raise LoopStopped(
+                "Automations are nested more than {depth} levels deep: {cycle}. Nothing was saved.",
+                cycle=[*self.path, name],
+                depth=limits.depth,
+            )
+
+    # -- steps 2 to 11 -------------------------------------------------------------------------------------------
+
+    def save(self, plan: ObjectPlan, drafts: list[Draft], values: Sequence[Mapping[str, Any]]) -> None:
+        """Runs steps 2–11 for drafts of one object that are all new or all changes."""
+        event = drafts[0].event
+        editable = None
+        if not self.depth and not self.actor.admin:
+            editable = self.engine.policy.editable_keys(self.actor, plan.name)
+        for draft, given in zip(drafts, values, strict=True):
+            coercion.coerce_given(plan, draft, given, editable)
+        self._complete(plan, drafts)
+        self.engine.reactions.before_save(self.service, plan.name, event, drafts)
+        self._compute(plan, drafts)
+        checks.check_all(self, plan, drafts)
+        for draft in drafts:
+            stages.check_gates(self, plan, draft)
+            self._rules(plan, draft, plan.rules)
+        self._refuse_if_wrong(drafts)
+        written = self._write(plan, drafts, event)
+        if written:
+            self.engine.reactions.after_save(self.service, plan.name, event, written)
+
+    def _complete(self, plan: ObjectPlan, drafts: Sequence[Draft]) -> None:
+        currency = str(self.engine.organization.get("currency") or "CNY")
+        if plan.early_paths:
+            self._attach(plan, drafts, plan.early_paths)
+        for draft in drafts:
+            if draft.old is None:
+                coercion.apply_defaults(plan, draft, self._plain, currency)
+                stages.choose(self, plan, draft)
+            coercion.complete_currencies(plan, draft, currency)
+        if plan.autonumbers:
+            numbers.assign(self, plan, [d for d in drafts if d.old is None and not d.problems])
+
+    def _attach(self, plan: ObjectPlan, drafts: Sequence[Draft], paths: frozenset[str]) -> None:
+        self.store.attach_paths(self.connection, plan.name, [d.row for d in drafts], paths, lock=True)
+
+    def _compute(self, plan: ObjectPlan, drafts: Sequence[Draft]) -> None:
+        if plan.rule_paths:
+            self._attach(plan, drafts, plan.rule_paths)
+        if not plan.formulas:
+            return
+        for draft in drafts:
+            context = self.context(draft)
+            for key, formula in plan.formulas:
+                try:
+                    draft.row[key] = plan.fit(key, formula.evaluate(draft.row, context))
+                except FormulaError as error:
+                    draft.row[key] = None
+                    self.note(5, plan.name, draft.id, key, error.text())
+                except Invalid as refusal:
+                    draft.row[key] = None
+                    draft.problems.append(refusal.problem(key).at(draft.index))
+
+    def _rules(self, plan: ObjectPlan, draft: Draft, rules: Sequence[Rule]) -> None:
+        wrong_keys = {p.field for p in draft.problems if p.field is not None} if draft.problems else frozenset()
+        context = self.context(draft)
+        for rule in rules:
+            if wrong_keys and rule.error_when.paths & wrong_keys:
+                continue
+            try:
+                broken = rule.error_when.evaluate(draft.row, context) is True
+            except FormulaError as error:
+                draft.refuse("formula_failed", "Rule {rule} could not be worked out: {reason}", rule.field,
+                             rule=rule.name, reason=error.text())  # fmt: skip
+                continue
+            self.note(8, plan.name, draft.id, rule.name, "broken" if broken else "kept")
+            if broken:
+                draft.problems.append(
+                    Problem("rule", rule.message, rule.field, severity=rule.severity, index=draft.index, rule=rule.name)
+                )
+
+    def _refuse_if_wrong(self, drafts: Sequence[Draft]) -> None:
+        problems = [p for d in drafts for p in d.problems]
+        if not problems:
+            return
+        self.notices += [p for p in problems if p.severity == "info"]
+        stopping = [p for p in problems if p.severity == "error"]
+        warnings = [p for p in problems if p.severity == "warning"]
+        if stopping or (warnings and not self.acknowledge):
+            raise ValidationFailed([*stopping, *warnings])
+        self.notices += warnings
+
+    def _write(self, plan: ObjectPlan, drafts: Sequence[Draft], event: Event) -> list[Draft]:
+        written = self._insert(plan, drafts) if event == "created" else self._update(plan, drafts)
+        for draft in written:
+            self.touch(plan.name, draft.id, event, draft.old, draft.row)
+            self.note(10, plan.name, draft.id, "written", event)
+        for draft in drafts:
+            if draft.links:
+                save_links(self, plan, draft)
+        return written
+
+    def _insert(self, plan: ObjectPlan, drafts: Sequence[Draft]) -> list[Draft]:
+        actor, now = self.actor.id, self.now
+        columns = plan.columns
+        for draft in drafts:
+            row = draft.row
+            row["id"], row["version"], row["deleted_at"] = draft.id, 1, None
+            row["created_at"] = row["modified_at"] = now
+            row["created_by"] = row["modified_by"] = actor
+            if row["owner"] is None:
+                row["owner"] = actor
+        self.store.insert(self.connection, plan.name, [{key: d.row[key] for key in columns} for d in drafts])
+        return list(drafts)
+
+    def _update(self, plan: ObjectPlan, drafts: Sequence[Draft]) -> list[Draft]:
+        by_keys: dict[tuple[str, ...], list[Draft]] = {}
+        for draft in drafts:
+            changed = draft.changed(plan.columns)
+            if not changed and not draft.links:
+                continue
+            row = draft.row
+            row["modified_at"], row["modified_by"] = self.now, self.actor.id
+            row["version"] = row["version"] + 1
+            by_keys.setdefault((*changed, "modified_at", "modified_by", "version"), []).append(draft)
+        for keys, group in by_keys.items():
+            rows = [{"id": d.id, **{key: d.row[key] for key in keys}} for d in group]
+            self.store.update(self.connection, plan.name, keys, rows)
+        return [d for group in by_keys.values() for d in group]
+
+    def touch(
+        self,
+        object: str,
+        record: str,
+        event: Event,
+        old: dict[str, Any] | None,
+        new: dict[str, Any],
+        *,
+        computed: bool = False,
+    ) -> None:
+        """Remembers what happened to a record; the first ``old`` and the last ``new`` count."""
+        records = self.touched.setdefault(object, {})
+        before = records.get(record)
+        if before is None:
+            records[record] = Touched(event, old, new, self.depth, computed)
+            return
+        before.new = new
+        before.depth = max(before.depth, self.depth)
+        before.computed = before.computed and computed
+        if event in ("deleted", "restored") and before.event != "created":
+            before.event = event
+
+    # -- steps 12 to 15 ------------------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Steps 12–15: rollups, rules again, history, jobs. Called once per call from outside."""
+        propagation.propagate(self)
+        self._rules_again()
+        aftermath.write(self)
+        happened = {
+            object: {record: t.event for record, t in records.items()} for object, records in self.touched.items()
+        }
+        self.engine.reactions.enqueue(self.service, happened)
+
+    def _rules_again(self) -> None:
+        """Step 13: on every row that an automation wrote or a rollup changed."""
+        failed: list[Draft] = []
+        for object, records in self.touched.items():
+            plan = self.engine.plans[object]
+            if not plan.rules:
+                continue
+            again = [
+                Draft(0, record, t.old, dict(t.new), frozenset())
+                for record, t in records.items()
+                if (t.depth or t.computed) and t.event != "deleted"
+            ]
+            if not again:
+                continue
+            paths = plan.rule_paths
+            if paths:
+                self.store.attach_paths(self.connection, object, [d.row for d in again], paths)
+            for draft in again:
+                for key, formula in plan.volatile:
+                    draft.row[key] = plan.fit(key, formula.evaluate(draft.row, self.context(draft)))
+                self._rules(plan, draft, plan.rules)
+                self.note(13, object, draft.id, "rules again")
+            failed += again
+        self._refuse_if_wrong(failed)

@@ -1,0 +1,341 @@
+"""The one door to records: screens, API, import, automation and plugins all come through here.
+
+A ``RecordService`` is bound to one connection (one transaction) and one actor. Every write follows the
+published order of
+execution and either succeeds wholly or raises one of ``errors`` with every reason; it never commits.
+
+    with environment.write(actor) as records:
+        pet, = records.create("pet", [{"name": "Mochi", "species": "cat"}])
+        records.update("pet", [Change(pet["id"], {"weight": "4.2"}, version=pet["version"])])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ratoon.platform.access.actor import Actor
+from ratoon.platform.errors import BadRequest, NotFound, Problem, Stale, ValidationFailed
+from ratoon.platform.records import deletion, reading, stages
+from ratoon.platform.records.coercion import coerce_given
+from ratoon.platform.records.drafts import Change, Draft
+from ratoon.platform.records.engine import Engine
+from ratoon.platform.records.plan import ObjectPlan
+from ratoon.platform.records.reading import Page, Query
+from ratoon.platform.records.saving import Saving, TraceEntry
+from ratoon.platform.storage import history, lists, search
+
+Record = dict[str, Any]
+
+
+class RecordService:
+    """Records as one actor may see and change them, within one transaction."""
+
+    def __init__(self, engine: Engine, connection: Any, actor: Actor, *, trace: list[TraceEntry] | None = None) -> None:
+        self.engine = engine
+        self.connection = connection
+        self.actor = actor
+        self.trace = trace
+        """When a list: what happens in each step is noted there."""
+        self.notices: list[Problem] = []
+        """Infos and acknowledged warnings of the writes so far."""
+        self._saving: Saving | None = None
+
+    def plan(self, object: str) -> ObjectPlan:
+        """The plan of an object. Raises ``NotFound`` with the nearest name."""
+        if object not in self.engine.plans:
+            near = self.engine.plans.nearest(object)
+            message = "There is no object {object}." + (" Did you mean {near}?" if near else "")
+            raise NotFound(message, object=object, near=near)
+        return self.engine.plans[object]
+
+    # -- writing -------------------------------------------------------------------------------------------------
+
+    def create(self, object: str, values: Sequence[Mapping[str, Any]], *, acknowledge: bool = False) -> list[Record]:
+        """Makes records, all or none; returns them as stored. ``acknowledge`` accepts warnings."""
+        plan = self.plan(object)
+        self.engine.policy.require(self.actor, object, "create")
+        self._limit(values)
+        drafts = []
+        for index, given in enumerate(values):
+            row: Record = {**plan.blank_row, **plan.empty_rollups}
+            drafts.append(Draft(index, self.engine.world.new_id(), None, row, frozenset(given)))
+        return self._run(plan, drafts, values, acknowledge)
+
+    def update(self, object: str, changes: Sequence[Change], *, acknowledge: bool = False) -> list[Record]:
+        """Changes records, all or none. Raises ``NotFound``, or ``Stale`` when a version is not the current one."""
+        plan = self.plan(object)
+        self.engine.policy.require(self.actor, object, "edit")
+        self._limit(changes)
+        ids = [change.id for change in changes]
+        if len(set(ids)) != len(ids):
+            raise BadRequest("The same record is named twice in one call.", field="id")
+        rows = self._editable_rows(plan, ids, "edit")
+        drafts = []
+        for index, change in enumerate(changes):
+            old = rows[change.id]
+            if change.version is not None and change.version != old["version"]:
+                raise Stale(
+                    "This record was changed by somebody else meanwhile (you saw version {yours}, it is now {now}).",
+                    yours=change.version, current=old, now=old["version"],
+                )  # fmt: skip
+            drafts.append(Draft(index, change.id, old, dict(old), frozenset(change.values)))
+        return self._run(plan, drafts, [change.values for change in changes], acknowledge)
+
+    def upsert(
+        self, object: str, key: str, values: Sequence[Mapping[str, Any]], *, acknowledge: bool = False
+    ) -> list[tuple[Record, bool]]:
+        """Makes or changes records named by an external id; returns (record, was made) in the order given."""
+        plan = self.plan(object)
+        named = plan.object.fields.get(key)
+        if named is None or not (named.external_id or named.unique):
+            raise BadRequest("{key} is not an external id of {object}.", field=key, key=key, object=object)
+        wanted = [self._key_value(plan, key, given, index) for index, given in enumerate(values)]
+        if len(set(wanted)) != len(wanted):
+            raise BadRequest("The same {key} is given twice in one call.", field=key, key=key)
+        there = self.engine.store.existing(self.connection, object, key, wanted)
+        new = [i for i, value in enumerate(wanted) if value not in there]
+        old = [i for i, value in enumerate(wanted) if value in there]
+        done: dict[int, tuple[Record, bool]] = {}
+        if new:
+            made = self.create(object, [{**values[i], key: wanted[i]} for i in new], acknowledge=acknowledge)
+            done.update((i, (record, True)) for i, record in zip(new, made, strict=True))
+        if old:
+            changes = [Change(there[wanted[i]], values[i]) for i in old]
+            kept = self.update(object, changes, acknowledge=acknowledge)
+            done.update((i, (record, False)) for i, record in zip(old, kept, strict=True))
+        return [done[i] for i in range(len(wanted))]
+
+    def delete(self, object: str, ids: Sequence[str], versions: Mapping[str, int] | None = None) -> None:
+        """Deletes records and what hangs on them; they can be restored. Raises ``Conflict`` when held."""
+        plan = self.plan(object)
+        self.engine.policy.require(self.actor, object, "delete")
+        rows = self._editable_rows(plan, ids, "delete")
+        for record, seen in (versions or {}).items():
+            if rows[record]["version"] != seen:
+                raise Stale("This record was changed by somebody else meanwhile.", yours=seen, current=rows[record])
+        with self._operation() as saving:
+            deletion.delete(saving, object, ids)
+
+    def restore(self, object: str, ids: Sequence[str]) -> list[Record]:
+        """Brings deleted records back, with everything their deletion took along."""
+        self.plan(object)
+        self.engine.policy.require(self.actor, object, "delete")
+        with self._operation() as saving:
+            deletion.restore(saving, object, ids)
+        return [self.get(object, record) for record in ids]
+
+    def nested(self, name: str, records: Iterable[tuple[str, str]] = ()) -> RecordService:
+        """For automations: the same transaction, one level deeper, all rights.
+
+        ``name`` shows up when a loop is stopped; ``records`` are the (object, id) pairs it runs on.
+        """
+        saving = self.saving
+        saving.enter(name, [f"{object}/{record}" for object, record in records])
+        return _Nested(self, saving, name)
+
+    def _key_value(self, plan: ObjectPlan, key: str, given: Mapping[str, Any], index: int) -> Any:
+        draft = Draft(index, "", None, {}, frozenset())
+        coerce_given(plan, draft, {key: given.get(key)}, None)
+        if draft.problems:
+            raise ValidationFailed(draft.problems)
+        if draft.row.get(key) is None:
+            raise ValidationFailed([Problem("required", "{label} is required.", key, {"label": key}, index=index)])
+        return draft.row[key]
+
+    def _limit(self, things: Sequence[Any]) -> None:
+        most = self.engine.limits.records_per_call
+        if len(things) > most:
+            raise BadRequest("One call takes at most {most} records; this one has {count}.", most=most,
+                             count=len(things))  # fmt: skip
+
+    def _editable_rows(self, plan: ObjectPlan, ids: Sequence[str], action: Any) -> dict[str, Record]:
+        store = self.engine.store
+        where = self.engine.policy.row_filter(self.actor, plan.name, action)
+        rows = store.load(self.connection, plan.name, ids, lock=True)
+        seen = store.visible(self.connection, plan.name, list(rows), where) if where else rows.keys()
+        for record in ids:
+            if record not in rows or record not in seen:
+                raise NotFound("There is no {object} with id {id}.", object=plan.name, id=record)
+        return rows
+
+    def _run(
+        self, plan: ObjectPlan, drafts: list[Draft], values: Sequence[Mapping[str, Any]], acknowledge: bool
+    ) -> list[Record]:
+        if not drafts:
+            return []
+        with self._operation(acknowledge) as saving:
+            saving.save(plan, drafts, values)
+        touched = saving.touched.get(plan.name, {})
+        rows = [{k: (touched[d.id].new if d.id in touched else d.row).get(k) for k in plan.columns} for d in drafts]
+        return reading.finish(self, plan, rows, reading.keys_of(self, plan, None))
+
+    def _operation(self, acknowledge: bool = False) -> _Operation:
+        return _Operation(self, acknowledge)
+
+    @property
+    def saving(self) -> Saving:
+        """The save that is going on; for reactions."""
+        if self._saving is None:
+            raise RuntimeError("there is no save going on")
+        return self._saving
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def get(
+        self, object: str, record: str, *, fields: Sequence[str] | None = None, expand: Sequence[str] = ()
+    ) -> Record:
+        """One live record. Raises ``NotFound``."""
+        return reading.fetch_one(self, object, record, fields, expand)
+
+    def list(self, query: Query) -> Page:
+        """A page of records."""
+        return reading.fetch_page(self, query)
+
+    def aggregate(
+        self,
+        object: str,
+        *,
+        group_by: Sequence[str] = (),
+        measures: Sequence[tuple[str, str | None]] = (("count", None),),
+        filter: str | None = None,
+        limit: int = 1000,
+    ) -> list[Record]:
+        """Counts, sums, minima … per group. A measure is (operation, key); results: ``sum_amount``, ``count``."""
+        plan = self.plan(object)
+        self.engine.policy.require(self.actor, object, "read")
+        readable = None if self.actor.admin else self.engine.policy.readable_keys(self.actor, object)
+        reading.sort_of(plan, group_by, readable)
+        for operation, key in measures:
+            if operation not in ("count", "sum", "min", "max", "avg"):
+                raise BadRequest("{name} is not one of count, sum, min, max, avg.", field="measures", name=operation)
+            if key is not None:
+                reading.sort_of(plan, [key], readable)
+        formula = reading.compile_filter(self, plan, filter)
+        return lists.aggregate(
+            self.connection,
+            self.engine.store,
+            object,
+            group_by=tuple(group_by),
+            measures=tuple(measures),
+            filter=formula,
+            where=self.engine.policy.row_filter(self.actor, object, "read"),
+            context=reading.context_of(self),
+            limit=limit,
+        )
+
+    def titles(self, object: str, ids: Iterable[str]) -> dict[str, str]:
+        """What records are called: id → title."""
+        return reading.titles(self, object, ids)
+
+    def search(self, text: str, objects: Sequence[str] | None = None, limit: int = 20) -> list[tuple[str, str, str]]:
+        """Global search: (object, id, title), best first, only what the actor may see."""
+        allowed = [o.name for o in self.engine.policy.objects(self.actor) if objects is None or o.name in objects]
+        hits = search.search(self.connection, text, allowed, limit * 3)
+        by_object: dict[str, list[str]] = {}
+        for object, record, _ in hits:
+            by_object.setdefault(object, []).append(record)
+        names = {object: self.titles(object, ids) for object, ids in by_object.items()}
+        shown = [(o, r, names[o][r]) for o, r, _ in hits if r in names[o]]
+        return shown[:limit]
+
+    def lookup(
+        self, object: str, field: str, text: str = "", so_far: Mapping[str, Any] | None = None, limit: int = 10
+    ) -> list[tuple[str, str, str]]:
+        """Type-ahead for a lookup: (object, id, title) of records that match and pass the lookup filter."""
+        return reading.suggest(self, object, field, text, so_far or {}, limit)
+
+    def history(self, object: str, record: str, limit: int = 100) -> list[Record]:
+        """What was changed on a record, newest first: at, by, action, changes {key: [before, after]}."""
+        self.get(object, record, fields=["id"])
+        readable = None if self.actor.admin else self.engine.policy.readable_keys(self.actor, object)
+        entries = history.read_history(self.connection, object, record, limit)
+        if readable is not None:
+            for entry in entries:
+                entry["changes"] = {k: v for k, v in (entry["changes"] or {}).items() if k in readable}
+        return entries
+
+    def stage_history(self, object: str, record: str) -> list[Record]:
+        """The stages a record was in, oldest first: pipeline, stage, entered_at, left_at, seconds, by."""
+        self.get(object, record, fields=["id"])
+        return history.read_stage_history(self.connection, object, record, self.engine.world.clock())
+
+    def stage_path(self, object: str, record: Mapping[str, Any]) -> list[Record]:
+        """The stages of the record's pipeline; ``state``: done, current or ahead; ``allowed``: may one go there."""
+        pipeline, here = stages.of_row(self.plan(object), record)
+        if pipeline is None:
+            return []
+        names = [s.name for s in pipeline.stages]
+        place = names.index(here.name) if here else -1
+        return [
+            {
+                "name": s.name,
+                "label": s.label,
+                "category": s.category,
+                "color": s.color,
+                "probability": s.probability,
+                "state": "current" if i == place else "done" if i < place else "ahead",
+                "allowed": i != place and (here is None or here.next is None or s.name in here.next),
+            }
+            for i, s in enumerate(pipeline.stages)
+        ]
+
+
+class _Operation:
+    """One call from outside: opens a ``Saving``, settles it at the end. Inside an automation the open one is used."""
+
+    def __init__(self, service: RecordService, acknowledge: bool) -> None:
+        self._service = service
+        self._acknowledge = acknowledge
+        self._outer: Saving | None = None
+
+    def __enter__(self) -> Saving:
+        service = self._service
+        self._outer = service._saving
+        if self._outer is None:
+            service._saving = Saving(service, acknowledge=self._acknowledge)
+        return service.saving
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        service = self._service
+        if self._outer is not None:
+            return
+        saving = service.saving
+        try:
+            if kind is None:
+                saving.settle()
+                service.notices += saving.notices
+        finally:
+            service._saving = None
+
+
+class _Nested(RecordService):
+    """The service that automations get: the same saving, one level deeper for the time of each call, all rights."""
+
+    def __init__(self, outer: RecordService, saving: Saving, name: str) -> None:
+        actor = outer.actor
+        inner = actor if actor.admin else replace(actor, admin=True)
+        super().__init__(outer.engine, outer.connection, inner, trace=outer.trace)
+        self._saving = saving
+        self._name = name
+
+    def _operation(self, acknowledge: bool = False) -> _Operation:
+        return _Deeper(self, self._name)
+
+
+class _Deeper(_Operation):
+    def __init__(self, service: _Nested, name: str) -> None:
+        super().__init__(service, False)
+        self._name = name
+
+    def __enter__(self) -> Saving:
+        saving = super().__enter__()
+        saving.depth += 1
+        saving.path.append(self._name)
+        return saving
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        saving = self._service.saving
+        saving.depth -= 1
+        saving.path.pop()
