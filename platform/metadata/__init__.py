@@ -1,1 +1,1 @@
-"""The metadata room."""
+"""Metadata: documents in, one immutable registry snapshot out. See README.md in this folder."""

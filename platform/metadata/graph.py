@@ -71,7 +71,7 @@ def build_graph(registry: Registry) -> Graph:
             for source, edge in found:
                 edges.setdefault(source, []).append(edge)
                 before[target].add(source)
-    rank, cycles = _ranks(before)
+    rank, cycles = rank_nodes(before)
     return Graph(
         edges={node: tuple(dict.fromkeys(hanging)) for node, hanging in edges.items()},
         rank=rank,
@@ -109,7 +109,8 @@ def _rollup_edges(registry: Registry, field: Field, target: Node) -> Iterator[tu
         yield from _formula_edges(registry, child, rollup.filter, target, rollup.via)
 
 
-def _ranks(before: Mapping[Node, set[Node]]) -> tuple[dict[Node, int], tuple[tuple[str, ...], ...]]:
+def rank_nodes(before: Mapping[Node, set[Node]]) -> tuple[dict[Node, int], tuple[tuple[str, ...], ...]]:
+    """The place of every node after those it reads, and the circles (each ``a.x``, ``b.y`` …, ``a.x``)."""
     graph = {node: set(sources) for node, sources in before.items()}
     cycles: list[tuple[str, ...]] = []
     while True:

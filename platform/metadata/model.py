@@ -17,6 +17,7 @@ from ratoon.platform.errors import Severity
 from ratoon.platform.fields.base import FieldSpec, FieldType, Option, Part
 from ratoon.platform.formulas import Formula
 from ratoon.platform.metadata.graph import Graph, build_graph
+from ratoon.platform.metadata.scope import ObjectScope
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 OnDelete = Literal["restrict", "set_null", "cascade"]
@@ -358,6 +359,14 @@ class Registry:
     def graph(self) -> Graph:
         """Who must be recomputed when a key changes."""
         return build_graph(self)
+
+    @cached_property
+    def scopes(self) -> Mapping[str, ObjectScope]:
+        """What a formula of each object may name: for filters that come with a request."""
+        scopes: dict[str, ObjectScope] = {}
+        for obj in self:
+            scopes[obj.name] = ObjectScope(tuple(obj.fields.values()), scopes)
+        return scopes
 
     def text(self, source: str, locale: str) -> str:
         """A label, help text or message in that locale; the text itself when there is no translation."""

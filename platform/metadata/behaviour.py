@@ -1,0 +1,294 @@
+"""Validation rules, keys, pipelines and automations of an object: names resolved, formulas compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ratoon.platform.formulas import Formula
+from ratoon.platform.metadata.documents import Document
+from ratoon.platform.metadata.drafts import Drafts, ObjectDraft, Piece
+from ratoon.platform.metadata.formulas import Formulas
+from ratoon.platform.metadata.model import EMPTY, Action, Automation, Key, Pipeline, Rule, Stage
+from ratoon.platform.metadata.names import shape_problem, suggestion
+from ratoon.platform.metadata.report import Path, Report
+
+_OWN_ACTIONS = frozenset({"set_fields", "create_record", "update_related"})
+
+
+class Behaviour:
+    """What an object does when its records are saved."""
+
+    def __init__(self, drafts: Drafts, formulas: Formulas, report: Report) -> None:
+        self._drafts = drafts
+        self._formulas = formulas
+        self._report = report
+
+    def rules(self, draft: ObjectDraft) -> tuple[Rule, ...]:
+        """The validation rules."""
+        found: dict[str, Rule] = {}
+        for piece in draft.rules:
+            name = piece.data["name"]
+            problem = shape_problem(name)
+            if problem is not None:
+                self._report.add(piece.document, piece.at("name"), "bad_name", *problem)
+            elif name in found:
+                message = f"{draft.name!r} has a rule {name!r} already."
+                self._report.add(piece.document, piece.at("name"), "duplicate", message)
+            else:
+                rule = self._rule(draft, piece, name)
+                if rule is not None:
+                    found[name] = rule
+        return tuple(found.values())
+
+    def _rule(self, draft: ObjectDraft, piece: Piece, name: str) -> Rule | None:
+        field = piece.data.get("field")
+        if field is not None:
+            self.known_key(draft, piece.document, piece.at("field"), field)
+        scope = self._formulas.scopes[draft.name]
+        source = piece.data["error_when"]
+        formula = self._formulas.compile(piece.document, piece.at("error_when"), source, scope)
+        if formula is None:
+            return None
+        return Rule(
+            name=name,
+            error_when=formula,
+            message=piece.data["message"],
+            field=field,
+            severity=piece.data.get("severity", "error"),
+            active=piece.data.get("active", True),
+            owner=piece.document.package,
+        )
+
+    def known_key(self, draft: ObjectDraft, document: Document, path: Path, key: str) -> bool:
+        """Whether the object has that record key; if not, it is reported."""
+        if key in draft.keys_of or key in draft.fields:
+            return True
+        if not self._report.suspected(key):
+            hint = suggestion(key, [*draft.keys_of, *draft.fields])
+            self._report.add(document, path, "unknown_field", f"{draft.name!r} has no field {key!r}.", hint)
+        return False
+
+    def column_lists(self, draft: ObjectDraft, pieces: Sequence[Piece]) -> list[tuple[Piece, tuple[str, ...]]]:
+        """The ``fields`` of keys or indexes whose columns all exist."""
+        found = []
+        for piece in pieces:
+            good = True
+            for i, key in enumerate(piece.data["fields"]):
+                if not self.known_key(draft, piece.document, piece.at("fields", i), key):
+                    good = False
+                elif not self.has_column(draft, key):
+                    good = False
+                    message = f"{key!r} is not kept in a column, so it cannot be part of a key or an index."
+                    self._report.add(piece.document, piece.at("fields", i), "wrong_type", message)
+            if good:
+                found.append((piece, tuple(piece.data["fields"])))
+        return found
+
+    def has_column(self, draft: ObjectDraft, key: str) -> bool:
+        """Whether that record key is stored in a column of its own."""
+        field = draft.keys_of.get(key)
+        return field is not None and any(part.key == key and part.sql is not None for part in field.parts)
+
+    def keys(self, draft: ObjectDraft) -> tuple[Key, ...]:
+        """Fields that are unique together."""
+        found: dict[str, Key] = {}
+        for piece, columns in self.column_lists(draft, draft.keys):
+            name = piece.data.get("name", "_".join(columns)[:40])
+            if name in found:
+                message = f"{draft.name!r} has a key {name!r} already."
+                self._report.add(piece.document, piece.at("name"), "duplicate", message)
+            found[name] = Key(name, columns)
+        return tuple(found.values())
+
+    def pipelines(self, draft: ObjectDraft) -> tuple[Pipeline, ...]:
+        """The pipelines in their order."""
+        found = []
+        stage_fields = [f.name for f in draft.fields.values() if f.spec.type == "stage"]
+        if len(stage_fields) > 1:
+            field = draft.fields[stage_fields[1]]
+            message = f"{draft.name!r} has the stage fields {', '.join(stage_fields)}; an object has one."
+            hint = "one field can follow several pipelines"
+            self._report.add(field.piece.document, field.piece.path, "two_stage_fields", message, hint)
+        if stage_fields and not draft.components_of("pipeline"):
+            field = draft.fields[stage_fields[0]]
+            message = f"The stage field {field.name!r} has no pipeline."
+            hint = f"add {draft.name}/pipelines/<name>.json"
+            self._report.add(field.piece.document, field.piece.path, "no_pipeline", message, hint)
+        for document in draft.components_of("pipeline"):
+            data = document.data
+            field_name = data.get("field", stage_fields[0] if stage_fields else "stage")
+            if field_name not in stage_fields:
+                message = f"{draft.name!r} has no stage field {field_name!r}."
+                hint = suggestion(field_name, stage_fields) or 'add a field of type "stage" to the object'
+                self._report.add(document, ("field",), "unknown_field", message, hint)
+                continue
+            found.append(self._pipeline(draft, document, field_name))
+        return tuple(sorted(found, key=lambda p: (p.order, p.name)))
+
+    def _pipeline(self, draft: ObjectDraft, document: Document, field: str) -> Pipeline:
+        data = document.data
+        when: Formula | None = None
+        if "when" in data:
+            when = self._formulas.compile(document, ("when",), data["when"], self._formulas.scopes[draft.name])
+        names = [stage["name"] for stage in data["stages"]]
+        stages = []
+        for i, stage in enumerate(data["stages"]):
+            piece = Piece(document, ("stages", i), stage)
+            if stage["name"] in names[:i]:
+                message = f"The stage {stage['name']!r} occurs twice."
+                self._report.add(document, piece.at("name"), "duplicate", message)
+            stages.append(self._stage(draft, piece, names))
+        return Pipeline(
+            object=draft.name,
+            name=data["name"],
+            label=data["label"],
+            field=field,
+            stages=tuple(stages),
+            when=when,
+            order=data.get("order", 0),
+            owner=document.package,
+        )
+
+    def _stage(self, draft: ObjectDraft, piece: Piece, names: Sequence[str]) -> Stage:
+        data = piece.data
+        problem = shape_problem(data["name"])
+        if problem is not None:
+            self._report.add(piece.document, piece.at("name"), "bad_name", *problem)
+        for i, key in enumerate(data.get("required_fields", ())):
+            self.known_key(draft, piece.document, piece.at("required_fields", i), key)
+        for i, name in enumerate(data.get("next", ())):
+            if name not in names:
+                hint = suggestion(name, names, "stages")
+                message = f"The pipeline has no stage {name!r}."
+                self._report.add(piece.document, piece.at("next", i), "unknown_stage", message, hint)
+        return Stage(
+            name=data["name"],
+            label=data.get("label", data["name"]),
+            category=data.get("category", "open"),
+            probability=data.get("probability"),
+            forecast=data.get("forecast", ""),
+            color=data.get("color", ""),
+            required_fields=tuple(data.get("required_fields", ())),
+            entry=self._criteria(draft, piece, "entry"),
+            exit=self._criteria(draft, piece, "exit"),
+            next=tuple(data["next"]) if "next" in data else None,
+            checklist=tuple(data.get("checklist", ())),
+            expected_days=data.get("expected_days"),
+        )
+
+    def _criteria(self, draft: ObjectDraft, piece: Piece, side: str) -> tuple[Rule, ...]:
+        found = []
+        for i, data in enumerate(piece.data.get(side, ())):
+            inner = Piece(piece.document, piece.at(side, i), data)
+            pipeline = piece.document.data["name"]
+            rule = self._rule(draft, inner, f"{pipeline}.{piece.data['name']}.{side}.{i + 1}")
+            if rule is not None:
+                found.append(rule)
+        return tuple(found)
+
+    def automations(self, draft: ObjectDraft) -> tuple[Automation, ...]:
+        """The active automations in the order they run."""
+        made = [self._automation(draft, document) for document in draft.components_of("automation")]
+        return tuple(sorted((a for a in made if a.active), key=lambda a: (a.order, a.name)))
+
+    def _automation(self, draft: ObjectDraft, document: Document) -> Automation:
+        data = document.data
+        for i, key in enumerate(data.get("fields", ())):
+            self.known_key(draft, document, ("fields", i), key)
+        stages = [s["name"] for p in draft.components_of("pipeline") for s in p.data["stages"]]
+        for i, name in enumerate(data.get("stages", ())):
+            if name not in stages:
+                message = f"{draft.name!r} has no stage {name!r}."
+                self._report.add(document, ("stages", i), "unknown_stage", message, suggestion(name, stages, "stages"))
+        condition: Formula | None = None
+        if "condition" in data:
+            scope = self._formulas.scopes[draft.name]
+            condition = self._formulas.compile(document, ("condition",), data["condition"], scope)
+        actions = [self._action(draft, Piece(document, ("actions", i), a)) for i, a in enumerate(data["actions"])]
+        return Automation(
+            object=draft.name,
+            name=data["name"],
+            label=data["label"],
+            on=tuple(data["on"]),
+            when=data["when"],
+            actions=tuple(actions),
+            fields=tuple(data.get("fields", ())),
+            stages=tuple(data.get("stages", ())),
+            condition=condition,
+            order=data.get("order", 100),
+            active=data.get("active", True),
+            owner=document.package,
+        )
+
+    def _action(self, draft: ObjectDraft, piece: Piece) -> Action:
+        data, kind = piece.data, piece.data["type"]
+        target: ObjectDraft | None = draft
+        if kind == "create_record":
+            target = self._target_object(piece, "object", data.get("object"))
+        elif kind == "update_related":
+            target = self._related(draft, piece, data.get("path"))
+        if piece.document.data["when"] == "before" and kind != "set_fields" and kind in _OWN_ACTIONS:
+            message = f"{kind!r} changes other records, which is only possible after the save."
+            self._report.add(piece.document, piece.at("type"), "not_before", message, 'write "when": "after"')
+        values = self._values(draft, target, piece) if kind in _OWN_ACTIONS and target is not None else {}
+        return Action(
+            kind=kind,
+            values=values,
+            object=data.get("object"),
+            path=data.get("path"),
+            options=EMPTY if kind in _OWN_ACTIONS else data.get("options", EMPTY),
+        )
+
+    def _target_object(self, piece: Piece, key: str, name: str | None) -> ObjectDraft | None:
+        found = self._drafts.objects.get(name or "")
+        if found is None and not self._report.suspected(name or ""):
+            hint = suggestion(name or "", self._drafts.objects, "objects")
+            message = f"There is no object {name!r}." if name else f'"{key}" is missing.'
+            self._report.add(piece.document, piece.at(key), "unknown_object", message, hint)
+        return found
+
+    def _related(self, draft: ObjectDraft, piece: Piece, path: str | None) -> ObjectDraft | None:
+        """``account`` (a lookup of this object) or ``invoice_line.invoice`` (the children that point here)."""
+        if path is None:
+            self._report.add(piece.document, piece.path, "missing_key", '"path" is missing: which records?')
+            return None
+        child_name, dot, lookup = path.partition(".")
+        if dot:
+            child = self._target_object(piece, "path", child_name)
+            fitting = [] if child is None else [f.name for f in child.fields.values() if draft.name in f.spec.targets]
+            if child is not None and lookup not in fitting and not self._report.suspected(lookup):
+                message = f"{child.name}.{lookup} is not a lookup that points at {draft.name!r}."
+                hint = suggestion(lookup, fitting, "lookups that do")
+                self._report.add(piece.document, piece.at("path"), "unknown_field", message, hint)
+                return None
+            return child
+        field = draft.fields.get(path)
+        if field is None or not field.type.reference or len(field.spec.targets) != 1:
+            if not self._report.suspected(path):
+                fitting = [f.name for f in draft.fields.values() if f.type.reference and len(f.spec.targets) == 1]
+                message = f"{path!r} is not a lookup of {draft.name!r} with one target."
+                self._report.add(
+                    piece.document, piece.at("path"), "unknown_field", message, suggestion(path, fitting, "lookups")
+                )
+            return None
+        return self._drafts.objects.get(field.spec.targets[0])
+
+    def _values(self, draft: ObjectDraft, target: ObjectDraft, piece: Piece) -> Mapping[str, Formula]:
+        found: dict[str, Formula] = {}
+        values: Mapping[str, Any] = piece.data.get("values", EMPTY)
+        for key, source in values.items():
+            path = piece.at("values", key)
+            if not self.known_key(target, piece.document, path, key):
+                continue
+            field = target.keys_of.get(key) or target.fields[key]
+            part = next((p for p in field.parts if p.key == key), None)
+            if part is None or not part.writable or part.formula is None or field.type.computed:
+                message = f"{key!r} cannot be set by an automation: it is computed or has no formula type."
+                self._report.add(piece.document, path, "not_writable", message)
+                continue
+            scope = self._formulas.scopes[draft.name]
+            formula = self._formulas.compile(piece.document, path, source, scope, part.formula)
+            if formula is not None:
+                found[key] = formula
+        return found

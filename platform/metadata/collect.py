@@ -1,0 +1,193 @@
+"""The first step of compilation: sort documents into packages, value sets, objects and what belongs to them.
+
+Packages are ordered so that each follows those it requires; an extension's fields therefore come after the fields of
+the object's own package, the same way every time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from graphlib import CycleError, TopologicalSorter
+
+from ratoon.platform.metadata.documents import FOLDERS, KINDS, LATER_KINDS, Document, place
+from ratoon.platform.metadata.drafts import Drafts, ObjectDraft, Piece
+from ratoon.platform.metadata.names import object_problem, shape_problem, suggestion
+from ratoon.platform.metadata.report import Report
+from ratoon.platform.metadata.versions import satisfies, version_key
+
+BUILT_IN = "system"
+"""The package that is always there."""
+
+
+def collect(documents: Sequence[Document], report: Report) -> Drafts:
+    """The documents, sorted; what cannot take part is reported and left out."""
+    drafts = Drafts()
+    usable = [d for d in documents if _usable(d, report)]
+    _packages(usable, drafts, report)
+    rank = {name: place for place, name in enumerate(drafts.packages)}
+    usable.sort(key=lambda d: (rank.get(d.package, len(rank)), KINDS.index(d.kind), d.file))
+    seen: dict[tuple[str, str, str], Document] = {}
+    for document in usable:
+        component = document.component
+        if document.kind not in {"extension", "strings", "package"} and component in seen:
+            first = seen[component]
+            report.add(
+                document,
+                ("name",),
+                "duplicate",
+                f"There is a {document.kind} {component[2]!r} already, in {first.package}:{first.file}.",
+                "choose another name, or add to the other package's object with an extension.json",
+            )
+            continue
+        seen[component] = document
+        _sort_in(document, drafts, report)
+    return drafts
+
+
+def _usable(document: Document, report: Report) -> bool:
+    kind = document.kind
+    if kind in LATER_KINDS:
+        report.add(
+            document, ("kind",), "not_supported", f"Documents of kind {kind!r} are not supported by this version."
+        )
+    elif kind not in KINDS:
+        hint = suggestion(kind, KINDS, "kinds") if kind else f"kinds: {', '.join(KINDS)}"
+        message = f"There is no kind {kind!r}." if kind else 'The document says no "kind".'
+        report.add(document, ("kind",), "unknown_kind", message, hint)
+    elif document.file != (wanted := place(kind, document.data)):
+        report.add(document, (), "misplaced", f"A {kind} of this name belongs into {wanted}.", f"move it to {wanted}")
+    else:
+        return True
+    return False
+
+
+def _packages(documents: Sequence[Document], drafts: Drafts, report: Report) -> None:
+    manifests = {d.package: d for d in documents if d.kind == "package"}
+    before: dict[str, set[str]] = {}
+    for name, document in manifests.items():
+        data = document.data
+        problem = shape_problem(name)
+        if problem is not None:
+            report.add(document, ("name",), "bad_name", *problem)
+        try:
+            version_key(data["version"])
+        except ValueError as error:
+            report.add(document, ("version",), "bad_version", f"{error}.")
+        before[name] = set() if name == BUILT_IN else {BUILT_IN}
+        for required, wanted in data.get("requires", {}).items():
+            before[name].add(required)
+            _requirement(document, required, wanted, manifests, report)
+    for cycle in requirement_cycles(before):
+        report.add(
+            manifests[cycle[0]],
+            ("requires",),
+            "circular_requirement",
+            f"Packages require one another in a circle: {' → '.join(cycle)}.",
+            "take one of the requirements out",
+        )
+    order = [n for n in TopologicalSorter({k: sorted(v) for k, v in before.items()}).static_order() if n in manifests]
+    drafts.packages = {name: manifests[name] for name in order}
+
+
+def _requirement(
+    document: Document, required: str, wanted: str, manifests: dict[str, Document], report: Report
+) -> None:
+    path = ("requires", required)
+    other = manifests.get(required)
+    if other is None:
+        hint = suggestion(required, manifests, "packages here") or "apply that package first"
+        report.add(document, path, "missing_package", f"The package {required!r} is not here.", hint)
+        return
+    version = str(other.data.get("version", "0"))
+    try:
+        if not satisfies(version, wanted):
+            message = f"The package {required!r} is here in version {version}, which is not {wanted}."
+            report.add(document, path, "wrong_version", message)
+    except ValueError as error:
+        report.add(document, path, "bad_version", f"{error}.")
+
+
+def requirement_cycles(before: dict[str, set[str]]) -> list[list[str]]:
+    """The circles in ``before`` (package → required packages), each cut there so that an order exists afterwards."""
+    cycles: list[list[str]] = []
+    while True:
+        try:
+            TopologicalSorter(before).prepare()
+            return cycles
+        except CycleError as error:
+            circle: list[str] = list(reversed(error.args[1]))
+            cycles.append(circle)
+            before[circle[0]].discard(circle[1])
+
+
+def _sort_in(document: Document, drafts: Drafts, report: Report) -> None:
+    kind, data = document.kind, document.data
+    if kind == "object":
+        _object(document, drafts, report)
+    elif kind == "extension":
+        target = _owner(document, drafts, report)
+        if target is not None:
+            _members(target, document)
+    elif kind in FOLDERS.values():
+        target = _owner(document, drafts, report)
+        if target is not None and _named(document, report):
+            target.components.setdefault(kind, []).append(document)
+    elif kind == "picklist" and _named(document, report):
+        drafts.value_sets[data["name"]] = document
+    elif kind == "role" and _named(document, report):
+        drafts.roles.append(document)
+    elif kind == "strings":
+        drafts.strings.append(document)
+
+
+def _named(document: Document, report: Report) -> bool:
+    problem = shape_problem(document.data["name"])
+    if problem is not None:
+        report.add(document, ("name",), "bad_name", *problem)
+    return problem is None
+
+
+def _object(document: Document, drafts: Drafts, report: Report) -> None:
+    name = document.data["name"]
+    problem = shape_problem(name) or object_problem(name)
+    if problem is not None:
+        report.add(document, ("name",), "bad_name", *problem)
+        report.suspect(name)
+        return
+    draft = ObjectDraft(name, Piece(document, (), document.data))
+    drafts.objects[name] = draft
+    _members(draft, document)
+
+
+def _members(draft: ObjectDraft, document: Document) -> None:
+    for group, pieces in (
+        ("fields", draft.declared),
+        ("rules", draft.rules),
+        ("keys", draft.keys),
+        ("indexes", draft.indexes),
+    ):
+        pieces.extend(Piece(document, (group, i), data) for i, data in enumerate(document.data.get(group, ())))
+
+
+def _owner(document: Document, drafts: Drafts, report: Report) -> ObjectDraft | None:
+    name = document.data["object"]
+    found = drafts.objects.get(name)
+    if found is None:
+        if not report.suspected(name):
+            hint = suggestion(name, drafts.objects, "objects")
+            report.add(document, ("object",), "unknown_object", f"There is no object {name!r}.", hint)
+        return None
+    owner = found.piece.document.package
+    manifest = drafts.packages.get(document.package)
+    if owner not in {document.package, BUILT_IN} and manifest and owner not in manifest.data.get("requires", {}):
+        report.add(
+            document,
+            ("object",),
+            "requirement_missing",
+            f"{name!r} belongs to the package {owner!r}, which the manifest does not require.",
+            f'add {{"{owner}": ">={drafts.packages[owner].data["version"]}"}} to "requires" in manifest.json'
+            if owner in drafts.packages
+            else "",
+            severity="warning",
+        )
+    return found

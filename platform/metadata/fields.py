@@ -1,0 +1,106 @@
+"""Drafts of fields become ``Field`` values: their formulas compiled, their contradictions refused."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from ratoon.platform.formulas import Formula
+from ratoon.platform.formulas.types import Type
+from ratoon.platform.metadata.drafts import FieldDraft, ObjectDraft
+from ratoon.platform.metadata.formulas import Formulas
+from ratoon.platform.metadata.model import Field, OnDelete
+from ratoon.platform.metadata.report import Report
+
+_CONDITIONS = ("visible_when", "required_when", "read_only_when")
+
+
+def finish_fields(draft: ObjectDraft, formulas: Formulas, report: Report) -> dict[str, Field]:
+    """The fields of one object, declared ones first."""
+    return {name: _finish(field, formulas, report) for name, field in draft.fields.items()}
+
+
+def _finish(draft: FieldDraft, formulas: Formulas, report: Report) -> Field:
+    data = draft.data
+    if draft.system:
+        return Field(
+            object=draft.object,
+            spec=draft.spec,
+            type=draft.type,
+            parts=draft.parts,
+            label=draft.spec.label,
+            owner="system",
+            system=True,
+            on_delete="restrict" if draft.type.reference else None,
+        )
+    conditions = {key: _condition(draft, key, formulas) for key in _CONDITIONS if key in data}
+    return Field(
+        object=draft.object,
+        spec=draft.spec,
+        type=draft.type,
+        parts=draft.parts,
+        label=draft.spec.label,
+        owner=draft.piece.document.package,
+        required=data.get("required", draft.spec.type == "master_detail"),
+        unique=data.get("unique", False) or data.get("external_id", False),
+        external_id=data.get("external_id", False),
+        searchable=data.get("searchable", False),
+        track_history=data.get("track_history", False),
+        sensitivity=data.get("sensitivity", "none"),
+        help=data.get("help", ""),
+        placeholder=data.get("placeholder", ""),
+        default=_default(draft, formulas, report) if "default" in data else None,
+        on_delete=_on_delete(draft, report),
+        lookup_filter=_lookup_filter(draft, formulas) if "filter" in data and draft.type.reference else None,
+        formula=draft.formula,
+        rollup=draft.rollup,
+        junction=draft.junction,
+        **conditions,
+    )
+
+
+def _condition(draft: FieldDraft, key: str, formulas: Formulas) -> Formula | None:
+    piece = draft.piece
+    return formulas.compile(piece.document, piece.at(key), draft.data[key], formulas.scopes[draft.object])
+
+
+def _default(draft: FieldDraft, formulas: Formulas, report: Report) -> Formula | None:
+    piece, kind = draft.piece, draft.parts[0].formula if draft.parts else None
+    if draft.type.computed or kind in {None, Type.GEO}:
+        message = f"A field of type {draft.spec.type!r} cannot have a default."
+        report.add(piece.document, piece.at("default"), "no_default", message, 'take "default" out')
+        return None
+    scope = formulas.scopes[draft.object]
+    return formulas.compile(piece.document, piece.at("default"), draft.data["default"], scope, kind)
+
+
+def _lookup_filter(draft: FieldDraft, formulas: Formulas) -> Formula | None:
+    """Compiled against the target; ``$source`` is the record that holds the lookup."""
+    if len(draft.spec.targets) != 1:
+        return None
+    scope = formulas.scopes[draft.spec.targets[0]].with_source(formulas.scopes[draft.object])
+    piece = draft.piece
+    return formulas.compile(
+        piece.document, piece.at("filter"), draft.data["filter"], scope, pushed_down=True, change=False
+    )
+
+
+def _on_delete(draft: FieldDraft, report: Report) -> OnDelete | None:
+    if not draft.type.reference:
+        return None
+    if draft.spec.type == "master_detail":
+        return "cascade"
+    required = draft.data.get("required", False)
+    declared = draft.data.get("on_delete")
+    if declared is None:
+        return "restrict" if required else "set_null"
+    if required and declared == "set_null":
+        piece = draft.piece
+        message = "A required reference cannot be emptied when its target is deleted."
+        report.add(
+            piece.document,
+            piece.at("on_delete"),
+            "contradiction",
+            message,
+            'use "restrict" or "cascade", or drop "required"',
+        )
+    return cast("OnDelete", declared)

@@ -1,0 +1,94 @@
+"""Where the checks of metadata put what they find.
+
+One ``Report`` accompanies a set of documents through reading, schema checks and compilation, so that an admin sees
+every problem of a package in one run. It also remembers the names of parts that were refused (``suspect``), so that one
+mistake is told once and not again at every place that mentions the refused name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from ratoon.platform.errors import Finding, FormulaError, Severity
+from ratoon.platform.metadata.documents import Document, escape
+
+Path = tuple[str | int, ...]
+"""Where in a document: the steps of its JSON pointer."""
+
+_WORD = re.compile(r"\$?\w+")
+
+
+def pointer(path: Path) -> str:
+    """The JSON pointer of a path."""
+    return "".join("/" + escape(step) for step in path)
+
+
+class Report:
+    """Findings about the documents of one package, or of several when ``package`` is ``None``."""
+
+    def __init__(self, package: str | None = None, findings: Iterable[Finding] = ()) -> None:
+        self.package = package
+        self.findings: list[Finding] = list(findings)
+        self._suspects: set[str] = set()
+
+    @property
+    def errors(self) -> list[Finding]:
+        """Findings that refuse the documents (the others are warnings and notes)."""
+        return [f for f in self.findings if f.severity == "error"]
+
+    def file(self, document: Document) -> str:
+        """The document's file, with its package in front when that is not the one being checked."""
+        if self.package is None or document.package == self.package:
+            return document.file
+        return f"{document.package}:{document.file}"
+
+    def add(
+        self,
+        document: Document,
+        path: Path,
+        code: str,
+        message: str,
+        hint: str = "",
+        severity: Severity = "error",
+    ) -> None:
+        """One more finding."""
+        finding = Finding(self.file(document), pointer(path), code, message, hint, severity)
+        if finding not in self.findings[-50:]:
+            self.findings.append(finding)
+
+    def suspect(self, *names: str) -> None:
+        """Remembers names that were declared and refused."""
+        self._suspects.update(names)
+
+    def suspected(self, name: str) -> bool:
+        """True when something of that name was declared and refused, so that its absence needs no second finding."""
+        return name in self._suspects
+
+    def formula(self, document: Document, path: Path, source: str, error: FormulaError) -> None:
+        """A formula that does not compile, with the place in it."""
+        if error.position is not None and (word := _WORD.match(source, error.position)) and self.suspected(word[0]):
+            return
+        self.add(document, path, f"formula_{error.error_code}", located(source, error))
+
+    def sorted(self) -> tuple[Finding, ...]:
+        """The findings by file, in the order of the document."""
+        return tuple(sorted(self.findings, key=lambda f: (f.file, f.severity != "error", _natural(f.pointer))))
+
+
+def located(source: str, error: FormulaError) -> str:
+    """The error's text; when its position is known, with the line of the formula and a caret under the place."""
+    if error.position is None:
+        return str(error)
+    position = min(max(error.position, 0), len(source))
+    start = source.rfind("\n", 0, position) + 1
+    end = source.find("\n", position)
+    line = source[start : end if end >= 0 else len(source)]
+    column = position - start
+    cut = max(0, column - 60)
+    shown = line[cut : cut + 100].replace("\t", " ")
+    return f"{error} (character {position + 1})\n    {shown}\n    {' ' * (column - cut)}^"
+
+
+def _natural(text: str) -> Sequence[tuple[int, str]]:
+    return [(int(step), "") if step.isdigit() else (-1, step) for step in text.split("/")]

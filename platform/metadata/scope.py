@@ -1,0 +1,88 @@
+"""What a formula of an object may name: the object's keys, and paths through its lookups.
+
+``ObjectScope`` implements ``formulas.types.Scope`` over the fields of one object. A reference with a single target can
+be followed (``account.owner.name``); a polymorphic one cannot. In a lookup filter ``$source`` is the record that holds
+the lookup. ``registry.scopes`` has the scope of every object of a snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from ratoon.platform.fields.base import FieldSpec, Part
+from ratoon.platform.formulas.types import Name, Type
+
+
+class ScopedField(Protocol):
+    """What a scope needs to know of a field."""
+
+    @property
+    def spec(self) -> FieldSpec:
+        """The declaration."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Its flat keys."""
+
+    @property
+    def volatile(self) -> bool:
+        """True when its value changes by itself."""
+
+
+class ObjectScope:
+    """The names of one object. ``scopes`` gives the scopes that its references lead to; it may be filled later."""
+
+    def __init__(
+        self,
+        fields: Iterable[ScopedField],
+        scopes: Mapping[str, ObjectScope],
+        source: ObjectScope | None = None,
+    ) -> None:
+        self._fields = fields
+        self._scopes = scopes
+        self._source = source
+        self._found: dict[str, Name] | None = None
+
+    def name(self, name: str) -> Name | None:
+        """What ``name`` means here, or ``None``."""
+        return self._names().get(name.lower())
+
+    def names(self) -> Iterable[str]:
+        """Every name, for suggestions."""
+        return self._names().keys()
+
+    def with_source(self, source: ObjectScope) -> ObjectScope:
+        """The same names plus ``$source``, the record that holds the lookup."""
+        return ObjectScope(self._fields, self._scopes, source)
+
+    def _names(self) -> dict[str, Name]:
+        if self._found is None:
+            self._found = {}
+            for field in self._fields:
+                for part in field.parts:
+                    if part.formula is not None:
+                        self._found[part.key] = self._name_of(field, part, part.formula)
+            if self._source is not None:
+                self._found["$source"] = Name("$source", Type.REFERENCE, target=self._source)
+        return self._found
+
+    def _name_of(self, field: ScopedField, part: Part, kind: Type) -> Name:
+        spec = field.spec
+        main = part is field.parts[0]
+        values = None
+        if main and kind in {Type.PICKLIST, Type.MULTI}:
+            values = tuple(option.value for option in spec.choices)
+        target = None
+        if main and kind is Type.REFERENCE and len(spec.targets) == 1:
+            target = self._scopes.get(spec.targets[0])
+        return Name(
+            key=part.key,
+            type=kind,
+            target=target,
+            label=f"{spec.label} {part.label}".strip() if not main else spec.label,
+            values=values,
+            scale=part.scale,
+            percent=main and "percent" in {spec.type, spec.option("returns")},
+            volatile=field.volatile,
+        )
