@@ -17,18 +17,20 @@ LIMITS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "max": {"type": ["number", "string"], "description": "The largest value; write it as text to be exact."},
     }
 )
-SCALE: Mapping[str, Any] = MappingProxyType(
-    {"type": "integer", "minimum": 0, "maximum": 10, "default": 2, "description": "Digits after the decimal point."}
-)
-PRECISION: Mapping[str, Any] = MappingProxyType(
-    {
-        "type": "integer",
-        "minimum": 1,
-        "maximum": MAX_PRECISION,
-        "default": MAX_PRECISION,
-        "description": "Digits in all, those after the decimal point included.",
-    }
-)
+SCALE: Mapping[str, Any] = {
+    "type": "integer",
+    "minimum": 0,
+    "maximum": 10,
+    "default": 2,
+    "description": "Digits after the decimal point.",
+}
+PRECISION: Mapping[str, Any] = {
+    "type": "integer",
+    "minimum": 1,
+    "maximum": MAX_PRECISION,
+    "default": MAX_PRECISION,
+    "description": "Digits in all, those after the decimal point included.",
+}
 
 
 def decimal_of(spec: FieldSpec, *, suffix: str = "", writable: bool = True) -> Part:

@@ -11,15 +11,13 @@ from ratoon.platform.fields.base import FieldSpec, FieldType, Part
 from ratoon.platform.fields.faces import PRESENCE_OPERATORS, part, sample_id
 from ratoon.platform.formulas.columns import Id
 
-MAX_BYTES: Mapping[str, Any] = MappingProxyType(
-    {
-        "type": "integer",
-        "minimum": 1,
-        "maximum": 1_000_000_000,
-        "default": 10_000_000,
-        "description": "The largest file that may be uploaded, in bytes.",
-    }
-)
+MAX_BYTES: Mapping[str, Any] = {
+    "type": "integer",
+    "minimum": 1,
+    "maximum": 1_000_000_000,
+    "default": 10_000_000,
+    "description": "The largest file that may be uploaded, in bytes.",
+}
 
 
 class FileType(FieldType):

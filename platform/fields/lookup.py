@@ -9,24 +9,21 @@ from typing import Any, ClassVar
 from ratoon.platform.fields.base import FieldSpec, FieldType, Part
 from ratoon.platform.fields.faces import reference_part, sample_id
 
-ON_DELETE: Mapping[str, Any] = MappingProxyType(
-    {
-        "enum": ["restrict", "set_null", "cascade"],
-        "default": "set_null",
-        "description": "What happens here when the record pointed at is deleted: restrict refuses the deletion, "
-        "set_null empties this field, cascade deletes this record too.",
-    }
-)
-RELATED_LABEL: Mapping[str, Any] = MappingProxyType(
-    {"type": "string", "description": "Title of the list of these records on the page of the record pointed at."}
-)
-FILTER: Mapping[str, Any] = MappingProxyType(
-    {
-        "type": "string",
-        "description": "A formula over the record pointed at: only records for which it is true may be chosen. "
-        "$source.x is field x of this record.",
-    }
-)
+ON_DELETE: Mapping[str, Any] = {
+    "enum": ["restrict", "set_null", "cascade"],
+    "default": "set_null",
+    "description": "What happens here when the record pointed at is deleted: restrict refuses the deletion, "
+    "set_null empties this field, cascade deletes this record too.",
+}
+RELATED_LABEL: Mapping[str, Any] = {
+    "type": "string",
+    "description": "Title of the list of these records on the page of the record pointed at.",
+}
+FILTER: Mapping[str, Any] = {
+    "type": "string",
+    "description": "A formula over the record pointed at: only records for which it is true may be chosen. "
+    "$source.x is field x of this record.",
+}
 
 
 class LookupType(FieldType):

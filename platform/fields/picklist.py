@@ -21,39 +21,37 @@ from ratoon.platform.formulas.types import Type
 
 VALUE_PATTERN = r"^[^;\s\x00-\x1f]([^;\x00-\x1f]{0,78}[^;\s\x00-\x1f])?$"
 """What a value may look like: no semicolon (multi-select values are joined by it), no outer spaces."""
-VALUES: Mapping[str, Any] = MappingProxyType(
-    {
-        "type": "array",
-        "minItems": 1,
-        "maxItems": 1000,
-        "description": "The values to choose from, in the order they are shown.",
-        "items": {
-            "type": "object",
-            "required": ["value"],
-            "additionalProperties": False,
-            "description": "One choice.",
-            "properties": {
-                "value": {
-                    "type": "string",
-                    "pattern": VALUE_PATTERN,
-                    "description": "What is stored and what formulas and the API use. Keep it stable.",
-                },
-                "label": {"type": "string", "description": "What people read. Default: the value."},
-                "color": {"type": "string", "description": "A colour name, such as green, for boards and badges."},
-                "active": {
-                    "type": "boolean",
-                    "default": True,
-                    "description": "False keeps the value on old records and offers it no longer.",
-                },
-                "for": {
-                    "type": "array",
-                    "items": {"type": "string"},
-                    "description": "Dependent picklist: the controlling values this one goes with. Default: all.",
-                },
+VALUES: Mapping[str, Any] = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": 1000,
+    "description": "The values to choose from, in the order they are shown.",
+    "items": {
+        "type": "object",
+        "required": ["value"],
+        "additionalProperties": False,
+        "description": "One choice.",
+        "properties": {
+            "value": {
+                "type": "string",
+                "pattern": VALUE_PATTERN,
+                "description": "What is stored and what formulas and the API use. Keep it stable.",
+            },
+            "label": {"type": "string", "description": "What people read. Default: the value."},
+            "color": {"type": "string", "description": "A colour name, such as green, for boards and badges."},
+            "active": {
+                "type": "boolean",
+                "default": True,
+                "description": "False keeps the value on old records and offers it no longer.",
+            },
+            "for": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "Dependent picklist: the controlling values this one goes with. Default: all.",
             },
         },
-    }
-)
+    },
+}
 CHOICE_OPTIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "values": VALUES,

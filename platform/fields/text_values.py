@@ -172,8 +172,12 @@ def member(known: frozenset[str], code: str, place: str) -> Coerce:
 
 def name(value: Any) -> str | None:
     """A snake_case name: of a stage or a pipeline."""
-    if value is None or value == "":
+    if isinstance(value, str):
+        value = value.strip()
+        if not value:
+            return None
+        if _NAME.fullmatch(value):
+            return str(value)
+    elif value is None:
         return None
-    if isinstance(value, str) and _NAME.fullmatch(value):
-        return value
     raise refuse("not_a_name", value=short(value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import time
 from typing import Any
 
 from sqlalchemy import Time
@@ -21,6 +22,7 @@ def time_part(key: str, *, writable: bool = True) -> Part:
         key,
         sql=Time(),
         coerce=time_values.time_of_day,
+        dump=time.isoformat,
         schema={"type": "string", "pattern": TIME_PATTERN},
         formula=Type.TIME,
         operators=ORDER_OPERATORS,
