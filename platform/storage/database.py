@@ -1,0 +1,239 @@
+"""Opening a database and keeping its transactions in order.
+
+``Database.open(url)`` takes ``sqlite:///path`` or ``postgresql://user@host/name``. Work happens inside two context
+managers: ``write()`` is one transaction that commits when its block ends well and rolls back otherwise; ``read()`` is
+for looking only. Nothing else in the product commits.
+
+SQLite is opened for several processes: write-ahead log, 30 s busy timeout, foreign keys checked, write transactions
+begun with ``BEGIN IMMEDIATE`` so that a second writer waits instead of failing half-way. The driver's own, implicit
+transactions are switched off, which is what makes DDL transactional. A read is one deferred transaction: it sees one
+state of the data and never waits for a writer.
+
+PostgreSQL is used at READ COMMITTED through psycopg. Reads run in autocommit: no BEGIN and COMMIT round trips. A
+pooled connection whose server went away shows up as readable while idle; such a one is replaced before it is handed
+out, which costs a microsecond and no round trip.
+
+What the driver raises about timing (a lock that did not come, a deadlock, a lost connection) becomes ``Busy``: the
+transaction is rolled back and the whole unit may be tried again. What it raises about constraints becomes
+``errors.Conflict``.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sqlite3
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import orjson
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.types.json import set_json_dumps, set_json_loads
+from psycopg.types.string import TextLoader
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.pool import QueuePool
+
+from ratoon.platform.errors import Conflict
+
+BUSY_TIMEOUT = 30
+"""Seconds that a write waits for another one."""
+POOL_SIZE = 16
+POOL_OVERFLOW = 48
+_READING = "ratoon.reading"
+
+
+class Busy(Conflict):
+    """The database could not do it just now: a lock, a deadlock, a lost connection. The same may be tried again."""
+
+    code = "busy"
+
+
+class Database:
+    """One database: its engine, its dialect and its two kinds of transactions."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.dialect: str = engine.dialect.name
+        """``sqlite`` or ``postgresql``."""
+        _forget_after_fork(engine)
+
+    @classmethod
+    def open(cls, url: str) -> Database:
+        """The database at ``url``; nothing is read yet. Raises ``ValueError`` for a kind of database that is not
+        supported."""
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+        if backend == "sqlite":
+            return cls(_sqlite_engine(parsed))
+        if backend == "postgresql":
+            return cls(_postgresql_engine(parsed.set(drivername="postgresql+psycopg")))
+        raise ValueError(f"{backend} is not supported: use sqlite:///path or postgresql://user@host/name")
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One write transaction: commits on a clean exit, rolls back on any exception.
+
+        Raises ``Busy`` when it may be tried again and ``errors.Conflict`` when a constraint of the database said no.
+        """
+        connection = self._connect()
+        try:
+            with connection.begin():
+                yield connection
+        except (DBAPIError, sqlite3.Error, psycopg.Error) as error:
+            raise _translated(connection, error) from error
+        finally:
+            connection.close()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection for looking. SQLite: one consistent state of the data; PostgreSQL: each statement on its own."""
+        connection = self._connect()
+        info = connection.info
+        info[_READING] = True
+        try:
+            if self.dialect == "sqlite":
+                driver(connection).execute("BEGIN")
+            yield connection
+        except (DBAPIError, sqlite3.Error, psycopg.Error) as error:
+            raise _translated(connection, error) from error
+        finally:
+            info.pop(_READING, None)
+            connection.close()
+
+    def dispose(self) -> None:
+        """Closes every pooled connection."""
+        self.engine.dispose()
+
+    def _connect(self) -> Connection:
+        try:
+            return self.engine.connect()
+        except DBAPIError as error:
+            raise Busy("The database cannot be reached: {reason}", reason=str(error.orig)) from error
+
+
+def driver(connection: Connection) -> Any:
+    """The driver's own connection (``sqlite3`` or ``psycopg``) under a SQLAlchemy connection."""
+    return connection.connection.driver_connection
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    engine = create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_OVERFLOW,
+        pool_use_lifo=True,
+        connect_args={
+            "timeout": BUSY_TIMEOUT,
+            "isolation_level": None,
+            "check_same_thread": False,
+            "cached_statements": 1000,
+        },
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, record: object) -> None:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT * 1000}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA cache_size = -32768")
+        connection.execute("PRAGMA mmap_size = 268435456")
+        connection.execute("PRAGMA temp_store = MEMORY")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        raw = driver(connection)
+        if not raw.in_transaction:
+            raw.execute("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgresql_engine(url: URL) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_OVERFLOW,
+        pool_use_lifo=True,
+        use_native_hstore=False,
+        connect_args={"options": "-c timezone=UTC", "application_name": "ratoon"},
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: psycopg.Connection[Any], record: object) -> None:
+        connection.autocommit = True
+        connection.prepared_max = 1000
+        connection.adapters.register_loader("uuid", TextLoader)
+        set_json_loads(orjson.loads, connection)
+        set_json_dumps(orjson.dumps, connection)
+
+    @event.listens_for(engine, "checkout")
+    def check(connection: psycopg.Connection[Any], record: object, proxy: object) -> None:
+        if connection.closed or select.select([connection.pgconn.socket], [], [], 0)[0]:
+            raise DisconnectionError("the server closed the connection")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        raw = driver(connection)
+        if _READING not in connection.info and raw.pgconn.transaction_status == TransactionStatus.IDLE:
+            raw.execute("BEGIN")
+
+    return engine
+
+
+def _forget_after_fork(engine: Engine) -> None:
+    """A forked child must not use its parent's connections: it starts with an empty pool."""
+    known = weakref.ref(engine)
+
+    def forget() -> None:
+        alive = known()
+        if alive is not None:
+            alive.dispose(close=False)
+
+    os.register_at_fork(after_in_child=forget)
+
+
+def _translated(connection: Connection, error: Exception) -> Exception:
+    """The refusal that a driver error stands for; the error itself when it is a mistake of ours."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    raw = None if connection.invalidated else driver(connection)
+    if isinstance(cause, psycopg.Error):
+        if isinstance(raw, psycopg.Connection) and raw.closed:
+            connection.invalidate()
+            return Busy("The connection to the database was lost.")
+        return _translated_postgresql(cause) or error
+    if isinstance(cause, sqlite3.Error):
+        return _translated_sqlite(cause) or error
+    return error
+
+
+def _translated_postgresql(cause: psycopg.Error) -> Exception | None:
+    state = cause.sqlstate or ""
+    if state.startswith("40") or state in ("55P03", "57014") or state.startswith(("08", "57P")):
+        return Busy("The database is busy; try again.")
+    if isinstance(cause, psycopg.errors.UniqueViolation):
+        return Conflict("Another record has the same value: {reason}", reason=cause.diag.message_detail or "")
+    if isinstance(cause, psycopg.errors.ForeignKeyViolation):
+        return Conflict("A record that it refers to is not there: {reason}", reason=cause.diag.message_detail or "")
+    if isinstance(cause, psycopg.errors.NumericValueOutOfRange):
+        return Conflict("A computed number is too large for its field.")
+    return None
+
+
+def _translated_sqlite(cause: sqlite3.Error) -> Exception | None:
+    name = getattr(cause, "sqlite_errorname", "") or ""
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return Busy("The database is busy; try again.")
+    if name in ("SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"):
+        return Conflict("Another record has the same value: {reason}", reason=str(cause))
+    if name == "SQLITE_CONSTRAINT_FOREIGNKEY":
+        return Conflict("A record that it refers to is not there: {reason}", reason=str(cause))
+    if str(cause) == "integer overflow":
+        return Conflict("A computed number is too large for its field.")
+    return None

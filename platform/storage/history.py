@@ -1,0 +1,141 @@
+"""What happened to a record: changes of tracked fields, and the periods it spent in each stage.
+
+``write_history`` adds one row per changed key, or one row without a key for an event as a whole (created, deleted,
+restored). ``write_stage_moves`` closes the running period of a record and opens the next. Values are kept as the API
+writes them (JSON), so that they can be read after their field has changed its type or is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Connection, Integer, insert, select, update
+
+from ratoon.platform.formulas.columns import Id, UtcDateTime
+from ratoon.platform.storage.statements import Row, Statement, parameter, sql_dialect
+from ratoon.platform.storage.system import system_tables
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One change."""
+
+    object: str
+    record: str
+    event: str
+    """created, updated, deleted or restored"""
+    key: str | None
+    """The changed key; ``None`` = the event as a whole."""
+    old: Any
+    new: Any
+    at: datetime
+    by: str | None
+    source: str
+    """Which way it came in: the actor's ``source``."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageMove:
+    """A record entered a stage."""
+
+    object: str
+    record: str
+    field: str
+    pipeline: str | None
+    stage: str | None
+    """``None``: it left the pipeline."""
+    previous: str | None
+    at: datetime
+    by: str | None
+
+
+def write_history(conn: Connection, entries: Sequence[Entry]) -> None:
+    """Adds entries in the given order."""
+    _add_entry(conn.dialect.name).run_many(conn, [asdict(entry) for entry in entries])
+
+
+def read_history(conn: Connection, object: str, record: str, limit: int = 100) -> list[Row]:
+    """The changes of a record, newest first. What one save changed is one row: at, by, source, action, and
+    ``changes`` {key: [before, after]}."""
+    found = _entries_of(conn.dialect.name).rows(conn, object=object, record=record, limit=limit * 20)
+    saves: list[Row] = []
+    for entry in found:
+        same = ("at", "by", "source", "action")
+        row = {"at": entry["at"], "by": entry["by"], "source": entry["source"], "action": entry["event"]}
+        if not saves or entry["key"] is None or any(saves[-1][name] != row[name] for name in same):
+            saves.append({**row, "changes": {}})
+        if entry["key"] is not None:
+            # Entries come newest first: the oldest "before" and the newest "after" of the save remain.
+            newest = saves[-1]["changes"].get(entry["key"], (None, entry["new"]))[1]
+            saves[-1]["changes"][entry["key"]] = [entry["old"], newest]
+    return saves[:limit]
+
+
+def write_stage_moves(conn: Connection, moves: Sequence[StageMove]) -> None:
+    """Closes the running periods of these records and opens new ones."""
+    rows = [asdict(move) for move in moves]
+    _leave_stage(conn.dialect.name).run_many(conn, rows)
+    _enter_stage(conn.dialect.name).run_many(conn, [row for row in rows if row["stage"] is not None])
+
+
+def read_stage_history(conn: Connection, object: str, record: str, now: datetime) -> list[Row]:
+    """The stages a record was in, oldest first: field, pipeline, stage, previous, entered_at, left_at, seconds, by."""
+    periods = _stages_of(conn.dialect.name).rows(conn, object=object, record=record)
+    for period in periods:
+        left = period["left_at"] or now
+        period["seconds"] = max(0, int((left - period["entered_at"]).total_seconds()))
+    return periods
+
+
+@cache
+def _add_entry(dialect: str) -> Statement:
+    table = system_tables().tables["ratoon_history"]
+    names = ("object", "record", "event", "key", "old", "new", "at", "by", "source")
+    return Statement.compile(
+        insert(table).values({name: parameter(name, table.c[name].type) for name in names}), sql_dialect(dialect)
+    )
+
+
+@cache
+def _entries_of(dialect: str) -> Statement:
+    table = system_tables().tables["ratoon_history"]
+    query = select(table).where(table.c.record == parameter("record", Id()), table.c.object == parameter("object"))
+    return Statement.compile(
+        query.order_by(table.c.number.desc()).limit(parameter("limit", Integer())), sql_dialect(dialect)
+    )
+
+
+@cache
+def _leave_stage(dialect: str) -> Statement:
+    table = system_tables().tables["ratoon_stage"]
+    running = (
+        table.c.record == parameter("record", Id()),
+        table.c.field == parameter("field"),
+        table.c.left_at.is_(None),
+    )
+    return Statement.compile(
+        update(table).where(*running).values(left_at=parameter("at", UtcDateTime())), sql_dialect(dialect)
+    )
+
+
+@cache
+def _enter_stage(dialect: str) -> Statement:
+    table = system_tables().tables["ratoon_stage"]
+    names = ("object", "record", "field", "pipeline", "stage", "previous", "by")
+    values: dict[str, Any] = {name: parameter(name, table.c[name].type) for name in names}
+    values["entered_at"] = parameter("at", UtcDateTime())
+    return Statement.compile(insert(table).values(values), sql_dialect(dialect))
+
+
+@cache
+def _stages_of(dialect: str) -> Statement:
+    table = system_tables().tables["ratoon_stage"]
+    names = ("field", "pipeline", "stage", "previous", "entered_at", "left_at", "by")
+    query = select(*(table.c[name] for name in names)).where(
+        table.c.record == parameter("record", Id()), table.c.object == parameter("object")
+    )
+    return Statement.compile(query.order_by(table.c.number), sql_dialect(dialect))

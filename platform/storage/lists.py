@@ -1,0 +1,258 @@
+"""Lists page by page, counts and aggregates: the statements behind every list view, filter and chart.
+
+A list goes on after the last row it showed (its sort values and id), never by counting rows, so the thousandth page
+costs what the first did. The order is total: the sort keys, then ``id`` in the direction of the last sort key.
+
+Blanks come last in both directions on both databases. No index keeps that order for both, so a list is read in
+*segments*, each of which an index does serve: first the rows where the first sort key is filled, then those where it is
+blank; after a given row, what shares its first values and follows by the later ones, then the rest. A segment is asked
+for only when the ones before did not fill the page, so a page is nearly always one statement.
+
+Filters are formulas; a dotted path in them costs one join per distinct path. Row filters of the access room come in
+as ``where``. Statements are compiled once per shape (``conditions.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, Connection, Integer, and_, func, literal, select, tuple_
+from sqlalchemy.sql.expression import Select
+
+from ratoon.platform.formulas import Formula
+from ratoon.platform.formulas.types import EvalContext
+from ratoon.platform.storage.aggregates import Grouping, Having, Measure
+from ratoon.platform.storage.statements import Row, parameter
+from ratoon.platform.storage.tables import ALWAYS_FILLED
+
+if TYPE_CHECKING:
+    from ratoon.platform.storage.store import RecordStore
+
+Sort = tuple[tuple[str, bool], ...]
+"""(key or dotted path, descending) …"""
+
+
+@dataclass(frozen=True)
+class ListRequest:
+    """What a list asks for."""
+
+    object: str
+    fields: tuple[str, ...] | None = None
+    """Keys (and dotted paths) to return; ``None`` = every column. ``id`` and the sort keys are always there."""
+    filter: Formula | None = None
+    where: tuple[ColumnElement[Any], ...] = ()
+    """Further conditions on the object's own table (row filters)."""
+    sort: Sort = ()
+    limit: int = 50
+    after: tuple[Any, ...] | None = None
+    """``Page.next`` of the page before."""
+    deleted: bool = False
+    """List deleted records instead of live ones."""
+    context: EvalContext = field(default_factory=EvalContext)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list."""
+
+    rows: list[Row]
+    next: tuple[Any, ...] | None
+    """Where the next page starts: the sort values and the id of the last row; ``None`` after the last page."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    """A part of a list that one index range holds: keys before ``level`` are given, the rest is in order.
+
+    ``before`` says of each earlier key whether it equals its value (True) or is blank (False). ``after``: how many keys
+    from ``level`` on must come after their values; 0 = all rows. ``blank``: the key at ``level`` is blank.
+    """
+
+    level: int
+    before: tuple[bool, ...]
+    after: int = 0
+    blank: bool = False
+
+
+class Lists:
+    """The list statements of one registry snapshot."""
+
+    def __init__(self, store: RecordStore) -> None:
+        self._store = store
+
+    def fetch(self, conn: Connection, request: ListRequest) -> Page:
+        """One page. Raises ``ValueError`` when ``after`` does not fit the sort."""
+        order = _order(request.sort)
+        if request.after is not None and len(request.after) != len(order):
+            raise ValueError("the position does not belong to this sort order")
+        conditions = _conditions(self._store, request)
+        given = {f"k{at}": value for at, value in enumerate(request.after or ())}
+        rows: list[Row] = []
+        wanted = request.limit + 1
+        for segment in _segments(order, request.after):
+            shape = ("list", request.object, request.fields, order, request.deleted, _paths_of(request), segment)
+            build = partial(_query, self._store, request, order, segment, conditions)
+            statement, values = self._store.shapes.get(shape, conditions, build)
+            rows += statement.rows(conn, limit=wanted - len(rows), **given, **values)
+            if len(rows) >= wanted:
+                last = rows[request.limit - 1]
+                return Page(rows[: request.limit], tuple(last[key] for key, _ in order))
+        return Page(rows, None)
+
+    def count(self, conn: Connection, request: ListRequest, ceiling: int) -> int:
+        """How many rows the whole list has; ``ceiling + 1`` when there are more than ``ceiling``."""
+        conditions = _conditions(self._store, request)
+
+        def build() -> Select[Any]:
+            inner = _filtered(self._store, request, select(literal(1).label("one")), conditions, ())
+            return select(func.count()).select_from(inner.limit(parameter("limit", Integer())).subquery())
+
+        shape = ("count", request.object, request.deleted, _paths_of(request))
+        statement, values = self._store.shapes.get(shape, conditions, build)
+        counted: int = statement.first_column(conn, limit=ceiling + 1, **values)[0]
+        return counted
+
+    def aggregate(
+        self,
+        conn: Connection,
+        object: str,
+        *,
+        group_by: Sequence[str] = (),
+        measures: Sequence[Measure] = (("count", None),),
+        filter: Formula | None = None,
+        where: tuple[ColumnElement[Any], ...] = (),
+        context: EvalContext | None = None,
+        having: Sequence[Having] = (),
+        limit: int = 1000,
+    ) -> list[Row]:
+        """Groups of the live records with their measures, ordered by group, blanks last; see ``aggregates.py``.
+
+        Raises ``ValueError`` for an operation or measure that does not exist.
+        """
+        request = ListRequest(object, filter=filter, where=where, context=context or EvalContext())
+        conditions = _conditions(self._store, request)
+        grouping = Grouping(tuple(group_by), tuple(measures), tuple(having))
+        column = partial(self._store.paths.column, object, context=request.context)
+        shape = ("aggregate", object, _paths_of(request), grouping.shape)
+
+        def build() -> Select[Any]:
+            query = grouping.query(column).limit(parameter("limit", Integer()))
+            return _filtered(self._store, request, query, conditions, grouping.paths)
+
+        statement, values = self._store.shapes.get(shape, conditions, build)
+        found = statement.tuples(conn, limit=limit, **grouping.given, **values)
+        return grouping.rows(found, column)
+
+
+def _conditions(store: RecordStore, request: ListRequest) -> tuple[ColumnElement[Any], ...]:
+    if request.filter is None:
+        return request.where
+    return (store.paths.condition(request.object, request.filter, request.context), *request.where)
+
+
+def _filtered(
+    store: RecordStore,
+    request: ListRequest,
+    query: Select[Any],
+    conditions: tuple[ColumnElement[Any], ...],
+    paths: Sequence[str],
+) -> Select[Any]:
+    deleted_at = store.tables.table(request.object).c.deleted_at
+    source = store.paths.joined(request.object, (*_paths_of(request), *paths))
+    state = deleted_at.is_not(None) if request.deleted else deleted_at.is_(None)
+    return query.select_from(source).where(state, *conditions)
+
+
+def _query(
+    store: RecordStore,
+    request: ListRequest,
+    order: Sort,
+    segment: _Segment,
+    conditions: tuple[ColumnElement[Any], ...],
+) -> Select[Any]:
+    keys = [key for key, _ in order]
+    columns = [store.paths.column(request.object, key, request.context) for key in keys]
+    places = [parameter(f"k{at}", column.type) for at, column in enumerate(columns)]
+    query = select(*_selected(store, request, keys))
+    query = _filtered(store, request, query, conditions, (*keys, *(request.fields or ())))
+    for at, equal in enumerate(segment.before):
+        query = query.where(columns[at] == places[at] if equal else columns[at].is_(None))
+    level = segment.level
+    if segment.blank:
+        query = query.where(columns[level].is_(None))
+        level += 1
+    elif segment.after:
+        query = query.where(_follows(columns, places, order, level, segment.after))
+    elif _may_be_blank(keys[level]):
+        query = query.where(columns[level].is_not(None))
+    for at in range(level, len(order)):
+        ordered = columns[at].desc() if order[at][1] else columns[at].asc()
+        filled = not _may_be_blank(keys[at]) or (at == level and not segment.blank)
+        query = query.order_by(ordered if filled else ordered.nulls_last())
+    return query.limit(parameter("limit", Integer()))
+
+
+def _selected(store: RecordStore, request: ListRequest, keys: Sequence[str]) -> Iterator[ColumnElement[Any]]:
+    table = store.tables.table(request.object)
+    wanted = request.fields if request.fields is not None else tuple(c.key for c in table.c if c.key != "deletion_id")
+    for key in dict.fromkeys(("id", *wanted, *keys)):
+        if "." in key:
+            yield store.paths.column(request.object, key, request.context).label(key)
+        elif key in table.c:
+            yield table.c[key]
+
+
+def _order(sort: Sort) -> Sort:
+    """The sort with ``id`` behind it, in the direction of its last key."""
+    seen = dict(reversed(sort))
+    kept = tuple((key, seen.pop(key)) for key, _ in sort if key in seen)
+    if any(key == "id" for key, _ in kept):
+        return kept
+    return (*kept, ("id", kept[-1][1] if kept else False))
+
+
+def _may_be_blank(key: str) -> bool:
+    return key not in ALWAYS_FILLED
+
+
+def _segments(order: Sort, after: tuple[Any, ...] | None) -> Iterator[_Segment]:
+    """The segments of a list in order, beginning after the given position."""
+    if after is None:
+        yield _Segment(0, ())
+        if _may_be_blank(order[0][0]):
+            yield _Segment(0, (), blank=True)
+        return
+    filled = [value is not None for value in after]
+    level = len(order) - 1
+    while level >= 0:
+        if filled[level]:
+            first = level
+            while first and _mergeable(order, filled, first):
+                first -= 1
+            yield _Segment(first, tuple(filled[:first]), after=level - first + 1)
+            if _may_be_blank(order[first][0]):
+                yield _Segment(first, tuple(filled[:first]), blank=True)
+            level = first
+        level -= 1
+
+
+def _mergeable(order: Sort, filled: Sequence[bool], level: int) -> bool:
+    """One row comparison can cover this key and the one before: same direction, and no blanks in between."""
+    return not _may_be_blank(order[level][0]) and filled[level - 1] and order[level][1] == order[level - 1][1]
+
+
+def _follows(
+    columns: Sequence[ColumnElement[Any]], places: Sequence[Any], order: Sort, level: int, width: int
+) -> ColumnElement[bool]:
+    descending = order[level][1]
+    if width == 1:
+        return columns[level] < places[level] if descending else columns[level] > places[level]
+    left, right = tuple_(*columns[level : level + width]), tuple_(*places[level : level + width])
+    return and_(left < right if descending else left > right)
+
+
+def _paths_of(request: ListRequest) -> frozenset[str]:
+    return request.filter.paths if request.filter is not None else frozenset()

@@ -1,0 +1,115 @@
+"""Dotted paths (``account.owner.name``) as SQL columns: one join per distinct path.
+
+An alias stands for the table that a path leads to (``account``, ``account.owner``). Aliases are the same objects every
+time, so that conditions built once can be used in many statements. A path through a formula field without a column
+(one whose value changes by itself) is replaced by its expression.
+
+A path is followed whether or not the record at its end is deleted: deleting empties the lookups that may not point at a
+deleted record, so what still points (an owner who left, say) is meant to be seen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, select
+
+from ratoon.platform.formulas import Formula
+from ratoon.platform.formulas.types import EvalContext
+from ratoon.platform.metadata.model import Field, Object, Registry
+from ratoon.platform.storage.tables import Tables
+
+
+class Paths:
+    """Columns and joins for the keys and dotted paths of one registry's objects."""
+
+    def __init__(self, registry: Registry, tables: Tables, dialect: str) -> None:
+        self.registry = registry
+        self.tables = tables
+        self.dialect = dialect
+        self._aliases: dict[tuple[str, str], FromClause] = {}
+
+    def source(self, object_name: str, path: str = "") -> FromClause:
+        """The table that ``path`` leads to from an object: its own table for the empty path, else an alias."""
+        if not path:
+            return self.tables.table(object_name)
+        found = self._aliases.get((object_name, path))
+        if found is None:
+            target = self.target(object_name, path)
+            digest = hashlib.sha256(f"{object_name}.{path}".encode()).hexdigest()[:8]
+            found = self.tables.table(target.name).alias(f"{target.name[:40]}_{digest}")
+            found = self._aliases.setdefault((object_name, path), found)
+        return found
+
+    def target(self, object_name: str, path: str) -> Object:
+        """The object that ``path`` leads to. Raises ``KeyError`` for a path that cannot be followed."""
+        here = self.registry[object_name]
+        for step in path.split(".") if path else ():
+            here = self.registry[here.field_of[step].targets[0]]
+        return here
+
+    def field(self, object_name: str, path: str) -> Field:
+        """The field at the end of ``path``."""
+        before, _, last = path.rpartition(".")
+        return self.target(object_name, before).field_of[last]
+
+    def column(self, object_name: str, path: str, context: EvalContext) -> ColumnElement[Any]:
+        """The column (or expression) of a key or dotted path; ``joined(object_name, [path])`` has the joins it needs."""
+        before, _, last = path.rpartition(".")
+        source = self.source(object_name, before)
+        if last in source.c:
+            return source.c[last]
+        formula = self.target(object_name, before).field_of[last].formula
+        if formula is None:
+            raise KeyError(path)
+        prefix = f"{before}." if before else ""
+        return formula.sql(lambda inner: self.column(object_name, prefix + inner, context), context, self.dialect)
+
+    def condition(self, object_name: str, formula: Formula, context: EvalContext) -> ColumnElement[Any]:
+        """A formula over an object's records as an SQL expression."""
+        return formula.sql(lambda path: self.column(object_name, path, context), context, self.dialect)
+
+    def joined(self, object_name: str, paths: Iterable[str]) -> FromClause:
+        """The object's table joined with what ``paths`` lead through."""
+        source: FromClause = self.source(object_name)
+        steps: set[str] = set()
+        for path in paths:
+            steps.update(self._steps(object_name, path))
+        for step in sorted(steps, key=lambda step: (step.count("."), step)):
+            before, _, last = step.rpartition(".")
+            alias = self.source(object_name, step)
+            source = source.outerjoin(alias, self.source(object_name, before).c[last] == alias.c.id)
+        return source
+
+    def scalar(self, object_name: str, path: str, context: EvalContext) -> ColumnElement[Any]:
+        """Like ``column``, but a dotted path becomes a subquery of its own that needs no join: for conditions that
+        must stand alone (row filters of the access room)."""
+        if "." not in path:
+            return self.column(object_name, path, context)
+        first = path.partition(".")[0]
+        base = self.source(object_name)
+        alias = self.source(object_name, first)
+        column = self.column(object_name, path, context)
+        joins: FromClause = alias
+        steps = sorted(set(self._steps(object_name, path)) - {first}, key=lambda step: (step.count("."), step))
+        for step in steps:
+            before, _, last = step.rpartition(".")
+            further = self.source(object_name, step)
+            joins = joins.outerjoin(further, self.source(object_name, before).c[last] == further.c.id)
+        query = select(column).select_from(joins).where(alias.c.id == base.c[first])
+        return query.correlate(base).scalar_subquery()
+
+    def _steps(self, object_name: str, path: str) -> Iterator[str]:
+        if path.startswith("$"):
+            return
+        before, _, last = path.rpartition(".")
+        walked = ""
+        for step in before.split(".") if before else ():
+            walked = f"{walked}.{step}" if walked else step
+            yield walked
+        formula = self.target(object_name, before).field_of[last].formula
+        if formula is not None and last not in self.source(object_name, before).c:
+            for inner in formula.paths:
+                yield from self._steps(object_name, f"{before}.{inner}" if before else inner)

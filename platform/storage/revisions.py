@@ -1,0 +1,101 @@
+"""The revisions of the metadata: who changed it when, and every document as it stood at each.
+
+A document is kept once per version of it, with the revision since which it stands and the one that replaced it, so a
+revision that changes one document adds one row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, bindparam, insert, or_, select, update
+
+from ratoon.platform.errors import NotFound
+from ratoon.platform.metadata.documents import Document, canonical
+from ratoon.platform.storage.database import driver
+from ratoon.platform.storage.system import system_tables
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One applied change of the metadata."""
+
+    revision: int
+    at: datetime
+    by: str | None
+    """Who: the id or name of a user, or ``None`` for the platform itself."""
+    message: str
+    plan: Any = None
+    """What was planned, as JSON, if it was kept."""
+
+
+def current_revision(conn: Connection) -> int:
+    """The number of the newest revision; 0 before the first. One look at a primary key."""
+    found = driver(conn).execute("SELECT max(revision) FROM ratoon_revision").fetchone()
+    return found[0] or 0
+
+
+def save_revision(
+    conn: Connection, documents: Iterable[Document], by: str | None, message: str, at: datetime, plan: Any = None
+) -> int:
+    """Makes ``documents`` the metadata from now on and returns the new revision's number.
+
+    Two processes that save at the same time: the second waits for the first and comes after it.
+    """
+    tables = system_tables().tables
+    if conn.dialect.name == "postgresql":
+        driver(conn).execute("LOCK TABLE ratoon_revision IN EXCLUSIVE MODE")
+    revision = current_revision(conn) + 1
+    table = tables["ratoon_document"]
+    wanted = {f"{document.package}/{document.file}": document for document in documents}
+    bodies = {path: canonical(document.data) for path, document in wanted.items()}
+    now = select(table.c.path, table.c.body).where(table.c.until.is_(None))
+    standing: dict[str, str] = {path: body for path, body in conn.execute(now).tuples()}
+    ended = [path for path, body in standing.items() if bodies.get(path) != body]
+    begun = [path for path, body in bodies.items() if standing.get(path) != body]
+    if ended:
+        gone = update(table).where(table.c.path == bindparam("gone"), table.c.until.is_(None)).values(until=revision)
+        conn.execute(gone, [{"gone": path} for path in ended])
+    if begun:
+        conn.execute(
+            insert(table),
+            [
+                {
+                    "path": path,
+                    "since": revision,
+                    "until": None,
+                    "package": wanted[path].package,
+                    "file": wanted[path].file,
+                    "kind": wanted[path].kind,
+                    "body": bodies[path],
+                }
+                for path in begun
+            ],
+        )
+    row = {"revision": revision, "at": at, "by": by, "message": message, "plan": plan}
+    conn.execute(insert(tables["ratoon_revision"]), [row])
+    return revision
+
+
+def documents_at(conn: Connection, revision: int) -> list[Document]:
+    """The documents of a revision, ordered by path. Raises ``NotFound`` for a revision that never was."""
+    table = system_tables().tables["ratoon_document"]
+    if revision < 0 or revision > current_revision(conn):
+        raise NotFound("There is no revision {revision}.", revision=revision)
+    stood = table.c.since <= revision, or_(table.c.until.is_(None), table.c.until > revision)
+    query = select(table.c.package, table.c.file, table.c.kind, table.c.body).where(*stood).order_by(table.c.path)
+    return [
+        Document(file=file, kind=kind, data=orjson.loads(body), package=package)
+        for package, file, kind, body in conn.execute(query)
+    ]
+
+
+def history(conn: Connection, limit: int = 100) -> list[Revision]:
+    """The revisions, newest first."""
+    table = system_tables().tables["ratoon_revision"]
+    query = select(table.c.revision, table.c.at, table.c.by, table.c.message, table.c.plan)
+    return [Revision(*row) for row in conn.execute(query.order_by(table.c.revision.desc()).limit(limit))]

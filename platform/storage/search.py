@@ -1,0 +1,182 @@
+"""The global search: titles and texts of records, Chinese and Latin, as one index.
+
+Both databases would cut Chinese text badly, so texts are cut here (``tokens``): a run of Chinese, Japanese or Korean
+characters becomes its single characters and its pairs of neighbours (华为技术 → 华 为 技 术 华为 为技 技术),
+anything else becomes words, lower-cased, without accents. A search wants every word; the last one may be the beginning
+of a word. In a run of Chinese characters every pair of neighbours must occur.
+
+SQLite keeps the words in an FTS5 index beside ``ratoon_search``, PostgreSQL in a ``tsvector`` column with a GIN index.
+Matches in the title come before matches in the text.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterator, Sequence
+
+import orjson
+from sqlalchemy import Connection
+
+from ratoon.platform.storage.database import driver
+
+MAX_TEXT = 100_000
+"""Characters of one record's text that are indexed."""
+MAX_WORD = 100
+MAX_QUERY_WORDS = 32
+_CJK = "぀-ヿ㐀-䶿一-鿿가-힯豈-﫿𠀀-𳎯"
+_RUNS = re.compile(f"[{_CJK}]+|[^\\W_{_CJK}]+")
+
+_SQLITE = (
+    "CREATE TABLE IF NOT EXISTS ratoon_search (number INTEGER PRIMARY KEY, object VARCHAR(60) NOT NULL, "
+    "record VARCHAR(36) NOT NULL UNIQUE, title TEXT NOT NULL, words TEXT NOT NULL, more TEXT NOT NULL)",
+    "CREATE VIRTUAL TABLE IF NOT EXISTS ratoon_search_words USING fts5 (words, more, content='ratoon_search', "
+    "content_rowid='number', tokenize='unicode61 remove_diacritics 0')",
+)
+_POSTGRESQL = (
+    "CREATE TABLE IF NOT EXISTS ratoon_search (object VARCHAR(60) NOT NULL, record UUID PRIMARY KEY, "
+    "title TEXT NOT NULL, words TSVECTOR NOT NULL)",
+    "CREATE INDEX IF NOT EXISTS ix_ratoon_search_words ON ratoon_search USING gin (words)",
+)
+
+Hit = tuple[str, str, str]
+"""(object, id, title)"""
+
+
+def create_search_tables(connection: Connection) -> None:
+    """Makes the index if it is missing."""
+    for statement in _SQLITE if connection.dialect.name == "sqlite" else _POSTGRESQL:
+        driver(connection).execute(statement)
+
+
+def tokens(text: str) -> list[str]:
+    """The words of a text as the index keeps them."""
+    found: dict[str, None] = {}
+    for run, chinese in _runs(text):
+        if chinese:
+            found.update(dict.fromkeys(run))
+            found.update(dict.fromkeys(_pairs(run)))
+        else:
+            found[run] = None
+    return list(found)
+
+
+def index(conn: Connection, object: str, records: Sequence[tuple[str, str, str]]) -> None:
+    """Puts records into the index, or puts their new texts: (id, title, text) each."""
+    if not records:
+        return
+    if conn.dialect.name == "sqlite":
+        _index_sqlite(conn, object, records)
+        return
+    cursor = driver(conn).cursor()
+    cursor.executemany(
+        "INSERT INTO ratoon_search (object, record, title, words) VALUES (%s, %s, %s, "
+        "setweight(array_to_tsvector(%s::text[]), 'A') || setweight(array_to_tsvector(%s::text[]), 'D')) "
+        "ON CONFLICT (record) DO UPDATE SET title = excluded.title, words = excluded.words",
+        [(object, record, title, tokens(title), tokens(text)) for record, title, text in records],
+    )
+
+
+def remove(conn: Connection, object: str, ids: Collection[str]) -> None:
+    """Takes records out of the index."""
+    if not ids:
+        return
+    if conn.dialect.name == "sqlite":
+        _forget_sqlite(conn, ids)
+        driver(conn).execute(
+            "DELETE FROM ratoon_search WHERE record IN (SELECT value FROM json_each(?))", (_json(ids),)
+        )
+    else:
+        driver(conn).execute("DELETE FROM ratoon_search WHERE record = ANY(%s::uuid[])", (list(ids),))
+
+
+def search(conn: Connection, text: str, objects: Collection[str] | None = None, limit: int = 20) -> list[Hit]:
+    """Records that have every word of ``text``, best first; ``objects`` = only of these objects."""
+    wanted = list(_wanted(text))[:MAX_QUERY_WORDS]
+    if not wanted or (objects is not None and not objects):
+        return []
+    if conn.dialect.name == "sqlite":
+        return _search_sqlite(conn, wanted, objects, limit)
+    query = " & ".join(f"'{word}'{':*' if prefix else ''}" for word, prefix in wanted)
+    only = "" if objects is None else "AND object = ANY(%s)"
+    given = [query, *([] if objects is None else [list(objects)]), query, limit]
+    found: list[Hit] = (
+        driver(conn)
+        .execute(
+            f"SELECT object, record, title FROM ratoon_search WHERE words @@ %s::tsquery {only} "
+            "ORDER BY ts_rank(words, %s::tsquery) DESC, title, record LIMIT %s",
+            given,
+        )
+        .fetchall()
+    )
+    return found
+
+
+def _search_sqlite(
+    conn: Connection, wanted: Sequence[tuple[str, bool]], objects: Collection[str] | None, limit: int
+) -> list[Hit]:
+    query = " AND ".join(f'"{word}"{"*" if prefix else ""}' for word, prefix in wanted)
+    only = "" if objects is None else "AND r.object IN (SELECT value FROM json_each(?))"
+    given = [query, *([] if objects is None else [_json(objects)]), limit]
+    found: list[Hit] = (
+        driver(conn)
+        .execute(
+            "SELECT r.object, r.record, r.title FROM ratoon_search_words AS w "
+            "JOIN ratoon_search AS r ON r.number = w.rowid "
+            f"WHERE ratoon_search_words MATCH ? {only} "
+            "ORDER BY bm25(ratoon_search_words, 10.0, 1.0), r.title, r.record LIMIT ?",
+            given,
+        )
+        .fetchall()
+    )
+    return found
+
+
+def _index_sqlite(conn: Connection, object: str, records: Sequence[tuple[str, str, str]]) -> None:
+    raw = driver(conn)
+    _forget_sqlite(conn, [record for record, _, _ in records])
+    for record, title, text in records:
+        words, more = " ".join(tokens(title)), " ".join(tokens(text))
+        (number,) = raw.execute(
+            "INSERT INTO ratoon_search (object, record, title, words, more) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT (record) DO UPDATE SET title = excluded.title, words = excluded.words, more = excluded.more RETURNING number",
+            (object, record, title, words, more),
+        ).fetchone()
+        raw.execute("INSERT INTO ratoon_search_words (rowid, words, more) VALUES (?, ?, ?)", (number, words, more))
+
+
+def _forget_sqlite(conn: Connection, ids: Collection[str]) -> None:
+    """Takes the words of these records out of the FTS index, which needs to be told what they were."""
+    driver(conn).execute(
+        "INSERT INTO ratoon_search_words (ratoon_search_words, rowid, words, more) "
+        "SELECT 'delete', number, words, more FROM ratoon_search WHERE record IN (SELECT value FROM json_each(?))",
+        (_json(ids),),
+    )
+
+
+def _json(values: Collection[str]) -> str:
+    return orjson.dumps(list(values)).decode()
+
+
+def _runs(text: str) -> Iterator[tuple[str, bool]]:
+    """The runs of a text: (text, whether it is written without spaces)."""
+    folded = unicodedata.normalize("NFKD", text[:MAX_TEXT])
+    folded = "".join(c for c in folded if not unicodedata.combining(c))
+    for run in _RUNS.findall(unicodedata.normalize("NFKC", folded).casefold()):
+        yield (run, True) if re.match(f"[{_CJK}]", run) else (run[:MAX_WORD], False)
+
+
+def _pairs(run: str) -> Iterator[str]:
+    return (run[at : at + 2] for at in range(len(run) - 1))
+
+
+def _wanted(text: str) -> Iterator[tuple[str, bool]]:
+    """The words a search asks for, and whether each may be the beginning of a word."""
+    runs = list(_runs(text[:1000]))
+    for at, (run, chinese) in enumerate(runs):
+        if not chinese:
+            yield run, at == len(runs) - 1
+        elif len(run) == 1:
+            yield run, False
+        else:
+            yield from ((pair, False) for pair in _pairs(run))

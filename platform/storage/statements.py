@@ -1,0 +1,270 @@
+"""Statements that are compiled once and then run straight on the driver.
+
+SQLAlchemy writes the SQL and knows how each column type travels; for a statement that runs thousands of times a second
+that work is done once. A ``Statement`` keeps the SQL text, the order of its parameters with their converters, and the
+columns with their decoders, and hands rows out as plain dicts. It must be used inside ``Database.write()`` or
+``Database.read()``, which turn the driver's errors into the product's.
+
+Lists of values travel as *one* parameter (a JSON array on SQLite, an array on PostgreSQL), so that a statement's text
+does not depend on how many there are: see ``one_of``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    ARRAY,
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Numeric,
+    Text,
+    any_,
+    bindparam,
+    column,
+    func,
+    literal_column,
+    select,
+)
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.sql.expression import Executable, Select
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from ratoon.platform.formulas.columns import ExactDecimal, Id, UtcDateTime
+from ratoon.platform.storage.database import driver
+
+Row = dict[str, Any]
+Convert = Callable[[Any], Any]
+NUMERIC_OID = 1700
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+def sql_dialect(name: str) -> Dialect:
+    """A SQLAlchemy dialect for compiling, with positional parameters; ``name`` is ``sqlite`` or ``postgresql``."""
+    if name == "sqlite":
+        return SQLiteDialect_pysqlite(paramstyle="qmark")
+    dialect = PGDialect_psycopg(paramstyle="format")
+    dialect._backslash_escapes = False
+    return dialect
+
+
+def encoder(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    """How a Python value of this column type is handed to the driver; ``None`` = as it is."""
+    if dialect.name == "postgresql" and isinstance(kind, (Id, UtcDateTime)):
+        return None
+    return kind.dialect_impl(dialect).bind_processor(dialect)
+
+
+def decoder(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    """How what the driver returns becomes the Python value; ``None`` = as it is. Never called with ``None``."""
+    if isinstance(kind, Id) or (dialect.name == "postgresql" and isinstance(kind, (UtcDateTime, ExactDecimal))):
+        return None
+    if isinstance(kind, UtcDateTime):
+        return datetime.fromisoformat
+    if isinstance(kind, ExactDecimal):
+        return _unscaled(kind.scale)
+    impl = kind.dialect_impl(dialect)
+    inner = impl.impl_instance if isinstance(impl, TypeDecorator) else impl
+    return impl.result_processor(dialect, NUMERIC_OID if isinstance(inner, Numeric) else None)
+
+
+def _unscaled(scale: int) -> Convert:
+    def decode(value: int) -> Decimal:
+        return Decimal(value).scaleb(-scale)
+
+    return decode
+
+
+class JsonArray(TypeDecorator[Any]):
+    """SQLite only: a list of values of one column type as one JSON text, read back by ``json_each``."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, item: TypeEngine[Any]) -> None:
+        super().__init__()
+        self.item = item
+
+    def process_bind_param(self, value: Iterable[Any] | None, dialect: Dialect) -> str:
+        convert = encoder(self.item, dialect)
+        items = list(value or ())
+        return orjson.dumps([convert(v) for v in items] if convert else items).decode()
+
+
+class JsonTuples(TypeDecorator[Any]):
+    """SQLite only: a list of tuples of values as one JSON text."""
+
+    impl = Text
+    cache_ok = False
+
+    def __init__(self, items: Sequence[TypeEngine[Any]]) -> None:
+        super().__init__()
+        self.items = tuple(items)
+
+    def process_bind_param(self, value: Iterable[Sequence[Any]] | None, dialect: Dialect) -> str:
+        converts = [encoder(item, dialect) for item in self.items]
+        return orjson.dumps(
+            [[c(v) if c else v for c, v in zip(converts, values, strict=True)] for values in value or ()]
+        ).decode()
+
+
+class ListArray(TypeDecorator[Any]):
+    """PostgreSQL only: a list of values of one column type as an array."""
+
+    impl = ARRAY(Text)
+    cache_ok = True
+
+    def __init__(self, item: TypeEngine[Any]) -> None:
+        super().__init__()
+        self.item = item
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(ARRAY(self.item))
+
+    def process_bind_param(self, value: Iterable[Any] | None, dialect: Dialect) -> list[Any]:
+        return list(value or ())
+
+
+def one_of(of: ColumnElement[Any], name: str, dialect: str) -> ColumnElement[bool]:
+    """``of`` is one of the values in the parameter ``name`` (any number of them, no ``None`` among them)."""
+    if dialect == "sqlite":
+        values = bindparam(name, type_=JsonArray(of.type))
+        return of.in_(select(func.json_each(values).table_valued("value").c.value))
+    return of == any_(bindparam(name, type_=ListArray(of.type)))
+
+
+def parameter(name: str, kind: TypeEngine[Any] | None = None) -> BindParameter[Any]:
+    """A value that is given when the statement runs."""
+    return bindparam(name, type_=kind, required=True)
+
+
+def same_tuple(columns: Sequence[ColumnElement[Any]], dialect: str) -> Select[Any]:
+    """The given tuples of values of these columns as a subquery.
+
+    SQLite takes them as the parameter ``tuples``; PostgreSQL column by column as ``tuples_0``, ``tuples_1`` …
+    """
+    if dialect == "sqlite":
+        given = func.json_each(bindparam("tuples", type_=JsonTuples([c.type for c in columns]))).table_valued("value")
+        return select(*(func.json_extract(given.c.value, literal_column(f"'$[{at}]'")) for at in range(len(columns))))
+    lists = [bindparam(f"tuples_{at}", type_=ListArray(c.type)) for at, c in enumerate(columns)]
+    names = [column(f"c{at}", c.type) for at, c in enumerate(columns)]
+    return select(*func.unnest(*lists).table_valued(*names, name="given").c)
+
+
+class Statement:
+    """One statement, ready for the driver."""
+
+    def __init__(
+        self,
+        sql: str,
+        places: Sequence[tuple[str, Convert | None]],
+        columns: Sequence[tuple[str, Convert | None]] = (),
+        bound: Mapping[str, Any] = EMPTY,
+    ) -> None:
+        self.sql = sql
+        """Text with positional places."""
+        self.places = tuple(places)
+        """Parameter name and encoder, in order."""
+        self.bound = bound
+        """Values that the statement brings itself, by parameter name."""
+        self.keys: tuple[str, ...] = tuple(key for key, _ in columns)
+        """Names of the columns it returns."""
+        self._names = tuple(name for name, _ in self.places)
+        self._plain = not bound and not any(convert for _, convert in self.places)
+        self._decode = tuple((key, convert) for key, convert in columns if convert is not None)
+        self._decode_at = tuple((at, convert) for at, (_, convert) in enumerate(columns) if convert is not None)
+
+    @classmethod
+    def compile(cls, statement: Executable, dialect: Dialect) -> Statement:
+        """Compiles a SQLAlchemy statement. Values that it binds itself are kept in ``bound``."""
+        return cls.compile_named(statement, dialect)[0]
+
+    @classmethod
+    def compile_named(
+        cls, statement: Executable, dialect: Dialect
+    ) -> tuple[Statement, Mapping[BindParameter[Any], str]]:
+        """The same, with the parameter name of each bound value."""
+        compiled: Any = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+        given = compiled.construct_params(_check=False)
+        types = {name: bind.type for name, bind in compiled.binds.items()}
+        encoders = {name: encoder(kind, dialect) for name, kind in types.items()}
+        sql, names = compiled.string, compiled.positiontup or ()
+        if compiled.post_compile_params:
+            expanded = compiled._process_parameters_for_postcompile(given)
+            sql, names = expanded.statement, expanded.positiontup
+            given = {**given, **expanded.additional_parameters}
+            encoders.update(expanded.processors)
+        open_names = {name for name, bind in compiled.binds.items() if bind.required}
+        places = [(name, encoders.get(name)) for name in names]
+        columns = [(c.key, decoder(c.type, dialect)) for c in getattr(statement, "selected_columns", ())]
+        made = cls(sql, places, columns, {name: given[name] for name in names if name not in open_names})
+        return made, compiled.bind_names
+
+    def params(self, given: Mapping[str, Any]) -> Sequence[Any]:
+        """The positional parameters for these values; what the statement itself bound is filled in."""
+        if self._plain:
+            return [given[name] for name in self._names]
+        if self.bound:
+            given = {**self.bound, **given}
+        return [convert(given[name]) if convert is not None else given[name] for name, convert in self.places]
+
+    def rows(self, connection: Connection, **given: Any) -> list[Row]:
+        """The rows as dicts."""
+        found = driver(connection).execute(self.sql, self.params(given)).fetchall()
+        keys, decode = self.keys, self._decode
+        rows = [dict(zip(keys, values, strict=True)) for values in found]
+        if decode:
+            for row in rows:
+                for key, convert in decode:
+                    value = row[key]
+                    if value is not None:
+                        row[key] = convert(value)
+        return rows
+
+    def tuples(self, connection: Connection, **given: Any) -> list[tuple[Any, ...]]:
+        """The rows as tuples."""
+        found: list[tuple[Any, ...]] = driver(connection).execute(self.sql, self.params(given)).fetchall()
+        if not self._decode_at:
+            return found
+        rows = []
+        for values in found:
+            row = list(values)
+            for place, convert in self._decode_at:
+                if row[place] is not None:
+                    row[place] = convert(row[place])
+            rows.append(tuple(row))
+        return rows
+
+    def first_column(self, connection: Connection, **given: Any) -> list[Any]:
+        """The first column of every row."""
+        found = driver(connection).execute(self.sql, self.params(given)).fetchall()
+        if self._decode_at and self._decode_at[0][0] == 0:
+            convert = self._decode_at[0][1]
+            return [None if row[0] is None else convert(row[0]) for row in found]
+        return [row[0] for row in found]
+
+    def run(self, connection: Connection, **given: Any) -> int:
+        """Runs it once and returns how many rows it touched."""
+        count: int = driver(connection).execute(self.sql, self.params(given)).rowcount
+        return count
+
+    def run_many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Runs it once per row of parameters and returns how many rows were touched in all."""
+        if not rows:
+            return 0
+        if len(rows) == 1:
+            count: int = driver(connection).execute(self.sql, self.params(rows[0])).rowcount
+            return count
+        cursor = driver(connection).cursor()
+        cursor.executemany(self.sql, [self.params(row) for row in rows])
+        total: int = cursor.rowcount
+        cursor.close()
+        return total

@@ -1,0 +1,369 @@
+"""Reading and writing records, set by set: the prepared statements of one registry snapshot.
+
+``RecordStore`` holds no connection and no state but its statements, which are compiled when first needed and kept. It
+works on flat rows (dicts of column keys), knows nothing of rules or rights, and never commits: everything runs on the
+connection of a ``Database.write()`` or ``Database.read()`` block.
+
+Reads see live records only (``deleted_at IS NULL``) unless they say otherwise. Any number of ids goes into one
+statement as one parameter. Lists, counts and aggregates are in ``store.lists`` (``lists.py``), rollups in ``rollups.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Integer, Table, cast, func, literal, select, tuple_
+from sqlalchemy.sql.expression import Select
+
+from ratoon.platform.formulas import Formula
+from ratoon.platform.formulas.types import EvalContext
+from ratoon.platform.metadata.model import Field, Registry
+from ratoon.platform.storage.conditions import ShapeCache
+from ratoon.platform.storage.deletions import Deletions
+from ratoon.platform.storage.lists import Lists
+from ratoon.platform.storage.paths import Paths
+from ratoon.platform.storage.rollups import Rollups
+from ratoon.platform.storage.statements import Row, Statement, one_of, parameter, same_tuple, sql_dialect
+from ratoon.platform.storage.tables import Tables
+from ratoon.platform.storage.writing import Writing
+
+MAX_DEPTH = 1000
+"""Levels of a hierarchy that ``ancestors`` climbs."""
+
+
+class RecordStore:
+    """The statements of one registry snapshot on one dialect (``sqlite`` or ``postgresql``)."""
+
+    def __init__(self, registry: Registry, tables: Tables, dialect: str) -> None:
+        self.registry = registry
+        self.tables = tables
+        self.dialect = dialect
+        self.sql_dialect = sql_dialect(dialect)
+        self.paths = Paths(registry, tables, dialect)
+        self.shapes = ShapeCache(self.sql_dialect)
+        self._statements: dict[tuple[object, ...], Statement] = {}
+        self._writing = Writing(tables, self.sql_dialect)
+        self._deletions = Deletions(self)
+        self._rollups = Rollups(self)
+
+    @cached_property
+    def lists(self) -> Lists:
+        """Lists, counts and aggregates."""
+        return Lists(self)
+
+    # reading by id
+
+    def load(
+        self,
+        conn: Connection,
+        object: str,
+        ids: Collection[str],
+        *,
+        paths: Collection[str] = (),
+        lock: bool = False,
+        deleted: bool = False,
+    ) -> dict[str, Row]:
+        """The rows with these ids, by id, all columns; ids that are not there are missing from the answer.
+
+        ``paths`` adds dotted paths to the rows, ``lock`` keeps them from being changed by others until the transaction
+        ends, ``deleted`` finds deleted rows too.
+        """
+        if not ids:
+            return {}
+        if len(ids) == 1:
+            (one,) = ids
+            rows = self._load_one(object, lock, deleted).rows(conn, id=one)
+        else:
+            rows = self._load_many(object, lock, deleted).rows(conn, ids=ids)
+        if paths:
+            self.attach_paths(conn, object, rows, paths)
+        return {row["id"]: row for row in rows}
+
+    def attach_paths(
+        self, conn: Connection, object: str, rows: Sequence[Row], paths: Iterable[str], *, lock: bool = False
+    ) -> None:
+        """Puts the values of dotted paths into rows in memory (saved or not): ``row["account.owner.name"]``.
+
+        One statement per step, for all rows. A blank lookup gives ``None``. ``lock`` shares a lock on the rows read, so
+        that nobody changes them before this transaction ends (PostgreSQL; SQLite has one writer anyway).
+        """
+        steps: dict[str, set[str]] = {}
+        for path in paths:
+            first, dot, rest = path.partition(".")
+            if dot and not first.startswith("$"):
+                steps.setdefault(first, set()).add(rest)
+        for first, rests in sorted(steps.items()):
+            self._attach_step(conn, object, rows, first, rests, lock)
+
+    def _attach_step(
+        self, conn: Connection, object: str, rows: Sequence[Row], first: str, rests: set[str], lock: bool
+    ) -> None:
+        target = self.registry[object].field_of[first].targets[0]
+        stored = self.tables.table(target).c
+        ids = {row[first] for row in rows if row.get(first) is not None}
+        keys = tuple(sorted({rest.partition(".")[0] for rest in rests} & set(stored.keys()) - {"id"}))
+        found: dict[str, Row] = {}
+        if ids:
+            near = self._load_keys(target, keys, lock).rows(conn, ids=ids)
+            self.attach_paths(conn, target, near, rests, lock=lock)
+            found = {row["id"]: row for row in near}
+        for row in rows:
+            there = found.get(row.get(first) or "")
+            for rest in rests:
+                row[f"{first}.{rest}"] = None if there is None else there.get(rest)
+
+    def existing(
+        self, conn: Connection, object: str, key: str, values: Collection[Any], *, deleted: bool = False
+    ) -> dict[Any, str]:
+        """Which of these values of ``key`` records have: value → id."""
+        if not values:
+            return {}
+        return dict(self._existing(object, key, deleted).tuples(conn, values=values))
+
+    def existing_keys(
+        self, conn: Connection, object: str, keys: tuple[str, ...], tuples: Collection[tuple[Any, ...]]
+    ) -> dict[tuple[Any, ...], str]:
+        """The same for several keys together: tuple of values → id. Tuples must be without blanks."""
+        if not tuples:
+            return {}
+        found = self._existing_keys(object, keys).tuples(conn, tuples=tuples, **_by_column(keys, tuples))
+        return {row[:-1]: row[-1] for row in found}
+
+    def children(
+        self, conn: Connection, object: str, key: str, ids: Collection[str], *, limit: int | None = None
+    ) -> list[tuple[str, str]]:
+        """(id, parent id) of the live records of ``object`` whose lookup ``key`` is one of ``ids``, ordered by id."""
+        if not ids:
+            return []
+        return self._children(object, key).tuples(conn, ids=ids, limit=-1 if limit is None else limit)
+
+    def back(self, conn: Connection, object: str, key: str, ids: Collection[str]) -> set[str]:
+        """Ids of the live records of ``object`` whose lookup ``key`` is one of ``ids``."""
+        return {record for record, _ in self.children(conn, object, key, ids)}
+
+    def values(self, conn: Connection, object: str, key: str, ids: Collection[str]) -> set[Any]:
+        """The different values of ``key``, without blank, in these records (deleted ones too)."""
+        if not ids:
+            return set()
+        return set(self._values(object, key).first_column(conn, ids=ids))
+
+    def ancestors(self, conn: Connection, object: str, key: str, id: str) -> list[str]:
+        """Ids of the records above ``id`` along the hierarchy field ``key``, nearest first; stops at a repeat."""
+        seen: dict[str, None] = {}
+        for above in self._ancestors(object, key).first_column(conn, id=id):
+            if above is None or above in seen or above == id:
+                break
+            seen[above] = None
+        return list(seen)
+
+    def visible(
+        self, conn: Connection, object: str, ids: Collection[str], where: Sequence[ColumnElement[Any]]
+    ) -> set[str]:
+        """Which of these ids are live records that meet the conditions ``where``."""
+        if not ids:
+            return set()
+        table = self.tables.table(object)
+
+        def build() -> Select[Any]:
+            these = one_of(table.c.id, "ids", self.dialect)
+            return select(table.c.id).where(these, table.c.deleted_at.is_(None), *where)
+
+        statement, values = self.shapes.get(("visible", object), where, build)
+        return set(statement.first_column(conn, ids=ids, **values))
+
+    def filter_matches(
+        self, conn: Connection, object: str, formula: Formula, ids: Collection[str], context: EvalContext
+    ) -> set[str]:
+        """Which of these live records satisfy the formula, decided by the database."""
+        if not ids:
+            return set()
+        table = self.tables.table(object)
+        condition = self.paths.condition(object, formula, context)
+
+        def build() -> Select[Any]:
+            source = self.paths.joined(object, formula.paths)
+            these = one_of(table.c.id, "ids", self.dialect)
+            return select(table.c.id).select_from(source).where(these, table.c.deleted_at.is_(None), condition)
+
+        statement, values = self.shapes.get(("matches", object, formula.paths), (condition,), build)
+        return set(statement.first_column(conn, ids=ids, **values))
+
+    def rollup(
+        self, conn: Connection, field: Field, parent_ids: Collection[str], context: EvalContext
+    ) -> dict[str, Any]:
+        """The value of a rollup field for each of these parents, exact; see ``rollups.py``."""
+        return self._rollups.values(conn, field, parent_ids, context)
+
+    # writing
+
+    def insert(self, conn: Connection, object: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Writes new records; every row has every column's key."""
+        self._writing.insert(conn, object, rows)
+
+    def update(self, conn: Connection, object: str, keys: tuple[str, ...], rows: Sequence[Mapping[str, Any]]) -> None:
+        """Writes ``keys`` of existing records; every row has ``id`` and those keys."""
+        self._writing.update(conn, object, keys, rows)
+
+    def update_versioned(
+        self, conn: Connection, object: str, keys: tuple[str, ...], rows: Sequence[Mapping[str, Any]]
+    ) -> list[str]:
+        """Like ``update`` where each row also has ``_version``, the version it expects to find. Returns the ids that
+        were not written: gone, deleted or of another version."""
+        return self._writing.update_versioned(conn, object, keys, rows)
+
+    def next_numbers(self, conn: Connection, counter: str, count: int) -> range:
+        """The next ``count`` numbers of a counter, from 1. Whoever asks next waits for this transaction, so committed
+        numbers have no gaps."""
+        return self._writing.next_numbers(conn, counter, count)
+
+    # deleting
+
+    def mark_deleted(self, conn: Connection, object: str, ids: Collection[str], at: datetime, deletion_id: str) -> None:
+        """Marks live records as deleted by this deletion."""
+        self._deletions.mark(conn, object, ids, at, deletion_id)
+
+    def unmark_deleted(self, conn: Connection, object: str, deletion_id: str) -> list[str]:
+        """Brings back what a deletion took of this object; returns the ids."""
+        return self._deletions.unmark(conn, object, deletion_id)
+
+    def deletion_of(self, conn: Connection, object: str, id: str) -> str | None:
+        """The deletion that took this record; ``None`` for a live or unknown one."""
+        return self._deletions.of(conn, object, id)
+
+    def remember_unlinked(self, conn: Connection, deletion_id: str, links: Sequence[tuple[str, str, str, str]]) -> None:
+        """Keeps lookups that a deletion emptied: (object, record, key, target) each."""
+        self._deletions.remember(conn, deletion_id, links)
+
+    def take_unlinked(self, conn: Connection, deletion_id: str) -> list[tuple[str, str, str, str]]:
+        """The lookups kept for a deletion, which are then forgotten: (object, record, key, target) each."""
+        return self._deletions.take(conn, deletion_id)
+
+    # locking
+
+    def lock(self, conn: Connection, object: str, ids: Collection[str], *, deleting: bool = False) -> None:
+        """Keeps these records from being changed by others until the transaction ends (``deleting``: from being
+        referred to as well). In id order, so that two transactions do not wait for each other. SQLite has one writer
+        at a time: nothing to do."""
+        if self.dialect == "postgresql" and ids:
+            self._lock(object, deleting).tuples(conn, ids=sorted(ids))
+
+    def advisory_lock(self, conn: Connection, name: str) -> None:
+        """Lets one transaction at a time pass for this name. SQLite has one writer at a time: nothing to do."""
+        if self.dialect == "postgresql":
+            key = func.hashtextextended(parameter("name"), cast(literal(0), Integer))
+            self._statement(("advisory",), lambda: select(func.pg_advisory_xact_lock(key))).tuples(conn, name=name)
+
+    # statements
+
+    def _statement(self, name: tuple[object, ...], build: Any) -> Statement:
+        found = self._statements.get(name)
+        if found is None:
+            found = self._statements.setdefault(name, Statement.compile(build(), self.sql_dialect))
+        return found
+
+    def statement(self, name: tuple[object, ...], build: Any) -> Statement:
+        """The statement of that name, compiled from ``build()`` when it is first asked for."""
+        return self._statement(name, build)
+
+    def _columns(self, table: Table) -> list[ColumnElement[Any]]:
+        return [column for column in table.c if column.key != "deletion_id"]
+
+    def _select(self, object: str, lock: bool, deleted: bool) -> Select[Any]:
+        table = self.tables.table(object)
+        query = select(*self._columns(table))
+        if not deleted:
+            query = query.where(table.c.deleted_at.is_(None))
+        if lock:
+            query = query.order_by(table.c.id).with_for_update(key_share=True)
+        return query
+
+    def _load_one(self, object: str, lock: bool, deleted: bool) -> Statement:
+        def build() -> Select[Any]:
+            id_column = self.tables.table(object).c.id
+            return self._select(object, lock, deleted).where(id_column == parameter("id", id_column.type))
+
+        return self._statement(("one", object, lock, deleted), build)
+
+    def _load_many(self, object: str, lock: bool, deleted: bool) -> Statement:
+        def build() -> Select[Any]:
+            these = one_of(self.tables.table(object).c.id, "ids", self.dialect)
+            return self._select(object, lock, deleted).where(these)
+
+        return self._statement(("many", object, lock, deleted), build)
+
+    def _load_keys(self, object: str, keys: tuple[str, ...], lock: bool) -> Statement:
+        def build() -> Select[Any]:
+            table = self.tables.table(object)
+            query = select(table.c.id, *(table.c[key] for key in keys)).where(one_of(table.c.id, "ids", self.dialect))
+            return query.order_by(table.c.id).with_for_update(read=True) if lock else query
+
+        return self._statement(("keys", object, keys, lock), build)
+
+    def _existing(self, object: str, key: str, deleted: bool) -> Statement:
+        def build() -> Select[Any]:
+            table = self.tables.table(object)
+            query = select(table.c[key], table.c.id.label("_id")).where(one_of(table.c[key], "values", self.dialect))
+            return query if deleted else query.where(table.c.deleted_at.is_(None))
+
+        return self._statement(("existing", object, key, deleted), build)
+
+    def _existing_keys(self, object: str, keys: tuple[str, ...]) -> Statement:
+        def build() -> Select[Any]:
+            table = self.tables.table(object)
+            columns = [table.c[key] for key in keys]
+            return select(*columns, table.c.id.label("_id")).where(
+                tuple_(*columns).in_(same_tuple(columns, self.dialect)), table.c.deleted_at.is_(None)
+            )
+
+        return self._statement(("existing keys", object, keys), build)
+
+    def _children(self, object: str, key: str) -> Statement:
+        def build() -> Select[Any]:
+            table = self.tables.table(object)
+            limit: Any = parameter("limit", Integer())
+            if self.dialect == "postgresql":
+                limit = func.nullif(limit, -1)
+            return (
+                select(table.c.id, table.c[key])
+                .where(one_of(table.c[key], "ids", self.dialect), table.c.deleted_at.is_(None))
+                .order_by(table.c.id)
+                .limit(limit)
+            )
+
+        return self._statement(("children", object, key), build)
+
+    def _values(self, object: str, key: str) -> Statement:
+        def build() -> Select[Any]:
+            table = self.tables.table(object)
+            these = one_of(table.c.id, "ids", self.dialect)
+            return select(table.c[key]).where(these, table.c[key].is_not(None)).distinct()
+
+        return self._statement(("values", object, key), build)
+
+    def _ancestors(self, object: str, key: str) -> Statement:
+        def build() -> Select[Any]:
+            table = self.tables.table(object)
+            start = select(table.c[key].label("above"), literal(1).label("level"))
+            up = start.where(table.c.id == parameter("id", table.c.id.type)).cte("up", recursive=True)
+            step = select(table.c[key], up.c.level + 1).where(table.c.id == up.c.above, up.c.level < MAX_DEPTH)
+            up = up.union_all(step)
+            return select(up.c.above).order_by(up.c.level)
+
+        return self._statement(("ancestors", object, key), build)
+
+    def _lock(self, object: str, deleting: bool) -> Statement:
+        def build() -> Select[Any]:
+            table = self.tables.table(object)
+            query = select(table.c.id).where(one_of(table.c.id, "ids", self.dialect)).order_by(table.c.id)
+            return query.with_for_update(key_share=not deleting)
+
+        return self._statement(("lock", object, deleting), build)
+
+
+def _by_column(keys: tuple[str, ...], tuples: Collection[tuple[Any, ...]]) -> dict[str, list[Any]]:
+    """The values column by column, as the PostgreSQL form of ``same_tuple`` takes them."""
+    columns = zip(*tuples, strict=True)
+    return {f"tuples_{place}": list(column) for place, column in zip(range(len(keys)), columns, strict=True)}

@@ -1,0 +1,185 @@
+"""The tables of a registry: one per object, one column per part that has one.
+
+Table name = object name, column name = part key (quoted as needed). Two pictures of the same tables:
+
+* ``Tables.table(name)`` is what statements are built from: columns only, made when first asked for, so that a process
+  pays for the objects it touches;
+* ``Tables.metadata`` is the whole schema with constraints and indexes, made when asked for: for creating and comparing.
+
+Every table has its record's columns plus ``deletion_id``, which ties together what one deletion took along.
+Foreign keys stand on every lookup that has one target; they are checked at the end of the transaction, so that rows may
+come in any order. ``created_by`` and ``modified_by`` have none: only the platform writes them, and every save would
+pay for the check. Uniqueness counts live records only (``WHERE deleted_at IS NULL``), and so do the indexes.
+
+On PostgreSQL texts are compared by code point (collation ``C``), as SQLite, Python and the formula language do.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Iterator
+from functools import cached_property
+
+from sqlalchemy import Column, ForeignKeyConstraint, Index, MetaData, String, Table
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from ratoon.platform.fields.base import Part
+from ratoon.platform.formulas.columns import Id, Json, UtcDateTime
+from ratoon.platform.metadata.model import Field, Object, Registry
+
+ALWAYS_FILLED = frozenset({"id", "version", "created_at", "modified_at"})
+UNCHECKED_REFERENCES = frozenset({"created_by", "modified_by"})
+
+
+def index_name(prefix: str, table: str, *parts: str) -> str:
+    """A name of at most 60 characters that is the same at every run."""
+    digest = hashlib.sha256("|".join((table, *parts)).encode()).hexdigest()[:12]
+    return f"{prefix}_{table[:40]}_{digest}"
+
+
+class Tables:
+    """The tables of one registry on one dialect."""
+
+    def __init__(self, registry: Registry, dialect: str) -> None:
+        self.registry = registry
+        self.dialect = dialect
+        self._plain = MetaData()
+
+    def table(self, name: str) -> Table:
+        """The table of an object for building statements: its columns, no constraints."""
+        found = self._plain.tables.get(name)
+        if found is None:
+            found = Table(name, self._plain, *self._columns(self.registry[name]), keep_existing=True)
+        return found
+
+    @cached_property
+    def metadata(self) -> MetaData:
+        """The whole schema with foreign keys and indexes."""
+        metadata = MetaData()
+        for obj in self.registry:
+            table = Table(obj.name, metadata, *self._columns(obj))
+            for constraint in self.foreign_keys(obj):
+                table.append_constraint(constraint)
+            self.attach_indexes(obj, table)
+        return metadata
+
+    def _columns(self, obj: Object) -> Iterator[Column[object]]:
+        for part in stored_parts(obj):
+            yield Column(
+                part.key,
+                _comparable(part.sql, self.dialect) if part.sql is not None else None,
+                primary_key=part.key == "id",
+                nullable=part.key not in ALWAYS_FILLED,
+            )
+        yield Column("deletion_id", Id())
+
+    def foreign_keys(self, obj: Object) -> Iterator[ForeignKeyConstraint]:
+        """The foreign keys of an object's table."""
+        for field in checked_references(self.registry, obj):
+            yield ForeignKeyConstraint(
+                [field.name],
+                [f"{field.targets[0]}.id"],
+                name=index_name("fk", obj.name, field.name),
+                deferrable=True,
+                initially="DEFERRED",
+            )
+
+    def attach_indexes(self, obj: Object, table: Table) -> None:
+        """Adds the object's indexes to ``table`` (which must have its columns)."""
+        live = table.c.deleted_at.is_(None)
+        for keys in unique_keys(obj):
+            Index(
+                index_name("uq", obj.name, *keys),
+                *(table.c[key] for key in keys),
+                unique=True,
+                sqlite_where=live,
+                postgresql_where=live,
+            )
+        for keys in plain_indexes(obj):
+            Index(
+                index_name("ix", obj.name, *keys),
+                *(table.c[key] for key in keys),
+                sqlite_where=live,
+                postgresql_where=live,
+            )
+        for key in ("deleted_at", "deletion_id"):
+            gone = table.c[key].is_not(None)
+            Index(
+                index_name("ix", obj.name, key, "gone"),
+                table.c[key],
+                table.c.id,
+                sqlite_where=gone,
+                postgresql_where=gone,
+            )
+
+
+def stored_parts(obj: Object) -> tuple[Part, ...]:
+    """The parts of an object that have a column, ``id`` first."""
+    parts = [part for part in obj.parts.values() if part.sql is not None]
+    return tuple(sorted(parts, key=lambda part: part.key != "id"))
+
+
+def checked_references(registry: Registry, obj: Object) -> Iterator[Field]:
+    """The reference fields that a foreign key stands on."""
+    for field in obj.references:
+        alone = len(field.targets) == 1 and field.targets[0] in registry.objects
+        if alone and field.type.name != "polymorphic" and field.name not in UNCHECKED_REFERENCES and _has_column(field):
+            yield field
+
+
+def unique_keys(obj: Object) -> tuple[tuple[str, ...], ...]:
+    """Column lists that are unique among live records."""
+    alone = [
+        (field.name,) for field in obj.fields.values() if (field.unique or field.external_id) and _has_column(field)
+    ]
+    together = [tuple(part for name in key.fields for part in _main_key(obj, name)) for key in obj.keys]
+    return tuple(dict.fromkeys(keys for keys in (*alone, *together) if keys and keys != ("id",)))
+
+
+def plain_indexes(obj: Object) -> tuple[tuple[str, ...], ...]:
+    """Column lists of the other indexes: each ends with ``id``, so that a list sorted by it has one order."""
+    columns = {part.key for part in stored_parts(obj)}
+    references = [(f.name,) for f in obj.references if _has_column(f) and f.name not in UNCHECKED_REFERENCES]
+    wanted = [*obj.indexes, *references]
+    unique = set(unique_keys(obj))
+    found: dict[tuple[str, ...], None] = {}
+    for keys in wanted:
+        if keys in unique or not keys or not columns.issuperset(keys):
+            continue
+        full = keys if keys[-1] == "id" else (*keys, "id")
+        if full != ("id",):
+            found[full] = None
+    return tuple(found)
+
+
+def _main_key(obj: Object, name: str) -> tuple[str, ...]:
+    field = obj.fields.get(name)
+    if field is None or not _has_column(field):
+        return ()
+    return (field.name,)
+
+
+def _has_column(field: Field) -> bool:
+    return bool(field.parts) and field.parts[0].sql is not None
+
+
+def _comparable(kind: TypeEngine[object], dialect: str) -> TypeEngine[object]:
+    """The column type with texts compared by code point."""
+    if dialect != "postgresql":
+        return kind
+    if isinstance(kind, String) and kind.collation is None:
+        plain = copy.copy(kind)
+        plain.collation = "C"
+        return plain
+    if (
+        isinstance(kind, TypeDecorator)
+        and not isinstance(kind, (Id, UtcDateTime, Json))
+        and isinstance(kind.impl_instance, String)
+    ):
+        inner = copy.copy(kind.impl_instance)
+        inner.collation = "C"
+        outer = copy.copy(kind)
+        outer.impl = outer.impl_instance = inner
+        return outer
+    return kind
