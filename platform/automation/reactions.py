@@ -9,39 +9,23 @@ automations of the same step. What a formula of an automation reads through look
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Literal
 
 from ratoon.platform.automation.actions import ActionRun, Actions, values_of
 from ratoon.platform.errors import FormulaError, Invalid
 from ratoon.platform.metadata.model import Automation, Object
 from ratoon.platform.records.drafts import Draft
-from ratoon.platform.records.engine import Event, Step
+from ratoon.platform.records.engine import Event, Reactions, Step
 from ratoon.platform.records.plan import dotted
 from ratoon.platform.records.service import RecordService
 
 
-class Hooks(Protocol):
-    """What plugins do around a save."""
-
-    def before_save(self, records: RecordService, object: str, event: Event, drafts: Sequence[Draft]) -> None:
-        """Step 4, after the automations."""
-
-    def after_save(self, records: RecordService, object: str, event: Event, drafts: Sequence[Draft]) -> None:
-        """Step 11, after the automations."""
-
-    def enqueue(self, records: RecordService, touched: Mapping[str, Mapping[str, Event]]) -> None:
-        """Step 15."""
-
-    def names(self, phase: Literal["before", "after", "job"]) -> Sequence[str]:
-        """The plugins that take part there."""
-
-
 class AutomationReactions:
-    """Runs the automations of one registry snapshot, and the hooks of plugins."""
+    """Runs the automations of the objects that are saved, and after them what plugins do in the same step."""
 
-    def __init__(self, actions: Actions, hooks: Hooks) -> None:
+    def __init__(self, actions: Actions, plugins: Reactions) -> None:
         self._actions = actions
-        self._hooks = hooks
+        self._plugins = plugins
 
     def before_save(self, records: RecordService, object: str, event: Event, drafts: Sequence[Draft]) -> None:
         """Step 4."""
@@ -51,7 +35,7 @@ class AutomationReactions:
                 for draft in drafts:
                     if matches(records, obj, automation, event, draft):
                         _set_before(records, obj, automation, draft)
-        self._hooks.before_save(records, object, event, drafts)
+        self._plugins.before_save(records, object, event, drafts)
 
     def after_save(self, records: RecordService, object: str, event: Event, drafts: Sequence[Draft]) -> None:
         """Step 11."""
@@ -68,7 +52,7 @@ class AutomationReactions:
             matching = [d for d in drafts if matches(records, obj, automation, event, d)]
             if matching:
                 self._perform(records, obj, automation, matching)
-        self._hooks.after_save(records, object, event, drafts)
+        self._plugins.after_save(records, object, event, drafts)
 
     def _perform(self, records: RecordService, obj: Object, automation: Automation, drafts: list[Draft]) -> None:
         saving = records.saving
@@ -81,7 +65,7 @@ class AutomationReactions:
 
     def enqueue(self, records: RecordService, touched: Mapping[str, Mapping[str, Event]]) -> None:
         """Step 15."""
-        self._hooks.enqueue(records, touched)
+        self._plugins.enqueue(records, touched)
 
     def explain(self, object: Object, event: Event, phase: Literal["before", "after", "job"]) -> Sequence[Step]:
         """The automations and hooks of a step, in the order they run."""
@@ -90,7 +74,7 @@ class AutomationReactions:
             for a in object.automations
             if a.when == phase and _could(a, event)
         ]
-        return [*steps, *(Step("plugin", name) for name in self._hooks.names(phase))]
+        return [*steps, *self._plugins.explain(object, event, phase)]
 
 
 def _could(automation: Automation, event: Event) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from ratoon.platform.metadata.model import Object
 from ratoon.platform.plugins import Plugins
 from ratoon.platform.records.drafts import Draft
 from ratoon.platform.records.engine import Event, Step
@@ -33,7 +34,7 @@ class PluginReactions:
     def enqueue(self, records: RecordService, touched: Mapping[str, Mapping[str, Event]]) -> None:
         """Nothing: plugins hear of it by ``after_commit``."""
 
-    def explain(self, object: str, event: Event, phase: Literal["before", "after", "job"]) -> Sequence[Step]:
+    def explain(self, object: Object, event: Event, phase: Literal["before", "after", "job"]) -> Sequence[Step]:
         """The plugins that run there, in order."""
         hook = {"before": "before_save", "after": "after_save"}.get(phase)
         if hook is None or (phase == "before" and event in ("deleted", "restored")):

@@ -52,7 +52,9 @@ class Draft:
         return tuple(key for key in columns if row[key] != old[key])
 
     def refuse(
-        self, code: str, message: str, field: str | None = None, *, rule: str | None = None, **params: Any
+        self, code: str, message: str, key: str | None = None, /, *, rule: str | None = None, **params: Any
     ) -> None:
         """Adds a problem of this record."""
-        self.problems.append(Problem(code, message, field=field, params=params, index=self.index, rule=rule))
+        if rule is not None:
+            params["rule"] = rule
+        self.problems.append(Problem(code, message, field=key, params=params, index=self.index, rule=rule))

@@ -13,7 +13,7 @@ from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.metadata.model import Field, Object
 from ratoon.platform.records import cursors
 from ratoon.platform.records.plan import ObjectPlan
-from ratoon.platform.storage import lists
+from ratoon.platform.storage.lists import ListRequest
 
 if TYPE_CHECKING:
     from ratoon.platform.records.service import RecordService
@@ -158,14 +158,16 @@ def fetch_page(service: RecordService, query: Query) -> Page:
     sort = sort_of(plan, wanted, readable)
     formula = compile_filter(service, plan, query.filter)
     where = service.engine.policy.row_filter(service.actor, plan.name, "read")
-    filters = tuple(f for f in (view.filter if view else None, formula) if f is not None)
-    shape = f"{plan.name}|{[f.source for f in filters]}|{sort}|{query.deleted}"
+    if view is not None and view.filter is not None:
+        both = [view.filter.source, *([formula.source] if formula else [])]
+        formula = service.engine.filter(plan.name, " && ".join(f"({source})" for source in both))
+    shape = f"{plan.name}|{formula.source if formula else ''}|{sort}|{query.deleted}"
     secret = service.engine.secret()
     after = cursors.decode(secret, shape, query.cursor) if query.cursor else None
-    request = lists.ListRequest(
+    request = ListRequest(
         object=plan.name,
         fields=_columns(plan, keys, query.expand),
-        filters=filters,
+        filter=formula,
         where=where,
         sort=sort,
         limit=query.limit,
@@ -173,11 +175,11 @@ def fetch_page(service: RecordService, query: Query) -> Page:
         deleted=query.deleted,
         context=context_of(service),
     )
-    page = lists.fetch(service.connection, service.engine.store, request)
+    page = service.engine.store.lists.fetch(service.connection, request)
     records = finish(service, plan, page.rows, keys, query.expand)
     total = None
     if query.count:
-        total = lists.count(service.connection, service.engine.store, request, COUNT_CEILING)
+        total = service.engine.store.lists.count(service.connection, request, COUNT_CEILING)
     cursor = cursors.encode(secret, shape, page.next) if page.next is not None else None
     return Page(records, cursor, total, keys)
 
@@ -318,21 +320,16 @@ def suggest(
         plan = service.plan(target)
         title = plan.object.title
         condition = _suggestion_filter(service, plan, found, title, text)
-        page = lists.fetch(
-            service.connection,
-            service.engine.store,
-            lists.ListRequest(
-                object=target,
-                fields=("id", title),
-                filters=(condition,) if condition else (),
-                where=service.engine.policy.row_filter(service.actor, target, "read"),
-                sort=((title, False),),
-                limit=limit,
-                after=None,
-                deleted=False,
-                context=replace(context_of(service), source=so_far),
-            ),
+        request = ListRequest(
+            object=target,
+            fields=("id", title),
+            filter=condition,
+            where=service.engine.policy.row_filter(service.actor, target, "read"),
+            sort=((title, False),),
+            limit=limit,
+            context=replace(context_of(service), source=so_far),
         )
+        page = service.engine.store.lists.fetch(service.connection, request)
         hits += [(target, row["id"], str(row[title] or "")) for row in page.rows]
     return hits[:limit]
 

@@ -20,13 +20,17 @@ from ratoon.platform.errors import BadRequest, NotFound, Problem, Stale, Validat
 from ratoon.platform.records import deletion, reading, stages
 from ratoon.platform.records.coercion import coerce_given
 from ratoon.platform.records.drafts import Change, Draft
-from ratoon.platform.records.engine import Engine
+from ratoon.platform.records.engine import Engine, Event
 from ratoon.platform.records.plan import ObjectPlan
 from ratoon.platform.records.reading import Page, Query
 from ratoon.platform.records.saving import Saving, TraceEntry
-from ratoon.platform.storage import history, lists, search
+from ratoon.platform.storage import history, search
 
 Record = dict[str, Any]
+Records = list[Record]
+Hit = tuple[str, str, str]
+"""(object, id, title)"""
+Hits = list[Hit]
 
 
 class RecordService:
@@ -40,6 +44,8 @@ class RecordService:
         """When a list: what happens in each step is noted there."""
         self.notices: list[Problem] = []
         """Infos and acknowledged warnings of the writes so far."""
+        self.changes: dict[str, dict[str, Event]] = {}
+        """What the writes so far did: object → record id → event."""
         self._saving: Saving | None = None
 
     def plan(self, object: str) -> ObjectPlan:
@@ -201,7 +207,7 @@ class RecordService:
         measures: Sequence[tuple[str, str | None]] = (("count", None),),
         filter: str | None = None,
         limit: int = 1000,
-    ) -> list[Record]:
+    ) -> Records:
         """Counts, sums, minima … per group. A measure is (operation, key); results: ``sum_amount``, ``count``."""
         plan = self.plan(object)
         self.engine.policy.require(self.actor, object, "read")
@@ -213,15 +219,14 @@ class RecordService:
             if key is not None:
                 reading.sort_of(plan, [key], readable)
         formula = reading.compile_filter(self, plan, filter)
-        return lists.aggregate(
+        return self.engine.store.lists.aggregate(
             self.connection,
-            self.engine.store,
             object,
-            group_by=tuple(group_by),
-            measures=tuple(measures),
-            filter=formula,
-            where=self.engine.policy.row_filter(self.actor, object, "read"),
-            context=reading.context_of(self),
+            group_by,
+            measures,
+            formula,
+            self.engine.policy.row_filter(self.actor, object, "read"),
+            reading.context_of(self),
             limit=limit,
         )
 
@@ -229,7 +234,7 @@ class RecordService:
         """What records are called: id → title."""
         return reading.titles(self, object, ids)
 
-    def search(self, text: str, objects: Sequence[str] | None = None, limit: int = 20) -> list[tuple[str, str, str]]:
+    def search(self, text: str, objects: Sequence[str] | None = None, limit: int = 20) -> Hits:
         """Global search: (object, id, title), best first, only what the actor may see."""
         allowed = [o.name for o in self.engine.policy.objects(self.actor) if objects is None or o.name in objects]
         hits = search.search(self.connection, text, allowed, limit * 3)
@@ -242,11 +247,11 @@ class RecordService:
 
     def lookup(
         self, object: str, field: str, text: str = "", so_far: Mapping[str, Any] | None = None, limit: int = 10
-    ) -> list[tuple[str, str, str]]:
+    ) -> Hits:
         """Type-ahead for a lookup: (object, id, title) of records that match and pass the lookup filter."""
         return reading.suggest(self, object, field, text, so_far or {}, limit)
 
-    def history(self, object: str, record: str, limit: int = 100) -> list[Record]:
+    def history(self, object: str, record: str, limit: int = 100) -> Records:
         """What was changed on a record, newest first: at, by, action, changes {key: [before, after]}."""
         self.get(object, record, fields=["id"])
         readable = None if self.actor.admin else self.engine.policy.readable_keys(self.actor, object)
@@ -256,12 +261,12 @@ class RecordService:
                 entry["changes"] = {k: v for k, v in (entry["changes"] or {}).items() if k in readable}
         return entries
 
-    def stage_history(self, object: str, record: str) -> list[Record]:
+    def stage_history(self, object: str, record: str) -> Records:
         """The stages a record was in, oldest first: pipeline, stage, entered_at, left_at, seconds, by."""
         self.get(object, record, fields=["id"])
         return history.read_stage_history(self.connection, object, record, self.engine.world.clock())
 
-    def stage_path(self, object: str, record: Mapping[str, Any]) -> list[Record]:
+    def stage_path(self, object: str, record: Mapping[str, Any]) -> Records:
         """The stages of the record's pipeline; ``state``: done, current or ahead; ``allowed``: may one go there."""
         pipeline, here = stages.of_row(self.plan(object), record)
         if pipeline is None:
@@ -306,6 +311,8 @@ class _Operation:
             if kind is None:
                 saving.settle()
                 service.notices += saving.notices
+                for object, records in saving.touched.items():
+                    service.changes.setdefault(object, {}).update({r: t.event for r, t in records.items()})
         finally:
             service._saving = None
 

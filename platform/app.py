@@ -1,0 +1,101 @@
+"""The composition root: the one place where an environment and its web application are put together.
+
+``open_environment`` connects settings, database, plugins and metadata; ``create_app`` makes the Flask application
+that serves them; ``wsgi`` is what the HTTP server's worker processes call.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import resources
+
+from flask import Flask, Response, abort
+from jinja2 import ChoiceLoader, FileSystemLoader
+
+from ratoon.platform.access.actor import SYSTEM
+from ratoon.platform.api import create_api
+from ratoon.platform.automation import Actions, AutomationReactions
+from ratoon.platform.config import Settings, World
+from ratoon.platform.environment import Environment, Parts
+from ratoon.platform.fields import builtin_types
+from ratoon.platform.formulas import builtin_functions
+from ratoon.platform.packages import bootstrap
+from ratoon.platform.plugins import Plugins, load_plugins
+from ratoon.platform.plugins.reactions import PluginReactions
+from ratoon.platform.storage.database import Database
+from ratoon.platform.storage.system import create_system_tables
+
+
+def open_environment(
+    settings: Settings, world: World | None = None, plugins: Plugins | None = None, *, apply_packages: bool = True
+) -> Environment:
+    """An environment ready to serve: tables made, the packages that come with the product and its plugins applied.
+
+    Raises ``errors.RatoonError`` when a plugin does not load or a package does not fit.
+    """
+    world = world or World()
+    plugins = load_plugins() if plugins is None else plugins
+    types = builtin_types()
+    for kind in plugins.collect("field_types"):
+        types.add(kind)
+    functions = builtin_functions().plus(plugins.collect("formula_functions"))
+    actions = Actions(plugins.collect("automation_actions"))
+    environment = Environment(
+        Parts(
+            settings=settings,
+            world=world,
+            database=Database.open(settings.database_url),
+            plugins=plugins,
+            types=types,
+            functions=functions,
+            reactions=AutomationReactions(actions, PluginReactions(plugins)),
+        )
+    )
+    with environment.database.write() as connection:
+        create_system_tables(connection)
+    if apply_packages:
+        bootstrap(environment, plugins.packages())
+    plugins.hook.startup(environment=environment)
+    return environment
+
+
+def create_app(environment: Environment, plugins: Plugins) -> Flask:
+    """The web application: the REST API, the schemas of documents, and what plugins bring (the screens too)."""
+    app = Flask("ratoon", static_folder=None, template_folder=None)
+    app.config.update(
+        SECRET_KEY=environment.secret(),
+        MAX_CONTENT_LENGTH=environment.settings.max_body_bytes,
+        MAX_FORM_MEMORY_SIZE=environment.settings.max_body_bytes,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=environment.settings.cookie_secure,
+    )
+    app.register_blueprint(create_api(environment))
+    for blueprint in plugins.collect("blueprints", environment=environment):
+        app.register_blueprint(blueprint)
+    folders = [FileSystemLoader(folder) for folder in plugins.collect("template_folders")]
+    if folders and app.jinja_loader is not None:
+        app.jinja_loader = ChoiceLoader([app.jinja_loader, *folders])
+    elif folders:
+        app.jinja_loader = ChoiceLoader(folders)
+    app.add_url_rule("/schemas/<name>.json", "schema", _schema)
+    plugins.hook.configure_app(app=app, environment=environment)
+    return app
+
+
+def _schema(name: str) -> Response:
+    """A JSON Schema, for editors: what a document's ``$schema`` line may point at."""
+    file = resources.files("ratoon.schemas") / f"{name}.json"
+    if not name.isidentifier() or not file.is_file():
+        abort(404)
+    return Response(file.read_bytes(), mimetype="application/schema+json")
+
+
+def wsgi() -> Flask:
+    """For the HTTP server: the application of the environment that ``RATOON_*`` variables describe."""
+    plugins = load_plugins()
+    environment = open_environment(Settings.from_environ(os.environ), plugins=plugins, apply_packages=False)
+    return create_app(environment, plugins)
+
+
+__all__ = ["SYSTEM", "create_app", "open_environment", "wsgi"]

@@ -1,0 +1,81 @@
+"""``ratoon serve``: opens the environment, makes the first administrator, starts the HTTP server."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import click
+from granian.constants import Interfaces
+from granian.server import Server
+from sqlalchemy.engine import make_url
+
+from ratoon.platform.access.accounts import Accounts
+from ratoon.platform.access.actor import SYSTEM
+from ratoon.platform.app import open_environment
+from ratoon.platform.config import Settings
+from ratoon.platform.environment import Environment
+from ratoon.platform.packages.demo import load_demo
+
+FIRST_EMAIL = "admin@localhost.example"
+DEMO_EMAIL = "admin@ratoon.example"
+DEMO_PASSWORD = "ratoon-demo-2026"
+
+
+@click.command()
+@click.option("--demo", is_flag=True, help="Load the demo data (once) and a demo login.")
+@click.option("--host", help="Address to listen on (RATOON_HOST, 127.0.0.1).")
+@click.option("--port", type=int, help="Port to listen on (RATOON_PORT, 8000).")
+@click.option("--workers", type=int, help="Server processes (RATOON_WORKERS, 2).")
+def command(demo: bool, host: str | None, port: int | None, workers: int | None) -> None:
+    """Serve the screens and the API."""
+    settings = Settings.from_environ(os.environ)
+    settings = replace(
+        settings,
+        host=host or settings.host,
+        port=settings.port if port is None else port,
+        workers=workers or settings.workers,
+    )
+    click.echo(f"Ratoon opens {_shown(settings.database_url)} …")
+    environment = open_environment(settings)
+    try:
+        login = _first_login(environment, demo)
+        if demo:
+            load_demo(environment)
+        environment.secret()
+    finally:
+        environment.close()
+    click.echo(f"\n  Ratoon is at  http://{settings.host}:{settings.port}\n  {login}\n")
+    server = Server(
+        "ratoon.platform.app:wsgi",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.WSGI,
+        workers=settings.workers,
+        blocking_threads=8,
+        factory=True,
+        log_level=settings.log_level,  # type: ignore[arg-type]
+        respawn_failed_workers=True,
+    )
+    server.serve()
+
+
+def _shown(url: str) -> str:
+    """The database URL without a password."""
+    return make_url(url).render_as_string(hide_password=True)
+
+
+def _first_login(environment: Environment, demo: bool) -> str:
+    """Makes an administrator when nobody can sign in yet; says how to sign in."""
+    accounts = Accounts(environment.world)
+    if demo:
+        with environment.write(SYSTEM) as records:
+            if accounts.user_id(records.connection, DEMO_EMAIL) is None:
+                accounts.create_user(records, name="Admin", email=DEMO_EMAIL, password=DEMO_PASSWORD, admin=True)
+        return f"sign in as   {DEMO_EMAIL}  with password  {DEMO_PASSWORD}"
+    with environment.write(SYSTEM) as records:
+        if accounts.has_users(records.connection):
+            return "sign in with your account (ratoon user add makes another)"
+        password = environment.world.token()[:16]
+        accounts.create_user(records, name="Admin", email=FIRST_EMAIL, password=password, admin=True)
+    return f"sign in as   {FIRST_EMAIL}  with password  {password}   (shown only now; change it)"
