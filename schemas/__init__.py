@@ -1,1 +1,1 @@
-"""The schemas room."""
+"""JSON Schemas (2020-12), one per kind of metadata document. Data only; see README.md in this folder."""

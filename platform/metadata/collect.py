@@ -166,7 +166,8 @@ def _members(draft: ObjectDraft, document: Document) -> None:
         ("keys", draft.keys),
         ("indexes", draft.indexes),
     ):
-        pieces.extend(Piece(document, (group, i), data) for i, data in enumerate(document.data.get(group, ())))
+        declared = enumerate(document.data.get(group, ()))
+        pieces.extend(Piece(document, (group, i), data) for i, data in declared if data is not None)
 
 
 def _owner(document: Document, drafts: Drafts, report: Report) -> ObjectDraft | None:

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
 from ratoon.platform.errors import MetadataRefused
 from ratoon.platform.fields.base import FieldTypes
+from ratoon.platform.formulas.functions import FunctionSet
 from ratoon.platform.formulas.types import Type
 from ratoon.platform.metadata.behaviour import Behaviour
 from ratoon.platform.metadata.builtin import with_system
@@ -40,7 +40,7 @@ def compile_registry(
     documents: Sequence[Document],
     *,
     types: FieldTypes,
-    functions: Any = None,
+    functions: FunctionSet | None = None,
     revision: int = 0,
     trusted: bool = False,
 ) -> Registry:
@@ -62,7 +62,7 @@ def compile_registry(
 
 
 def assemble(
-    documents: Sequence[Document], types: FieldTypes, functions: Any, revision: int, report: Report
+    documents: Sequence[Document], types: FieldTypes, functions: FunctionSet | None, revision: int, report: Report
 ) -> Registry:
     """The registry as far as the documents allow; every problem goes into ``report``.
 

@@ -213,11 +213,11 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _finite(text: str) -> float:
+def _finite(text: str) -> float | int:
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(f"{text} is out of range")
-    return value
+    return int(value) if value.is_integer() and abs(value) < 1e15 else value
 
 
 def _json_hint(text: str, error: json.JSONDecodeError) -> str:

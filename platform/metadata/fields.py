@@ -11,8 +11,6 @@ from ratoon.platform.metadata.formulas import Formulas
 from ratoon.platform.metadata.model import Field, OnDelete
 from ratoon.platform.metadata.report import Report
 
-_CONDITIONS = ("visible_when", "required_when", "read_only_when")
-
 
 def finish_fields(draft: ObjectDraft, formulas: Formulas, report: Report) -> dict[str, Field]:
     """The fields of one object, declared ones first."""
@@ -32,7 +30,6 @@ def _finish(draft: FieldDraft, formulas: Formulas, report: Report) -> Field:
             system=True,
             on_delete="restrict" if draft.type.reference else None,
         )
-    conditions = {key: _condition(draft, key, formulas) for key in _CONDITIONS if key in data}
     return Field(
         object=draft.object,
         spec=draft.spec,
@@ -54,12 +51,16 @@ def _finish(draft: FieldDraft, formulas: Formulas, report: Report) -> Field:
         formula=draft.formula,
         rollup=draft.rollup,
         junction=draft.junction,
-        **conditions,
+        visible_when=_condition(draft, "visible_when", formulas),
+        required_when=_condition(draft, "required_when", formulas),
+        read_only_when=_condition(draft, "read_only_when", formulas),
     )
 
 
 def _condition(draft: FieldDraft, key: str, formulas: Formulas) -> Formula | None:
     piece = draft.piece
+    if key not in draft.data:
+        return None
     return formulas.compile(piece.document, piece.at(key), draft.data[key], formulas.scopes[draft.object])
 
 

@@ -8,10 +8,10 @@ between formula and rollup fields are followed: circles are refused, and a field
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from ratoon.platform.errors import FormulaError
 from ratoon.platform.formulas import Formula, compile_formula
+from ratoon.platform.formulas.functions import FunctionSet
 from ratoon.platform.formulas.types import Blanks, Type
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.metadata.drafts import Drafts, FieldDraft, ObjectDraft
@@ -23,9 +23,9 @@ from ratoon.platform.metadata.scope import ObjectScope
 class Formulas:
     """Compiles the formulas of one set of documents."""
 
-    def __init__(self, drafts: Drafts, functions: Any, report: Report) -> None:
+    def __init__(self, drafts: Drafts, functions: FunctionSet | None, report: Report) -> None:
         self._drafts = drafts
-        self._given = {} if functions is None else {"functions": functions}
+        self._functions = functions
         self._report = report
         self.scopes: dict[str, ObjectScope] = {}
         self._new_scopes()
@@ -52,7 +52,7 @@ class Formulas:
         ``pushed_down``: it must be expressible in SQL; ``change``: it may look at the values before the change.
         """
         try:
-            formula = compile_formula(source, scope, expects=expects, blanks=blanks, **self._given)
+            formula = compile_formula(source, scope, expects=expects, blanks=blanks, functions=self._functions)
         except FormulaError as error:
             self._report.formula(document, path, source, error)
             return None

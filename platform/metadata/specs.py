@@ -94,8 +94,8 @@ class FieldBuilder:
             self._report.add(piece.document, piece.at("name"), "bad_name", *problem)
             self._report.suspect(name)
             return
-        if type_name not in self._types.names():
-            hint = suggestion(type_name, self._types.names())
+        if type_name not in self._types.declarable():
+            hint = suggestion(type_name, self._types.declarable())
             message = f"There is no field type {type_name!r}."
             self._report.add(piece.document, piece.at("type"), "unknown_type", message, hint)
             self._report.suspect(name)

@@ -1,0 +1,182 @@
+"""The first check of documents: their shape, against the schemas. Every problem is said the way a person would.
+
+``StructureCheck`` holds the validators of one list of field types; they are built when first needed and then kept. What
+is refused is taken out of the copy that goes on to the compiler (a field becomes ``None``, so that the places of its
+neighbours stay what they are), and its name is remembered, so that one mistake is told once.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from ratoon.platform.fields.base import FieldTypes
+from ratoon.platform.metadata.documents import KINDS, Document
+from ratoon.platform.metadata.names import suggestion
+from ratoon.platform.metadata.report import Path, Report
+from ratoon.platform.metadata.schemas import COMMON, load_schema, type_schema
+from ratoon.platform.metadata.wording import describe, value_kind
+
+MAX_FINDINGS = 200
+"""Schema findings told per document; a document with more is broken in one way many times."""
+GROUPS = ("fields", "rules", "keys", "indexes")
+"""Lists of an object whose items stand for themselves: a bad one does not spoil the others."""
+
+
+class StructureCheck:
+    """Checks documents against the schemas of one list of field types."""
+
+    def __init__(self, types: FieldTypes) -> None:
+        self._types = types
+        self._documents: dict[str, Draft202012Validator] = {}
+        self._fields: dict[str, Draft202012Validator] = {}
+
+    def check(self, documents: Iterable[Document], report: Report) -> list[Document]:
+        """The documents without the parts that the schemas refuse."""
+        checked = (self._check(document, report) for document in documents)
+        return [document for document in checked if document is not None]
+
+    def _check(self, document: Document, report: Report) -> Document | None:
+        if document.kind not in KINDS:
+            return document
+        data = dict(document.data)
+        validator = self._document_validator(document.kind)
+        errors = list(islice(validator.iter_errors(data), MAX_FINDINGS))
+        for error in errors:
+            self._report(document, (), error, report)
+        kept = self._mend(document.kind, copy.deepcopy(data), validator, report) if errors else data
+        if kept is None:
+            report.suspect(*(str(data[key]) for key in ("name", "object") if isinstance(data.get(key), str)))
+            return None
+        if document.kind in {"object", "extension"} and "fields" in kept:
+            kept["fields"] = [
+                self._field(document, ("fields", i), item, report) for i, item in enumerate(kept["fields"])
+            ]
+        return Document(document.file, document.kind, kept, document.package)
+
+    def _mend(
+        self, kind: str, data: dict[str, Any], validator: Draft202012Validator, report: Report
+    ) -> dict[str, Any] | None:
+        """``data`` without what is wrong; ``None`` when nothing usable is left."""
+        if kind == "object" and isinstance(data.get("name"), str) and not _is_text(data.get("label")):
+            data["label"] = data["name"] or "?"
+        for error in list(validator.iter_errors(data)):
+            path = tuple(error.absolute_path)
+            if error.validator == "additionalProperties" and (holder := _holder(data, path)) is not None:
+                for key in _unknown_keys(error):
+                    holder.pop(key, None)
+            elif len(path) > 1 and path[0] in GROUPS and kind in {"object", "extension"} and isinstance(path[1], int):
+                item = data[path[0]][path[1]]
+                if isinstance(item, Mapping) and isinstance(item.get("name"), str):
+                    report.suspect(item["name"])
+                data[path[0]] = [None if i == path[1] else v for i, v in enumerate(data[path[0]])]
+            elif path:
+                data.pop(str(path[0]), None)
+        relaxed = {k: [v for v in items if v is not None] if k in GROUPS else items for k, items in data.items()}
+        return data if next(validator.iter_errors(relaxed), None) is None else None
+
+    def _field(self, document: Document, path: Path, item: Any, report: Report) -> Mapping[str, Any] | None:
+        """The field declaration without unknown keys; ``None`` when it cannot be used."""
+        if not isinstance(item, Mapping):
+            hint = 'for example {"name": "born_on", "type": "date", "label": "Date of birth"}'
+            report.add(document, path, "wrong_type", f"A field is an object; this is {value_kind(item)}.", hint)
+            return None
+        name = item.get("name")
+        type_name = item.get("type")
+        report_name = (name,) if isinstance(name, str) else ()
+        if not isinstance(type_name, str) or type_name not in self._types.declarable():
+            self._bad_type(document, path, item, report)
+            report.suspect(*report_name)
+            return None
+        errors = list(islice(self._field_validator(type_name).iter_errors(item), MAX_FINDINGS))
+        for error in errors:
+            self._report(document, path, error, report, type_name)
+        good = all(error.validator == "additionalProperties" and not error.absolute_path for error in errors)
+        attributes = item.get("attributes")
+        if good and isinstance(attributes, Sequence):
+            checked = [self._field(document, (*path, "attributes", i), a, report) for i, a in enumerate(attributes)]
+            good = all(attribute is not None for attribute in checked)
+        if not good:
+            report.suspect(*report_name)
+            return None
+        unknown = {key for error in errors for key in _unknown_keys(error)}
+        return {key: value for key, value in item.items() if key not in unknown} if unknown else item
+
+    def _bad_type(self, document: Document, path: Path, item: Mapping[str, Any], report: Report) -> None:
+        known = self._types.declarable()
+        if "type" not in item:
+            message = f"The field {item.get('name', '')!r} has no type."
+            report.add(document, path, "missing_key", message, f'add "type": one of {", ".join(known)}')
+        elif not isinstance(item["type"], str):
+            message = f'"type" must be a text; this is {value_kind(item["type"])}.'
+            report.add(document, (*path, "type"), "wrong_type", message, 'for example "type": "text"')
+        else:
+            hint = suggestion(item["type"], known) or f"types: {', '.join(known)}"
+            report.add(document, (*path, "type"), "unknown_type", f"There is no field type {item['type']!r}.", hint)
+
+    def _report(
+        self, document: Document, base: Path, error: ValidationError, report: Report, type_name: str = ""
+    ) -> None:
+        path = (*base, *error.absolute_path)
+        if error.validator == "additionalProperties":
+            for key in sorted(_unknown_keys(error)):
+                known = list(error.schema.get("properties", ()))
+                hint = self._elsewhere(key, type_name) or suggestion(key, known) or f"keys: {', '.join(known)}"
+                report.add(document, (*path, key), "unknown_key", f"There is no key {key!r} here.", hint)
+            return
+        code, message, hint = describe(error)
+        report.add(document, path, code, message, hint)
+
+    def _elsewhere(self, key: str, type_name: str) -> str:
+        """A hint for a keyword that other field types take."""
+        if not type_name:
+            return ""
+        if key in COMMON:
+            return f"nobody writes a field of type {type_name!r}, so it takes no {key!r}"
+        owners = [name for name in self._types.declarable() if key in self._types[name].options]
+        return f"{key!r} goes with fields of type {', '.join(owners)}" if owners else ""
+
+    def _document_validator(self, kind: str) -> Draft202012Validator:
+        if kind not in self._documents:
+            schema = load_schema(kind)
+            if "fields" in schema["properties"] and kind in {"object", "extension"}:
+                schema["properties"]["fields"] = {**schema["properties"]["fields"], "items": True}
+            self._documents[kind] = Draft202012Validator(schema)
+        return self._documents[kind]
+
+    def _field_validator(self, type_name: str) -> Draft202012Validator:
+        if type_name not in self._fields:
+            self._fields[type_name] = Draft202012Validator(_thawed(type_schema(self._types, type_name)))
+        return self._fields[type_name]
+
+
+def _thawed(value: Any) -> Any:
+    """Plain dicts and lists: the validator does not take mapping proxies for objects."""
+    if isinstance(value, Mapping):
+        return {key: _thawed(item) for key, item in value.items()}
+    return [_thawed(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 255
+
+
+def _unknown_keys(error: ValidationError) -> Iterator[str]:
+    if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
+        yield from (key for key in error.instance if key not in error.schema.get("properties", {}))
+
+
+def _holder(data: Any, path: Sequence[str | int]) -> dict[str, Any] | None:
+    """The object at ``path``; ``None`` when something on the way was taken out already."""
+    for step in path:
+        inside_object = isinstance(data, dict) and step in data
+        inside_list = isinstance(data, list) and isinstance(step, int) and step < len(data)
+        if not (inside_object or inside_list):
+            return None
+        data = data[step]
+    return data if isinstance(data, dict) else None
