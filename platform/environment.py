@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -49,6 +50,9 @@ class PluginCalls(Protocol):
     @property
     def hook(self) -> Any:
         """The hooks of ``hookspecs.py`` as functions."""
+
+    def packages(self) -> list[Path]:
+        """Folders of the metadata packages that plugins bring."""
 
 
 @dataclass(frozen=True)
