@@ -93,6 +93,14 @@ def template_folders() -> Iterable[Path]:  # type: ignore[empty-body]
 
 
 @hookspec
+def translation_folders() -> Iterable[Path]:  # type: ignore[empty-body]
+    """Folders with gettext catalogs, ``<locale>/LC_MESSAGES/messages.mo`` (``zh_Hans``), for the texts in Python code.
+
+    Texts of metadata are translated by ``strings/`` documents of its package. Called once per app.
+    """
+
+
+@hookspec
 def blueprints(environment: Environment) -> Iterable[Blueprint]:  # type: ignore[empty-body]
     """Flask blueprints with pages or endpoints. Called once per app.
 

@@ -29,7 +29,6 @@ from sqlalchemy import (
     bindparam,
     column,
     delete,
-    func,
     insert,
     or_,
     select,
@@ -93,7 +92,7 @@ _BY_ID = select(*_FACTS).select_from(_WITH_ROLES).where(_USER.c.id == bindparam(
 _BY_EMAIL = (
     select(_USER.c.id, _ALIVE.label("alive"), _PASSWORD.c.hash, _PASSWORD.c.failures, _PASSWORD.c.locked_until)
     .select_from(_USER.outerjoin(_PASSWORD, _PASSWORD.c.user_id == _USER.c.id))
-    .where(func.lower(_USER.c.email) == bindparam("email", type_=String), _USER.c.deleted_at.is_(None))
+    .where(_USER.c.email == bindparam("email", type_=String), _USER.c.deleted_at.is_(None))
 )
 
 

@@ -4,7 +4,7 @@ Rights add up: an actor may do what any of its roles allows. An administrator ma
 role may do nothing. Everybody with a role may read ``user`` records, since owners and authors are users.
 
 ========== ================================================================================
-object     a role lists actions per object: create, read, edit, delete
+object     a role lists actions per object (``"*"`` = any other): create, read, edit, delete
 field      a role may narrow fields; a field it does not name follows the object's rights
 row        a role may limit the rows of an object by a formula, which becomes SQL here
 ========== ================================================================================
@@ -16,7 +16,8 @@ two are computed once per set of roles.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, Literal, Protocol
 
 from sqlalchemy import ColumnElement, FromClause, false, or_, select
@@ -31,6 +32,7 @@ from ratoon.platform.metadata.model import Object, Registry, Role
 ObjectAction = Literal["create", "read", "edit", "delete"]
 DIRECTORY = "user"
 """The object that everybody with a role may read."""
+EVERY_OBJECT = "*"
 ALWAYS_READABLE = frozenset({"id", "version"})
 """Keys that belong to whoever may read the record at all."""
 
@@ -107,7 +109,7 @@ class Policy:
         limits: list[Formula] = []
         name = self._source(object)
         for role in self._roles(actor.roles):
-            if action not in role.objects.get(name, ()):
+            if action not in self._granted(role, object):
                 continue
             limit = role.rows.get(name)
             if limit is None:
@@ -127,6 +129,12 @@ class Policy:
         """The object whose rights count: links of a many-to-many field follow the object that declares it."""
         return self._junctions.get(object, object)
 
+    def _granted(self, role: Role, object: str) -> frozenset[str]:
+        """The actions one role allows; ``"*"`` in a role stands for every object it does not name."""
+        source = self._source(object)
+        actions = role.objects.get(source, role.objects.get(EVERY_OBJECT, frozenset()))
+        return actions | {"read"} if object == DIRECTORY else actions
+
     def _allowed(self, names: frozenset[str], object: str) -> frozenset[str]:
         known = self._actions.get((names, object))
         if known is not None:
@@ -134,9 +142,7 @@ class Policy:
         source = self._source(object)
         allowed: set[str] = set()
         for role in self._roles(names):
-            allowed |= role.objects.get(source, frozenset())
-            if object == DIRECTORY:
-                allowed.add("read")
+            allowed |= self._granted(role, object)
         if source != object and "edit" in allowed:
             allowed |= {"create", "delete"}
         self._actions[names, object] = frozenset(allowed)
@@ -160,13 +166,9 @@ class Policy:
         return self._keys[names, object, right]
 
     def _field_allowed(self, names: frozenset[str], obj: Object, field: str, right: str) -> bool:
-        source = self._source(obj.name)
         opening = {"read"} if right == "read" else {"edit", "create"}
         for role in self._roles(names):
-            actions = role.objects.get(source, frozenset())
-            if right == "read" and obj.name == DIRECTORY:
-                actions = actions | {"read"}
-            if not actions & opening:
+            if not self._granted(role, obj.name) & opening:
                 continue
             named = role.fields.get((obj.name, field))
             if named is None or right in named or (right == "read" and "edit" in named):
@@ -179,22 +181,18 @@ class Policy:
     def _condition(self, object: str, limit: Formula, context: EvalContext) -> ColumnElement[bool]:
         if limit.sql_refusal is not None:
             return false()
-        resolve = self._columns(object)
-        return limit.sql(resolve, context, self._store.dialect)
+        table = self._store.tables.table(object)
+        return limit.sql(partial(self._column, object, table, context), context, self._store.dialect)
 
-    def _columns(self, object: str) -> Callable[[str], ColumnElement[Any]]:
-        """Finds the column of a key; a dotted path becomes a scalar subquery through the lookups."""
-
-        def find(path: str) -> ColumnElement[Any]:
-            return self._column(object, self._store.tables.table(object), path)
-
-        return find
-
-    def _column(self, object: str, table: FromClause, path: str) -> ColumnElement[Any]:
+    def _column(self, object: str, table: FromClause, context: EvalContext, path: str) -> ColumnElement[Any]:
+        """The column of a key; a dotted path becomes a scalar subquery through the lookups."""
         key, _, rest = path.partition(".")
+        field = self._registry.objects[object].field_of[key]
+        if not rest and key not in table.c and field.formula is not None:
+            return field.formula.sql(partial(self._column, object, table, context), context, self._store.dialect)
         if not rest:
             return table.c[key]
-        target = self._registry.objects[object].field_of[key].targets[0]
+        target = field.targets[0]
         pointed = self._store.tables.table(target).alias()
-        inner = self._column(target, pointed, rest)
+        inner = self._column(target, pointed, context, rest)
         return select(inner).where(pointed.c.id == table.c[key]).correlate(table).scalar_subquery()

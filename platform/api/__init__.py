@@ -1,1 +1,65 @@
-"""The api room."""
+"""The REST API: records, objects, metadata and the description of itself, mounted at ``/api/v1``.
+
+``create_api(environment)`` gives the Flask blueprint. ``README.md`` says how to use it; ``problems.py`` lists every
+refusal, ``operations.py`` every operation.
+"""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, current_app, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import MethodNotAllowed as WrongMethod
+from werkzeug.exceptions import NotFound as NoRoute
+from werkzeug.routing import RequestRedirect
+
+from ratoon.platform.access.accounts import Accounts
+from ratoon.platform.api.auth import Callers
+from ratoon.platform.api.context import Api
+from ratoon.platform.api.docs import DocumentViews
+from ratoon.platform.api.language import Languages
+from ratoon.platform.api.objects import ObjectViews
+from ratoon.platform.api.problems import MethodNotAllowed, Refusals
+from ratoon.platform.api.records import RecordViews
+from ratoon.platform.environment import Environment
+from ratoon.platform.errors import NotFound, RatoonError
+
+BASE = "/api/v1"
+NAME = "api"
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+
+
+def create_api(environment: Environment) -> Blueprint:
+    """The blueprint of the API. An application that checks CSRF tokens itself leaves it out: it checks its own."""
+    folders = [folder for found in environment.plugins.hook.translation_folders() for folder in found]
+    languages = Languages(environment, folders)
+    callers = Callers(environment.database, Accounts(environment.world))
+    api = Api(environment, callers, languages.translator, BASE)
+    refusals = Refusals(languages.translator, BASE)
+    blueprint = Blueprint(
+        NAME, __name__, url_prefix=BASE, template_folder="templates", static_folder="static", static_url_path="/static"
+    )
+    for views in (RecordViews(api), ObjectViews(api), DocumentViews(api)):
+        views.register(blueprint)
+    blueprint.add_url_rule("/<path:rest>", "nowhere", _nowhere, methods=METHODS, provide_automatic_options=False)
+    blueprint.register_error_handler(RatoonError, refusals.refused)
+    blueprint.register_error_handler(HTTPException, refusals.failed)
+    return blueprint
+
+
+def _nowhere(rest: str) -> Response:
+    """Any address that nothing else answers: an unknown one, or a known one with the wrong method."""
+    allowed = tuple(method for method in METHODS if _answers(method))
+    if allowed:
+        raise MethodNotAllowed("{method} is not possible here.", method=request.method, allowed=allowed)
+    raise NotFound("There is nothing at {path}.", path=request.path[:200])
+
+
+def _answers(method: str) -> bool:
+    adapter = current_app.create_url_adapter(request)
+    if adapter is None:
+        return False
+    try:
+        endpoint, _ = adapter.match(method=method)
+    except (NoRoute, WrongMethod, RequestRedirect):
+        return False
+    return bool(endpoint != f"{NAME}.nowhere")

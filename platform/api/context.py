@@ -1,0 +1,84 @@
+"""What every resource of the API works with: the environment, the caller, and how answers are written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Response, request
+
+from ratoon.platform.access.actor import Actor
+from ratoon.platform.api.auth import Callers
+from ratoon.platform.api.body import an_object, read_json
+from ratoon.platform.api.problems import Translator, locale_of
+from ratoon.platform.api.rows import Writer, to_json
+from ratoon.platform.environment import Environment
+from ratoon.platform.errors import NotFound
+from ratoon.platform.metadata.model import Registry
+
+JSON = "application/json"
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+class Api:
+    """One mounted API."""
+
+    def __init__(self, environment: Environment, callers: Callers, translator: Translator, base: str) -> None:
+        self.environment = environment
+        self.base = base
+        """The path it is mounted at: ``/api/v1``."""
+        self._callers = callers
+        self._translator = translator
+        self._writer = Writer(environment.registry)
+
+    def actor(self) -> Actor:
+        """Who is calling. Raises ``Unauthenticated``."""
+        return self._callers.actor(request)
+
+    def body(self) -> Any:
+        """The JSON that was sent; a list is remembered, since pointers to problems then start with a place in it."""
+        value = read_json(request, self.environment.settings.max_body_bytes)
+        if isinstance(value, list):
+            request.environ["ratoon.listed"] = True
+        return value
+
+    def object_body(self) -> dict[str, Any]:
+        """The JSON object that was sent."""
+        return an_object(read_json(request, self.environment.settings.max_body_bytes))
+
+    def writer(self, registry: Registry) -> Writer:
+        """The writer of records of that snapshot."""
+        writer = self._writer
+        if writer.registry is not registry:
+            writer = self._writer = Writer(registry)
+        return writer
+
+    def label(self, registry: Registry, text: str) -> str:
+        """A label of metadata in the language of the request."""
+        return registry.text(text, self.locale()) if text else text
+
+    def locale(self) -> str:
+        """The locale that the request asks for."""
+        return locale_of(request.headers.get("Accept-Language", ""))
+
+    def text(self, template: str) -> str:
+        """A text of the platform in the language of the request."""
+        return self._translator(self.locale())(template)
+
+
+def record_id(text: str, object: str) -> str:
+    """The id in an address. Raises ``NotFound`` for what cannot be one: there is no such record."""
+    if not _ID.fullmatch(text):
+        raise NotFound("There is no {object} with id {id}.", object=object, id=text[:60])
+    return text.lower()
+
+
+def answer(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON response from bytes."""
+    return Response(body, status, headers, content_type=JSON)
+
+
+def answer_value(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON response from a value."""
+    return answer(to_json(value), status, headers)

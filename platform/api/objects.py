@@ -1,0 +1,243 @@
+"""What there is: the caller, the objects, one object in full, search over all of them, and type-ahead for lookups.
+
+``describe`` says everything a client needs to build a form or a report for an object it has never seen: fields with
+their parts, schemas, operators and conditions, keys, rules, pipelines and views, in the language of the request and cut
+down to what the caller may read.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from ratoon.platform.access.actor import Actor
+from ratoon.platform.access.policy import ObjectAction
+from ratoon.platform.api.body import known_parameters, whole_number, words
+from ratoon.platform.api.context import Api, answer_value
+from ratoon.platform.api.shapes import LookupCallShape, load
+from ratoon.platform.errors import BadRequest, NotFound
+from ratoon.platform.formulas import Formula
+from ratoon.platform.metadata.model import Field, Object, Pipeline, Stage, View
+from ratoon.platform.records.engine import Engine
+
+ACTIONS: tuple[ObjectAction, ...] = ("create", "read", "edit", "delete")
+Label = Callable[[str], str]
+
+
+class ObjectViews:
+    """The views of objects."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def register(self, blueprint: Blueprint) -> None:
+        """Adds the routes."""
+        blueprint.add_url_rule("/me", "me", self.me, methods=["GET"])
+        blueprint.add_url_rule("/objects", "objects", self.all, methods=["GET"])
+        blueprint.add_url_rule("/objects/<object>", "describe", self.describe, methods=["GET"])
+        blueprint.add_url_rule("/objects/<object>/lookups/<field>", "lookup", self.lookup, methods=["POST"])
+        blueprint.add_url_rule("/search", "search", self.search, methods=["GET"])
+
+    def me(self) -> Response:
+        """Who is calling."""
+        actor = self._api.actor()
+        known_parameters(request, ())
+        return answer_value(
+            {
+                "id": actor.id,
+                "name": actor.name,
+                "email": actor.email,
+                "admin": actor.admin,
+                "roles": sorted(actor.roles),
+                "locale": actor.locale,
+                "time_zone": actor.time_zone,
+            }
+        )
+
+    def all(self) -> Response:
+        """The objects that the caller may read."""
+        actor = self._api.actor()
+        known_parameters(request, ())
+        engine = self._api.environment.engine
+        label = self._labels(engine)
+        found = [_summary(obj, engine, actor, label) for obj in engine.policy.objects(actor)]
+        return answer_value({"revision": engine.registry.revision, "objects": found})
+
+    def describe(self, object: str) -> Response:
+        """One object in full."""
+        actor = self._api.actor()
+        known_parameters(request, ())
+        engine = self._api.environment.engine
+        obj = readable_object(engine, actor, object)
+        return answer_value(described(obj, engine, actor, self._labels(engine)))
+
+    def lookup(self, object: str, field: str) -> Response:
+        """Type-ahead: records that a lookup of the record at hand may point at."""
+        actor = self._api.actor()
+        known_parameters(request, ())
+        call = load(LookupCallShape, self._api.object_body())
+        with self._api.environment.read(actor) as records:
+            readable_object(records.engine, actor, object)
+            hits = records.lookup(object, field, call["text"], call["record"], call["limit"])
+        return answer_value({"results": [{"object": o, "id": i, "title": t} for o, i, t in hits]})
+
+    def search(self) -> Response:
+        """Records of any object by words."""
+        actor = self._api.actor()
+        given = known_parameters(request, ("q", "objects", "limit"))
+        text = given.get("q", "").strip()
+        if not text:
+            raise BadRequest("q is the text to look for.", field="q")
+        with self._api.environment.read(actor) as records:
+            hits = records.search(text, words(given, "objects"), whole_number(given, "limit", 20, 100))
+        return answer_value({"results": [{"object": o, "id": i, "title": t} for o, i, t in hits]})
+
+    def _labels(self, engine: Engine) -> Label:
+        locale = self._api.locale()
+        return lambda text: engine.registry.text(text, locale) if text else text
+
+
+def readable_object(engine: Engine, actor: Actor, name: str) -> Object:
+    """The object. Raises ``NotFound`` with the nearest name, for a closed object too: it is none of the caller's."""
+    obj = engine.registry.objects.get(name)
+    if obj is not None and engine.policy.may(actor, name, "read"):
+        return obj
+    near = difflib.get_close_matches(name, [known.name for known in engine.policy.objects(actor)], n=1)
+    message = "There is no object {object}." + (" Did you mean {near}?" if near else "")
+    raise NotFound(message, object=name[:60], near=near[0] if near else "")
+
+
+def _summary(obj: Object, engine: Engine, actor: Actor, label: Label) -> dict[str, Any]:
+    return {
+        "name": obj.name,
+        "label": label(obj.label),
+        "plural_label": label(obj.plural_label),
+        "description": label(obj.description),
+        "icon": obj.icon,
+        "color": obj.color,
+        "title": obj.title,
+        "hidden": obj.hidden,
+        "package": obj.owner,
+        "actions": [action for action in ACTIONS if engine.policy.may(actor, obj.name, action)],
+    }
+
+
+def described(obj: Object, engine: Engine, actor: Actor, label: Label) -> dict[str, Any]:
+    """The answer of ``describe``."""
+    readable = engine.policy.readable_keys(actor, obj.name)
+    editable = engine.policy.editable_keys(actor, obj.name)
+    fields = [field for field in obj.fields.values() if any(part.key in readable for part in field.parts)]
+    return {
+        **_summary(obj, engine, actor, label),
+        "revision": engine.registry.revision,
+        "fields": [_field(field, editable, label) for field in fields],
+        "keys": [{"name": key.name, "fields": list(key.fields)} for key in obj.keys],
+        "rules": [
+            {
+                "name": rule.name,
+                "error_when": rule.error_when.source,
+                "message": label(rule.message),
+                "field": rule.field,
+                "severity": rule.severity,
+            }
+            for rule in obj.rules
+            if rule.active and rule.error_when.paths <= readable
+        ],
+        "pipelines": [_pipeline(pipeline, label) for pipeline in obj.pipelines if pipeline.field in readable],
+        "views": [_view(view, readable, label) for view in obj.views],
+    }
+
+
+def _field(field: Field, editable: frozenset[str], label: Label) -> dict[str, Any]:
+    conditions: Mapping[str, Formula | None] = {
+        "default": field.default,
+        "visible_when": field.visible_when,
+        "required_when": field.required_when,
+        "read_only_when": field.read_only_when,
+        "formula": field.formula,
+        "lookup_filter": field.lookup_filter,
+    }
+    rollup = field.rollup
+    return {
+        "name": field.name,
+        "type": field.type.name,
+        "label": label(field.label),
+        "help": label(field.help),
+        "placeholder": label(field.placeholder),
+        "package": field.owner,
+        "system": field.system,
+        "required": field.required,
+        "unique": field.unique,
+        "external_id": field.external_id,
+        "searchable": field.searchable,
+        "track_history": field.track_history,
+        "sensitivity": field.sensitivity,
+        "computed": field.computed,
+        "objects": list(field.targets),
+        "on_delete": field.on_delete,
+        "choices": [
+            {
+                "value": choice.value,
+                "label": label(choice.label),
+                "color": choice.color,
+                "active": choice.active,
+                "for": None if choice.parents is None else sorted(choice.parents),
+            }
+            for choice in field.choices
+        ],
+        **{name: formula.source if formula is not None else None for name, formula in conditions.items()},
+        "rollup": None
+        if rollup is None
+        else {"of": rollup.child, "via": rollup.via, "operation": rollup.operation, "field": rollup.key},
+        "parts": [
+            {
+                "key": part.key,
+                "label": label(part.label),
+                "schema": dict(part.json_schema),
+                "operators": list(part.operators),
+                "writable": part.key in editable and not field.computed,
+                "sortable": part.sortable and part.sql is not None,
+                "filterable": part.formula is not None,
+            }
+            for part in field.parts
+        ],
+    }
+
+
+def _pipeline(pipeline: Pipeline, label: Label) -> dict[str, Any]:
+    return {
+        "name": pipeline.name,
+        "label": label(pipeline.label),
+        "field": pipeline.field,
+        "when": pipeline.when.source if pipeline.when is not None else None,
+        "stages": [_stage(stage, label) for stage in pipeline.stages],
+    }
+
+
+def _stage(stage: Stage, label: Label) -> dict[str, Any]:
+    return {
+        "name": stage.name,
+        "label": label(stage.label),
+        "category": stage.category,
+        "probability": stage.probability,
+        "forecast": stage.forecast,
+        "color": stage.color,
+        "required_fields": list(stage.required_fields),
+        "next": None if stage.next is None else list(stage.next),
+        "expected_days": stage.expected_days,
+    }
+
+
+def _view(view: View, readable: frozenset[str], label: Label) -> dict[str, Any]:
+    return {
+        "name": view.name,
+        "label": label(view.label),
+        "type": view.kind,
+        "columns": [column for column in view.columns if column in readable or "." in column],
+        "filter": view.filter_source or None,
+        "sort": [("-" if down else "") + key for key, down in view.sort],
+        "default": view.default,
+    }

@@ -1,0 +1,225 @@
+"""How every refusal looks over HTTP: one table from code to status, one shape (RFC 9457 problem documents).
+
+    {"type": "/api/v1/docs#problem-stale_version", "title": "Somebody else saved first", "status": 409,
+     "code": "stale_version", "detail": "…", "errors": [{"field", "code", "message", "pointer", …}]}
+
+``code`` is stable and is what programs look at; ``detail`` and ``message`` are for people, in the language of the
+request's ``Accept-Language``. ``pointer`` is a JSON pointer into the body that was sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+from flask import Response, request
+from werkzeug.exceptions import HTTPException
+
+from ratoon.platform.api.rows import json_default
+from ratoon.platform.errors import (
+    BadRequest,
+    FormulaError,
+    LoopStopped,
+    MetadataRefused,
+    Problem,
+    RatoonError,
+    Stale,
+    Translate,
+    ValidationFailed,
+)
+
+CONTENT_TYPE = "application/problem+json"
+Translator = Callable[[str], Translate]
+"""A locale (``en``, ``zh-Hans``, ``zh-Hant``) → what translates message templates into it."""
+LOCALES = ("en", "zh-Hans", "zh-Hant")
+_LANGUAGES = MappingProxyType(
+    {
+        "en": "en",
+        "zh-hant": "zh-Hant",
+        "zh-tw": "zh-Hant",
+        "zh-hk": "zh-Hant",
+        "zh-mo": "zh-Hant",
+        "zh": "zh-Hans",
+    }
+)
+"""The start of a language tag → our locale; the first that fits counts."""
+
+STATUS: Mapping[str, tuple[int, str]] = MappingProxyType(
+    {
+        "error": (400, "The call was refused"),
+        "bad_request": (400, "The call cannot be understood"),
+        "malformed_json": (400, "The body is not the JSON that is expected"),
+        "duplicate_key": (400, "A key stands twice in one object"),
+        "unknown_parameter": (400, "There is no such parameter"),
+        "formula": (400, "The formula is wrong"),
+        "unauthenticated": (401, "Sign in, or show a token that works"),
+        "csrf": (403, "The page is out of date"),
+        "forbidden": (403, "Not allowed"),
+        "not_found": (404, "Not found"),
+        "method_not_allowed": (405, "Not possible here"),
+        "conflict": (409, "The state of the data does not allow it"),
+        "stale_version": (409, "Somebody else saved first"),
+        "busy": (409, "Others are writing the same data; try again"),
+        "body_too_large": (413, "The body is too large"),
+        "unsupported_media_type": (415, "The body must be JSON"),
+        "invalid": (422, "A value is not what its field takes"),
+        "validation_failed": (422, "The record was refused"),
+        "automation_loop": (422, "Automations go round in a circle"),
+        "metadata_refused": (422, "The metadata has problems"),
+        "idempotency_key_reused": (422, "The key was used for another call"),
+        "plugin_failed": (500, "A plugin does not load"),
+        "internal": (500, "Something went wrong here"),
+    }
+)
+"""Every code with its status and title. A subclass of an error without a line of its own takes its parent's."""
+
+_BY_STATUS = MappingProxyType(
+    {400: "bad_request", 401: "unauthenticated", 403: "forbidden", 404: "not_found", 405: "method_not_allowed",
+     413: "body_too_large", 415: "unsupported_media_type", 500: "internal"}
+)  # fmt: skip
+
+
+class Unauthenticated(RatoonError):
+    """Nobody is signed in, or the token does not work (any more)."""
+
+    code = "unauthenticated"
+
+
+class CsrfRefused(RatoonError):
+    """A browser call that changes something, without the page's token."""
+
+    code = "csrf"
+
+
+class MethodNotAllowed(RatoonError):
+    """The address is right, the method is not."""
+
+    code = "method_not_allowed"
+
+    def __init__(self, message: str, *, allowed: tuple[str, ...], **params: Any) -> None:
+        super().__init__(message, allowed=", ".join(allowed), **params)
+        self.allowed = allowed
+
+
+def status_of(error: RatoonError) -> tuple[str, int, str]:
+    """Code, status and title of an error."""
+    for kind in type(error).__mro__:
+        known = STATUS.get(str(getattr(kind, "code", "")))
+        if known is not None:
+            return (error.code, *known)
+    return (error.code, 400, error.code)
+
+
+def locale_of(accept_language: str) -> str:
+    """Our locale that fits an ``Accept-Language`` header best; English when none does."""
+    ranked: list[tuple[float, int, str]] = []
+    for place, part in enumerate(accept_language.split(",")[:20]):
+        tag, _, rest = part.strip().lower().partition(";")
+        quality = rest.strip().removeprefix("q=") if rest else "1"
+        try:
+            weight = float(quality)
+        except ValueError:
+            continue
+        found = next((ours for start, ours in _LANGUAGES.items() if tag == start or tag.startswith(start + "-")), None)
+        if found is not None and weight > 0:
+            ranked.append((-weight, place, found))
+    return min(ranked)[2] if ranked else "en"
+
+
+def document(error: RatoonError, translate: Translate, *, listed: bool = False, base: str = "") -> dict[str, Any]:
+    """The problem document of an error. ``listed``: the body was a list, so pointers start with a place in it."""
+    code, status, title = status_of(error)
+    made: dict[str, Any] = {
+        "type": f"{base}/docs#problem-{code}",
+        "title": translate(title),
+        "status": status,
+        "code": code,
+        "detail": error.text(translate),
+        "errors": [],
+    }
+    match error:
+        case ValidationFailed():
+            made["errors"] = [_error(problem, translate, listed) for problem in error.problems]
+        case Stale():
+            made |= {"yours": error.yours, "current": dict(error.current)}
+        case FormulaError():
+            made |= {"formula_error": error.error_code, "position": error.position}
+        case LoopStopped():
+            made["cycle"] = list(error.cycle)
+        case MetadataRefused():
+            made["findings"] = [
+                {
+                    "file": finding.file,
+                    "pointer": finding.pointer,
+                    "code": finding.code,
+                    "message": finding.message,
+                    "hint": finding.hint,
+                    "severity": finding.severity,
+                }
+                for finding in error.findings
+            ]
+        case BadRequest() if error.field is not None:
+            made["parameter"] = error.field
+    return made
+
+
+def _error(problem: Problem, translate: Translate, listed: bool) -> dict[str, Any]:
+    place = f"/{problem.index or 0}" if listed else ""
+    field = "/" + problem.field.replace("~", "~0").replace("/", "~1") if problem.field is not None else ""
+    made: dict[str, Any] = {
+        "field": problem.field,
+        "code": problem.code,
+        "message": problem.text(translate),
+        "pointer": place + field,
+        "severity": problem.severity,
+        "rule": problem.rule,
+    }
+    if listed:
+        made["index"] = problem.index or 0
+    return made
+
+
+def response(made: Mapping[str, Any], headers: Mapping[str, str] = MappingProxyType({})) -> Response:
+    """The HTTP response of a problem document."""
+    body = orjson.dumps(made, default=json_default, option=orjson.OPT_UTC_Z)
+    return Response(body, status=made["status"], headers=dict(headers), content_type=CONTENT_TYPE)
+
+
+class Refusals:
+    """Turns errors of one API into responses."""
+
+    def __init__(self, translator: Translator, base: str) -> None:
+        self._translator = translator
+        self._base = base
+
+    def refused(self, error: RatoonError) -> Response:
+        """What a refusal of ours looks like."""
+        translate = self._translator(locale_of(request.headers.get("Accept-Language", "")))
+        headers: dict[str, str] = {}
+        match error:
+            case Unauthenticated():
+                headers["WWW-Authenticate"] = 'Bearer realm="ratoon"'
+            case MethodNotAllowed():
+                headers["Allow"] = ", ".join(error.allowed)
+        if error.code == "busy":
+            headers["Retry-After"] = "1"
+        listed = bool(request.environ.get("ratoon.listed"))
+        return response(document(error, translate, listed=listed, base=self._base), headers)
+
+    def failed(self, error: HTTPException) -> Response:
+        """What Werkzeug's own refusals look like."""
+        number = error.code or 500
+        code = _BY_STATUS.get(number, "bad_request")
+        title = STATUS[code][1]
+        translate = self._translator(locale_of(request.headers.get("Accept-Language", "")))
+        made = {
+            "type": f"{self._base}/docs#problem-{code}",
+            "title": translate(title),
+            "status": number,
+            "code": code,
+            "detail": translate(error.description or title),
+            "errors": [],
+        }
+        return response(made)
