@@ -1,1 +1,73 @@
-"""The cli room."""
+"""``ratoon``: the command line.
+
+Each command is a module of this folder with a click command called ``command``. It is imported when it is called and
+not before, so that ``ratoon --help`` answers at once. Exit status: 0 = done, 1 = refused (the reasons are on stderr),
+2 = the call was wrong. ``--json`` gives machine-readable output.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+
+import click
+
+from ratoon.platform.errors import RatoonError
+
+COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "serve": ("serve", "Serve the screens and the API."),
+        "check": ("check", "Check packages: every problem in one run, nothing is changed."),
+        "plan": ("plan", "Show what applying a package would change."),
+        "apply": ("apply", "Apply a package to the database."),
+        "export": ("export", "Write the applied metadata to a folder or zip file."),
+        "history": ("history", "List the revisions of the metadata."),
+        "rollback": ("rollback", "Bring the metadata of an earlier revision back."),
+        "explain": ("explain", "Show the order of execution for an object and an event."),
+        "formula": ("formula", "Work out a formula."),
+        "import": ("import_", "Import records from CSV or JSON lines."),
+        "init": ("init", "Write a starter package."),
+        "user": ("user", "Add users and list them."),
+        "token": ("token", "Make API tokens, list and revoke them."),
+        "worker": ("worker", "Run background jobs."),
+    }
+)
+"""Command → (module, the line that ``ratoon --help`` shows)."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of ``COMMANDS``."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, imported now; ``None`` when there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        found: click.Command = import_module(f"ratoon.platform.cli.{COMMANDS[cmd_name][0]}").command
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Ratoon: JSON metadata in, a working CRM out. Settings come from RATOON_* variables."""
+
+
+def main() -> None:
+    """The entry point of ``ratoon``: runs a command and turns refusals into exit status 1."""
+    try:
+        cli.main(prog_name="ratoon")
+    except RatoonError as error:
+        from ratoon.platform.cli.printing import print_refusal
+
+        print_refusal(error)
+        sys.exit(1)

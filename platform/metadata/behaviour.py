@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ratoon.platform.formulas import Formula
@@ -13,13 +13,17 @@ from ratoon.platform.metadata.model import EMPTY, Action, Automation, Key, Pipel
 from ratoon.platform.metadata.names import shape_problem, suggestion
 from ratoon.platform.metadata.report import Path, Report
 
-_OWN_ACTIONS = frozenset({"set_fields", "create_record", "update_related"})
+OWN_ACTIONS = frozenset({"set_fields", "create_record", "update_related"})
+"""Kinds of action of the platform itself."""
 
 
 class Behaviour:
     """What an object does when its records are saved."""
 
-    def __init__(self, drafts: Drafts, formulas: Formulas, report: Report) -> None:
+    def __init__(
+        self, drafts: Drafts, formulas: Formulas, report: Report, actions: Collection[str] | None = None
+    ) -> None:
+        self._actions = actions
         self._drafts = drafts
         self._formulas = formulas
         self._report = report
@@ -182,7 +186,8 @@ class Behaviour:
         for i, data in enumerate(piece.data.get(side, ())):
             inner = Piece(piece.document, piece.at(side, i), data)
             pipeline = piece.document.data["name"]
-            rule = self._rule(draft, inner, f"{pipeline}.{piece.data['name']}.{side}.{i + 1}")
+            made = f"{pipeline}.{piece.data['name']}.{side}.{i + 1}"
+            rule = self._rule(draft, inner, data.get("name", made))
             if rule is not None:
                 found.append(rule)
         return tuple(found)
@@ -223,21 +228,24 @@ class Behaviour:
 
     def _action(self, draft: ObjectDraft, piece: Piece) -> Action:
         data, kind = piece.data, piece.data["type"]
+        if kind not in OWN_ACTIONS and self._actions is not None and kind not in self._actions:
+            hint = suggestion(kind, [*OWN_ACTIONS, *self._actions], "actions")
+            self._report.add(piece.document, piece.at("type"), "unknown_action", f"There is no action {kind!r}.", hint)
         target: ObjectDraft | None = draft
         if kind == "create_record":
             target = self._target_object(piece, "object", data.get("object"))
         elif kind == "update_related":
             target = self._related(draft, piece, data.get("path"))
-        if piece.document.data["when"] == "before" and kind != "set_fields" and kind in _OWN_ACTIONS:
+        if piece.document.data["when"] == "before" and kind != "set_fields" and kind in OWN_ACTIONS:
             message = f"{kind!r} changes other records, which is only possible after the save."
             self._report.add(piece.document, piece.at("type"), "not_before", message, 'write "when": "after"')
-        values = self._values(draft, target, piece) if kind in _OWN_ACTIONS and target is not None else {}
+        values = self._values(draft, target, piece) if kind in OWN_ACTIONS and target is not None else {}
         return Action(
             kind=kind,
             values=values,
             object=data.get("object"),
             path=data.get("path"),
-            options=EMPTY if kind in _OWN_ACTIONS else data.get("options", EMPTY),
+            options=EMPTY if kind in OWN_ACTIONS else data.get("options", EMPTY),
         )
 
     def _target_object(self, piece: Piece, key: str, name: str | None) -> ObjectDraft | None:

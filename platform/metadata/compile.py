@@ -11,7 +11,7 @@ every problem.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
 from ratoon.platform.errors import MetadataRefused
@@ -62,9 +62,16 @@ def compile_registry(
 
 
 def assemble(
-    documents: Sequence[Document], types: FieldTypes, functions: FunctionSet | None, revision: int, report: Report
+    documents: Sequence[Document],
+    types: FieldTypes,
+    functions: FunctionSet | None,
+    revision: int,
+    report: Report,
+    actions: Collection[str] | None = None,
 ) -> Registry:
     """The registry as far as the documents allow; every problem goes into ``report``.
+
+    ``actions`` are the kinds of action that plugins bring; ``None`` takes any kind.
 
     The documents must have the shape that the schemas describe, and the system package must be among them.
     """
@@ -75,7 +82,7 @@ def assemble(
     builder.finish()
     formulas = Formulas(drafts, functions, report)
     formulas.fields()
-    behaviour = Behaviour(drafts, formulas, report)
+    behaviour = Behaviour(drafts, formulas, report, actions)
     screens = Screens(drafts, formulas, behaviour, report)
     objects = {d.name: _object(d, formulas, behaviour, screens, report) for d in drafts.objects.values()}
     _refuse_master_cycles(drafts, report)

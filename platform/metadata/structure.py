@@ -68,7 +68,7 @@ class StructureCheck:
         for error in list(validator.iter_errors(data)):
             path = tuple(error.absolute_path)
             if error.validator == "additionalProperties" and (holder := _holder(data, path)) is not None:
-                for key in _unknown_keys(error):
+                for key in list(_unknown_keys(error)):
                     holder.pop(key, None)
             elif len(path) > 1 and path[0] in GROUPS and kind in {"object", "extension"} and isinstance(path[1], int):
                 item = data[path[0]][path[1]]

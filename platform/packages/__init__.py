@@ -1,1 +1,1 @@
-"""The packages room."""
+"""Packages: checking, planning, applying, exporting and rolling back metadata. See README.md in this folder."""

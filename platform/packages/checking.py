@@ -1,0 +1,116 @@
+"""Checking packages without touching a database: every problem in one run.
+
+``check_packages`` reads folders or zip files, checks their documents against the schemas, and compiles them together
+with what is there already (packages that were applied, or that come with the product). Nothing it is given raises:
+whatever is wrong becomes a ``Finding``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ratoon.platform.errors import Finding
+from ratoon.platform.fields.base import FieldTypes
+from ratoon.platform.formulas import FunctionSet
+from ratoon.platform.metadata.builtin import with_system
+from ratoon.platform.metadata.compile import assemble
+from ratoon.platform.metadata.documents import Document, documents_from_files, in_order, read_documents
+from ratoon.platform.metadata.model import Registry
+from ratoon.platform.metadata.report import Report
+from ratoon.platform.metadata.structure import StructureCheck
+
+Source = Path | str | bytes | Mapping[str, bytes]
+"""A folder, a zip file, the bytes of one, or file contents by path."""
+
+
+@dataclass(frozen=True)
+class Language:
+    """What metadata may be written in here: field types, formula functions, kinds of action."""
+
+    types: FieldTypes
+    functions: FunctionSet | None = None
+    actions: frozenset[str] = frozenset()
+    """Kinds of action that plugins bring."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The outcome of a check."""
+
+    packages: tuple[str, ...]
+    """Names of the packages that were checked."""
+    documents: tuple[Document, ...]
+    """Their documents as they were written."""
+    findings: tuple[Finding, ...]
+    registry: Registry | None
+    """Everything compiled together; ``None`` when the documents were refused."""
+
+    @property
+    def refused(self) -> bool:
+        """True when at least one finding is an error."""
+        return any(finding.severity == "error" for finding in self.findings)
+
+    def as_json(self) -> dict[str, Any]:
+        """For ``--json`` and the API."""
+        return {
+            "packages": list(self.packages),
+            "ok": not self.refused,
+            "documents": len(self.documents),
+            "findings": [asdict(finding) for finding in self.findings],
+        }
+
+
+def check_packages(sources: Sequence[Source], language: Language, present: Sequence[Document] = ()) -> Checked:
+    """Checks the packages together with the documents that are ``present`` already.
+
+    A present package of the same name is replaced by the one that is checked.
+    """
+    documents: list[Document] = []
+    findings: list[Finding] = []
+    for source in sources:
+        read, problems = _read(source)
+        prefix = f"{source}/" if len(sources) > 1 and isinstance(source, (str, Path)) else ""
+        findings += [Finding(prefix + f.file, f.pointer, f.code, f.message, f.hint) for f in problems]
+        documents += read
+    return check_documents(documents, language, present, findings)
+
+
+def check_documents(
+    documents: Sequence[Document],
+    language: Language,
+    present: Sequence[Document] = (),
+    findings: Iterable[Finding] = (),
+    revision: int = 0,
+) -> Checked:
+    """The same for documents that were read already; ``findings`` are those of reading them."""
+    names = tuple(dict.fromkeys(d.package for d in documents))
+    report = Report(names[0] if len(names) == 1 else None, findings)
+    others = [d for d in with_system(present) if d.package not in names]
+    shaped = StructureCheck(language.types).check(documents, report)
+    registry = assemble([*others, *shaped], language.types, language.functions, revision, report, language.actions)
+    refused = bool(report.errors)
+    return Checked(names, tuple(in_order(documents)), report.sorted(), None if refused else registry)
+
+
+def needed(documents: Sequence[Document], offered: Sequence[Document]) -> list[Document]:
+    """Those of the ``offered`` packages that ``documents`` require, directly or not."""
+    manifests = {d.package: d.data for d in (*offered, *documents) if d.kind == "package"}
+    own = {d.package for d in documents}
+    wanted: set[str] = set()
+    waiting = list(own)
+    while waiting:
+        requires = manifests.get(waiting.pop(), {}).get("requires", {})
+        for name in requires if isinstance(requires, Mapping) else ():
+            if name not in wanted and name not in own and name in manifests:
+                wanted.add(name)
+                waiting.append(name)
+    return [d for d in offered if d.package in wanted]
+
+
+def _read(source: Source) -> tuple[list[Document], list[Finding]]:
+    if isinstance(source, Mapping):
+        return documents_from_files(source)
+    return read_documents(source)
