@@ -175,11 +175,11 @@ class Statement:
         """Parameter name and encoder, in order."""
         self.bound = bound
         """Values that the statement brings itself, by parameter name."""
-        self.keys: tuple[str, ...] = tuple(key for key, _ in columns)
-        """Names of the columns it returns."""
+        self.keys: tuple[str, ...] = tuple(str(key) for key, _ in columns)
+        """Names of the columns it returns, as plain texts: orjson takes no other keys."""
         self._names = tuple(name for name, _ in self.places)
         self._plain = not bound and not any(convert for _, convert in self.places)
-        self._decode = tuple((key, convert) for key, convert in columns if convert is not None)
+        self._decode = tuple((str(key), convert) for key, convert in columns if convert is not None)
         self._decode_at = tuple((at, convert) for at, (_, convert) in enumerate(columns) if convert is not None)
 
     @classmethod
