@@ -82,3 +82,10 @@ def answer(body: bytes, status: int = 200, headers: Mapping[str, str] | None = N
 def answer_value(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON response from a value."""
     return answer(to_json(value), status, headers)
+
+
+def empty() -> Response:
+    """A response that says only that it is done."""
+    made = Response(status=204)
+    made.headers.remove("Content-Type")
+    return made

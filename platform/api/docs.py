@@ -15,7 +15,7 @@ from ratoon.platform.access.actor import Actor
 from ratoon.platform.api.body import known_parameters
 from ratoon.platform.api.context import Api, answer
 from ratoon.platform.api.objects import readable_object
-from ratoon.platform.api.openapi import DESCRIPTION, Documents
+from ratoon.platform.api.openapi import CONVENTIONS, Documents
 from ratoon.platform.api.problems import STATUS, Unauthenticated
 from ratoon.platform.api.rows import to_json
 
@@ -80,7 +80,7 @@ class DocumentViews:
             title=document["info"]["title"],
             tags=document.get("tags", []),
             base=self._api.base,
-            conventions=[line.removeprefix("* ") for line in DESCRIPTION.splitlines() if line.startswith("* ")],
+            conventions=[self._api.text(line) for line in CONVENTIONS],
             operations=operations,
             locale=self._api.locale(),
             type_of=type_of,

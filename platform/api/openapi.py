@@ -20,16 +20,15 @@ from ratoon.platform.metadata.model import Object
 from ratoon.platform.records.engine import Engine
 
 Label = Callable[[str], str]
-DESCRIPTION = """\
-Records of every object, and the metadata behind them. Send `Authorization: Bearer <token>`.
-
-* A **list** goes page by page: pass `next_cursor` of one answer as `cursor` of the next call.
-* A **filter** is a formula over the record: `amount > 1000 && CONTAINS(account.name, "Ltd")`.
-* A record's `version` is its **ETag**: send it back as `If-Match` and nobody's change is lost.
-* A POST with an `Idempotency-Key` can be repeated safely: the second call gets the answer of the first.
-* Numbers with decimals are **texts** (`"1200.00"`), so that they stay exact; numbers are accepted too.
-* Every refusal is a problem document (RFC 9457) with one stable `code`.
-"""
+CONVENTIONS = (
+    "Send the header Authorization: Bearer and a token.",
+    "A list goes page by page: pass next_cursor of one answer as cursor of the next call.",
+    'A filter is a formula over the record: amount > 1000 && CONTAINS(account.name, "Ltd").',
+    "A record's version is its ETag: send it back as If-Match and nobody's change is lost.",
+    "A POST with an Idempotency-Key can be repeated safely: the second call gets the answer of the first.",
+    'Numbers with decimals are texts ("1200.00"), so that they stay exact; numbers are accepted too.',
+    "Every refusal is a problem document (RFC 9457) with one stable code.",
+)
 
 
 def nullable(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,7 +127,7 @@ class Documents:
             title=f"{organization} API",
             version=f"1.{engine.registry.revision}",
             openapi_version="3.1.0",
-            info={"description": DESCRIPTION},
+            info={"description": "\n".join(f"* {line}" for line in CONVENTIONS)},
             plugins=[MarshmallowPlugin(schema_name_resolver=_shape_name)],
             servers=[{"url": self._base}],
             security=[{"bearer": []}],

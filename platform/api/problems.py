@@ -142,6 +142,7 @@ def document(error: RatoonError, translate: Translate, *, listed: bool = False, 
     match error:
         case ValidationFailed():
             made["errors"] = [_error(problem, translate, listed) for problem in error.problems]
+            made["detail"] = " ".join(found["message"] for found in made["errors"][:5])
         case Stale():
             made |= {"yours": error.yours, "current": dict(error.current)}
         case FormulaError():
@@ -219,7 +220,7 @@ class Refusals:
             "title": translate(title),
             "status": number,
             "code": code,
-            "detail": translate(error.description or title),
+            "detail": translate(title),
             "errors": [],
         }
         return response(made)

@@ -21,7 +21,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from ratoon.platform.api.body import BadBody, an_object, flag, known_parameters, objects, whole_number, words
-from ratoon.platform.api.context import Api, answer, answer_value, record_id
+from ratoon.platform.api.context import Api, answer, answer_value, empty, record_id
 from ratoon.platform.api.repeats import once
 from ratoon.platform.errors import BadRequest, Stale
 from ratoon.platform.records.drafts import Change
@@ -145,7 +145,7 @@ class RecordViews:
                 records.delete(object, [record], versions)
             except Stale as error:
                 raise self._shown(records, object, error) from None
-            return Response(status=204)
+            return empty()
 
         return self._api.environment.transact(actor, work)
 

@@ -59,6 +59,8 @@ class HistoryEntryShape(Schema):
 
     at = fields.String(required=True, metadata={"format": "date-time"})
     by = fields.String(required=True, allow_none=True, metadata={"description": "id of the user"})
+    source = fields.String(required=True, metadata={"description": "session, token, command, system"})
+    action = fields.String(required=True, metadata={"description": "created, updated, deleted, restored"})
     changes = fields.Dict(required=True, allow_none=True, metadata={"description": "key → [value before, value after]"})
 
 

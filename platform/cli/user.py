@@ -1,0 +1,145 @@
+"""``ratoon user``: the people who sign in. A password is asked for, or read from standard input; never an argument."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ratoon.platform.cli.printing import print_json, table
+
+if TYPE_CHECKING:
+    from ratoon.platform.access.accounts import Accounts
+    from ratoon.platform.environment import Environment
+
+
+@contextmanager
+def opened() -> Iterator[tuple[Environment, Accounts]]:
+    """The environment of the ``RATOON_*`` variables with its accounts."""
+    from ratoon.platform.access.accounts import Accounts
+    from ratoon.platform.app import open_environment
+    from ratoon.platform.config import Settings
+
+    environment = open_environment(Settings.from_environ(os.environ))
+    try:
+        yield environment, Accounts(environment.world)
+    finally:
+        environment.close()
+
+
+def known_user(accounts: Accounts, connection: Any, email: str) -> str:
+    """The id of the user with that address. Raises ``NotFound``."""
+    from ratoon.platform.errors import NotFound
+
+    user_id = accounts.user_id(connection, email)
+    if user_id is None:
+        raise NotFound("There is no user with the address {email}.", email=email)
+    return user_id
+
+
+def known_roles(environment: Environment, roles: tuple[str, ...]) -> tuple[str, ...]:
+    """The roles. Raises ``NotFound`` naming those there are for one that is not."""
+    from ratoon.platform.errors import NotFound
+
+    there = environment.registry.roles
+    for role in roles:
+        if role not in there:
+            names = ", ".join(sorted(there)) or "none"
+            raise NotFound("There is no role {role}. Roles are: {names}.", role=role, names=names)
+    return roles
+
+
+@click.group()
+def command() -> None:
+    """Add users and list them."""
+
+
+@command.command("add")
+@click.argument("email")
+@click.option("--name", help="How the user is shown; the address when absent.")
+@click.option("--admin", is_flag=True, help="May do everything.")
+@click.option("--role", "roles", multiple=True, help="A role of the metadata; may be given several times.")
+@click.option("--no-password", is_flag=True, help="The user cannot sign in, only use API tokens.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def add(email: str, name: str | None, admin: bool, roles: tuple[str, ...], no_password: bool, as_json: bool) -> None:
+    """Add the user EMAIL. The password is asked for, or is the first line of standard input."""
+    from ratoon.platform.access.actor import system_actor
+
+    password = None if no_password else _password()
+    with opened() as (environment, accounts):
+        given = known_roles(environment, roles)
+        with environment.write(system_actor("command")) as records:
+            user_id = accounts.create_user(
+                records, name=name or email, email=email, password=password, admin=admin, roles=given
+            )
+    if as_json:
+        print_json({"id": user_id, "email": email, "admin": admin, "roles": list(roles)})
+    else:
+        click.echo(f"{email} can sign in." if password else f"{email} was added.")
+
+
+@command.command("password")
+@click.argument("email")
+def password(email: str) -> None:
+    """Set a new password for EMAIL and end every session."""
+    new = _password()
+    with opened() as (environment, accounts), environment.database.write() as connection:
+        accounts.set_password(connection, known_user(accounts, connection, email), new, email=email)
+    click.echo(f"{email} has a new password.")
+
+
+@command.command("roles")
+@click.argument("email")
+@click.argument("roles", nargs=-1)
+def set_roles(email: str, roles: tuple[str, ...]) -> None:
+    """Make ROLES the roles of EMAIL, instead of those it has. Without ROLES it has none."""
+    with opened() as (environment, accounts):
+        given = known_roles(environment, roles)
+        with environment.database.write() as connection:
+            accounts.set_roles(connection, known_user(accounts, connection, email), given)
+    click.echo(f"{email}: {', '.join(given) or 'no role'}.")
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def list_users(as_json: bool) -> None:
+    """List the users."""
+    from ratoon.platform.access.actor import SYSTEM
+    from ratoon.platform.records.reading import Query
+
+    users: list[dict[str, Any]] = []
+    with opened() as (environment, accounts), environment.read(SYSTEM) as records:
+        cursor = None
+        while True:
+            page = records.list(
+                Query("user", sort=["email"], limit=500, cursor=cursor, fields=["email", "name", "active", "is_admin"])
+            )
+            roles = accounts.roles_of(records.connection, [user["id"] for user in page.records])
+            users += [{**user, "roles": list(roles[user["id"]])} for user in page.records]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+    if as_json:
+        keys = ("id", "email", "name", "active", "is_admin", "roles")
+        print_json([{key: user[key] for key in keys} for user in users])
+        return
+    rows = [
+        (
+            user["email"] or "",
+            user["name"] or "",
+            "administrator" if user["is_admin"] else ", ".join(user["roles"]),
+            "" if user["active"] else "inactive",
+        )
+        for user in users
+    ]
+    table(rows, ("e-mail", "name", "roles", ""))
+
+
+def _password() -> str:
+    if sys.stdin.isatty():
+        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+    return sys.stdin.readline().rstrip("\r\n")
