@@ -22,8 +22,8 @@ from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
 from pathlib import Path
@@ -33,10 +33,12 @@ import orjson
 
 from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.access.actor import SYSTEM, Actor
+from ratoon.platform.access.passwords import Passwords
 from ratoon.platform.access.policy import Policy
 from ratoon.platform.config import World
 from ratoon.platform.errors import BadRequest
 from ratoon.platform.metadata.model import Field
+from ratoon.platform.packages.story import Step, Story, Update, read_story
 from ratoon.platform.records.reading import Query
 from ratoon.platform.records.service import Change, RecordService
 from ratoon.platform.storage.settings import setting
@@ -56,41 +58,6 @@ PACE = timedelta(minutes=5)
 USER = "user"
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One record made or changed on one day."""
-
-    day: int
-    place: int
-    """Which file: files are played in the order of their names."""
-    object: str
-    key: str
-    values: Mapping[str, Any]
-    create: bool
-    needs: frozenset[str]
-    """``object.key`` of the records that must be there before."""
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    """Users: roles, admin, password."""
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """The same change for every record that a formula finds."""
-
-    day: int
-    object: str
-    where: str
-    values: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """Everything the files of a folder say."""
-
-    steps: tuple[Step, ...]
-    updates: tuple[Update, ...]
 
 
 def load_demo(
@@ -124,44 +91,6 @@ def _play_once(
         return Player(environment, records, read_story(folder / FOLDER), anchor, progress).play()
 
     return work
-
-
-# -- reading ---------------------------------------------------------------------------------------------------------
-
-
-def read_story(folder: Path) -> Story:
-    """The story in a folder's JSON files. Raises ``BadRequest`` naming the file that is no part of one."""
-    steps: list[Step] = []
-    updates: list[Update] = []
-    for place, file in enumerate(sorted(folder.glob("*.json"))):
-        try:
-            data = orjson.loads(file.read_bytes())
-            steps += _steps(data, place)
-            updates += [Update(u["day"], data["object"], u["where"], u["values"]) for u in data.get("updates", ())]
-        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-            raise BadRequest("{file} is not demo data: {error}", file=file.name, error=repr(error)) from error
-    return Story(tuple(steps), tuple(updates))
-
-
-def _steps(data: Mapping[str, Any], place: int) -> Iterator[Step]:
-    object_name = data["object"]
-    for record in data["records"]:
-        extra = {"password": data.get("password"), **{k: record[k] for k in ("roles", "admin") if k in record}}
-        day, key, values = record["day"], record["key"], record["values"]
-        yield Step(day, place, object_name, key, values, True, _needs(values), extra)
-        for change in record.get("changes", ()):
-            needs = _needs(change["values"])
-            yield Step(change["day"], place, object_name, key, change["values"], False, needs)
-
-
-def _needs(value: Any) -> frozenset[str]:
-    if isinstance(value, str):
-        return frozenset([value[1:]]) if value.startswith("@") and "." in value else frozenset()
-    if isinstance(value, Mapping):
-        value = value.values()
-    elif not isinstance(value, list):
-        return frozenset()
-    return frozenset().union(*map(_needs, value))
 
 
 # -- playing ---------------------------------------------------------------------------------------------------------
@@ -211,7 +140,7 @@ class Player:
         policy = Policy(engine.registry, engine.store, clock=world.clock, organization=environment.organization)
         # Cursors live only within the story: the installation's key may need a transaction of its own to be made.
         self._engine = replace(engine, world=world, policy=policy, secret=lambda: b"story")
-        self._accounts = Accounts(world)
+        self._accounts = Accounts(world, _HashedOnce())
         self._ids: dict[str, str] = {}
         self._actors: dict[str, Actor] = {}
         self._owners: dict[str, str] = {}
@@ -350,6 +279,20 @@ class Player:
     def _link(self, named: Field, link: Mapping[str, Any]) -> dict[str, Any]:
         attributes = {key: value for key, value in link.items() if key != "id"}
         return {"id": self._ids[link["id"][1:]], **self._typed(str(named.junction), attributes)}
+
+
+class _HashedOnce(Passwords):
+    """The people of a story share a password; hashing is slow on purpose, so it is done once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._hashes: dict[str, str] = {}
+
+    def hash(self, password: str, *, email: str = "") -> str:
+        """The stored form, worked out at the first call."""
+        if password not in self._hashes:
+            self._hashes[password] = super().hash(password, email=email)
+        return self._hashes[password]
 
 
 class _shown_progress:
