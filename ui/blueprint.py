@@ -1,0 +1,167 @@
+"""The screens as one Flask blueprint: the table of addresses, and what happens around every request.
+
+Each view is a plain function whose first argument is the ``Screen``. ``ROUTES`` says which address leads to which; that
+somebody is signed in, that a form carries its CSRF token, that errors become pages and that every page has its security
+headers is done here, once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Response, current_app, g, redirect, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from flask_wtf.csrf import CSRFError, CSRFProtect, generate_csrf
+from werkzeug.exceptions import HTTPException
+
+from ratoon.platform.environment import Environment
+from ratoon.platform.errors import NotFound, RatoonError
+from ratoon.ui import editing, errors, files, home, lists, lookups, record, search
+from ratoon.ui import session as door
+from ratoon.ui.i18n import LOCALES, accepted, supported
+from ratoon.ui.icons import Icons, color, initials, tint
+from ratoon.ui.screen import Screen
+
+View = Callable[..., ResponseReturnValue]
+ROOM = Path(__file__).resolve().parent
+
+ROUTES: tuple[tuple[str, str, View, tuple[str, ...]], ...] = (
+    ("/", "home", home.home, ("GET",)),
+    ("/search", "search", search.search, ("GET",)),
+    ("/sign-out", "sign_out", door.sign_out, ("POST",)),
+    ("/files/<id>", "file", files.file, ("GET",)),
+    ("/o/<object>", "records", lists.records, ("GET",)),
+    ("/o/<object>/condition", "condition", lists.condition, ("GET",)),
+    ("/o/<object>/new", "new", editing.new, ("GET", "POST")),
+    ("/o/<object>/form-state", "form_state", editing.form_state, ("POST",)),
+    ("/o/<object>/trash", "trash", editing.trash, ("GET",)),
+    ("/o/<object>/lookup/<field>", "lookup", lookups.lookup, ("POST",)),
+    ("/o/<object>/<id>", "record", record.record, ("GET",)),
+    ("/o/<object>/<id>/edit", "edit", editing.edit, ("GET", "POST")),
+    ("/o/<object>/<id>/stage", "move", record.move, ("POST",)),
+    ("/o/<object>/<id>/delete", "delete", editing.delete, ("GET", "POST")),
+    ("/o/<object>/<id>/restore", "restore", editing.restore, ("POST",)),
+)
+"""Address, endpoint, view, methods."""
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+YEAR = 365 * 24 * 3600
+
+
+def create_screens(environment: Environment) -> Blueprint:
+    """The blueprint of the screens of one environment."""
+    screens = Blueprint(
+        "screens", __name__, template_folder="templates", static_folder="static", static_url_path="/static"
+    )
+    csrf = CSRFProtect()
+
+    @screens.before_request
+    def prepare() -> None:
+        actor = current_user.actor if current_user.is_authenticated else None
+        wanted = session.get("locale") or (actor.locale if actor else None)
+        g.locale = supported(wanted) or accepted(environment.settings.default_locale)
+        if request.method not in ("GET", "HEAD", "OPTIONS"):
+            csrf.protect()
+
+    @screens.after_request
+    def protect(response: Response) -> Response:
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        if request.endpoint == "screens.static":
+            response.cache_control.max_age = YEAR if request.args.get("v") else 300
+        else:
+            response.headers.setdefault("Cache-Control", "no-store")
+            response.vary.update(["HX-Request", "Cookie", "Accept-Language"])
+        return response
+
+    for rule, endpoint, view, methods in ROUTES:
+        screens.add_url_rule(rule, endpoint, signed_in(environment, view), methods=list(methods))
+    screens.add_url_rule("/sign-in", "sign_in", lambda: door.sign_in(environment), methods=["GET", "POST"])
+    screens.add_url_rule("/language", "language", lambda: door.language(environment, _actor()), methods=["POST"])
+    screens.context_processor(lambda: template_names(environment))
+    for kind in (RatoonError, HTTPException, CSRFError):
+        screens.register_error_handler(kind, lambda error: failed(environment, error))
+    return screens
+
+
+def _actor() -> Any:
+    return current_user.actor if current_user.is_authenticated else None
+
+
+def screen_of(environment: Environment) -> Screen | None:
+    """The screen of this request; ``None`` when nobody is signed in."""
+    actor = _actor()
+    return Screen(environment, actor, g.get("locale", "en"), environment.engine) if actor else None
+
+
+def signed_in(environment: Environment, view: View) -> View:
+    """The view for people who are signed in; others are sent to the door and come back afterwards."""
+
+    @wraps(view)
+    def shown(**places: str) -> ResponseReturnValue:
+        screen = screen_of(environment)
+        if screen is None:
+            target = request.full_path if request.method == "GET" else None
+            door_url = url_for("screens.sign_in", next=target if target not in ("/?", None) else None)
+            if request.headers.get("HX-Request"):
+                return Response(status=401, headers={"HX-Redirect": url_for("screens.sign_in")})
+            return redirect(door_url, 303)
+        id = places.get("id")
+        if id is not None and not _ID.fullmatch(id):
+            raise NotFound("There is no {object} with id {id}.", object=places.get("object", "file"), id=id[:60])
+        return view(screen, **places)
+
+    return shown
+
+
+def failed(environment: Environment, error: Exception) -> ResponseReturnValue:
+    """An error as a page, with the frame of the screens around it when somebody is signed in."""
+    if isinstance(error, HTTPException) and error.code is not None and error.code < 400:
+        return error.get_response()
+    return errors.error_page(error, screen_of(environment), environment.settings.max_body_bytes)
+
+
+def template_names(environment: Environment) -> dict[str, Any]:
+    """What every template may use."""
+    screen = screen_of(environment)
+    icons: Icons = current_app.extensions["ratoon_icons"]
+    return {
+        "icon": icons.draw,
+        "color": color,
+        "tint": tint,
+        "initials": initials,
+        "asset": asset_url,
+        "csrf_token": generate_csrf,
+        "locales": LOCALES,
+        "organization": environment.settings.organization_name,
+        "theme": "dark" if request.cookies.get("theme") == "dark" else "light",
+        "t": screen.translate if screen else str,
+        "screen": screen,
+        "locale": g.get("locale", "en"),
+    }
+
+
+def asset_url(name: str) -> str:
+    """The address of a static file, with a mark of its content so that browsers may keep it for long."""
+    marks: dict[str, str] = current_app.extensions["ratoon_assets"]
+    if name not in marks:
+        file = ROOM / "static" / name
+        marks[name] = hashlib.sha256(file.read_bytes()).hexdigest()[:10] if file.is_file() else "0"
+    return url_for("screens.static", filename=name, v=marks[name])

@@ -1,0 +1,190 @@
+"""The first page: what there is, where the open business stands, what changed last. It knows no object by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from babel.dates import format_date, format_timedelta
+from babel.numbers import format_compact_currency, format_compact_decimal
+from flask import render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from ratoon.platform.metadata.model import Object, Pipeline
+from ratoon.platform.records.reading import Query
+from ratoon.platform.records.service import RecordService
+from ratoon.ui.filters import quoted
+from ratoon.ui.i18n import babel_locale
+from ratoon.ui.lists import title_of
+from ratoon.ui.present import stage_color
+from ratoon.ui.screen import Screen
+
+CHARTS = 2
+RECENT = 8
+TILES = 8
+
+
+@dataclass(frozen=True)
+class Tile:
+    """An object and how many records it has."""
+
+    object: Object
+    count: str
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One stage of a chart."""
+
+    label: str
+    count: int
+    sum: Decimal
+    sum_text: str
+    color: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Open records of a pipeline by stage."""
+
+    title: str
+    url: str
+    rows: list[Bar]
+    data: str
+    """What ``ratoon.js`` draws, as JSON."""
+    has_sum: bool
+    sum_label: str
+
+
+@dataclass(frozen=True)
+class Recent:
+    """A record that changed lately."""
+
+    object: Object
+    title: str
+    url: str
+    when: str
+    at: datetime
+
+
+def home(screen: Screen) -> ResponseReturnValue:
+    """The first page."""
+    with screen.read() as records:
+        now = screen.environment.world.clock()
+        tiles = [Tile(o, _compact(screen, _count(records, o))) for o in screen.navigation[:TILES]]
+        charts = _charts(screen, records)
+        recent = _recent(screen, records, now)
+    local = now.astimezone(screen.zone)
+    return render_template(
+        "home.html",
+        screen=screen,
+        current="home",
+        greeting=_greeting(screen, local.hour),
+        today=format_date(local.date(), "full", locale=babel_locale(screen.locale)),
+        tiles=tiles,
+        charts=charts,
+        recent=recent,
+    )
+
+
+def _greeting(screen: Screen, hour: int) -> str:
+    name = screen.actor.name
+    if 5 <= hour < 12:
+        return _("Good morning, %(name)s", name=name)
+    if 12 <= hour < 18:
+        return _("Good afternoon, %(name)s", name=name)
+    return _("Good evening, %(name)s", name=name)
+
+
+def _count(records: RecordService, object: Object) -> int:
+    rows = records.aggregate(object.name)
+    return int(rows[0]["count"]) if rows else 0
+
+
+def _compact(screen: Screen, number: int) -> str:
+    return f"{number:,}" if number < 100_000 else format_compact_decimal(number, locale=babel_locale(screen.locale))
+
+
+def _charts(screen: Screen, records: RecordService) -> list[Chart]:
+    charts = []
+    for object in screen.navigation:
+        if object.stage_field is None:
+            continue
+        for pipeline in object.pipelines:
+            chart = _chart(screen, records, object, pipeline)
+            if chart is not None:
+                charts.append(chart)
+                break
+        if len(charts) == CHARTS:
+            break
+    return charts
+
+
+def money_key(object: Object) -> str | None:
+    """The amount to add up: a formula in the organisation's currency when there is one, so that no currencies mix."""
+    for field in object.fields.values():
+        if field.formula is not None and not field.volatile and field.spec.option("returns") == "currency":
+            return field.name
+    return None
+
+
+def _chart(screen: Screen, records: RecordService, object: Object, pipeline: Pipeline) -> Chart | None:
+    stage = object.stage_field
+    assert stage is not None
+    key = money_key(object)
+    if key is not None and key not in screen.policy.readable_keys(screen.actor, object.name):
+        key = None
+    measures: list[tuple[str, str | None]] = [("count", None)]
+    if key is not None:
+        measures.append(("sum", key))
+    groups = records.aggregate(
+        object.name,
+        group_by=[stage.name],
+        measures=measures,
+        filter=f"ISPICKVAL({stage.name}_pipeline, {quoted(pipeline.name)})",
+    )
+    by_stage = {g[stage.name]: g for g in groups}
+    bars = []
+    for each in pipeline.stages:
+        if each.category != "open":
+            continue
+        found: dict[str, Any] = by_stage.get(each.name, {})
+        total = Decimal(found.get(f"sum_{key}") or 0)
+        text = _money(screen, total)
+        bars.append(Bar(screen.label(each), int(found.get("count", 0)), total, text, stage_color(each)))
+    if not any(b.count for b in bars):
+        return None
+    sum_label = screen.key_label(object, key) if key else ""
+    title = _("%(objects)s by stage", objects=screen.translate(object.plural_label))
+    if len(object.pipelines) > 1:
+        title = f"{title} · {screen.label(pipeline)}"
+    data = {
+        "labels": [b.label for b in bars],
+        "values": [float(b.sum) if key else b.count for b in bars],
+        "counts": [b.count for b in bars],
+        "texts": [b.sum_text if key else str(b.count) for b in bars],
+        "colors": [b.color for b in bars],
+        "unit": _("records"),
+    }
+    url = url_for("screens.records", object=object.name)
+    return Chart(title, url, bars, orjson.dumps(data).decode(), key is not None, sum_label)
+
+
+def _money(screen: Screen, amount: Decimal) -> str:
+    currency = screen.environment.settings.default_currency
+    return format_compact_currency(amount, currency, locale=babel_locale(screen.locale), fraction_digits=1)
+
+
+def _recent(screen: Screen, records: RecordService, now: datetime) -> list[Recent]:
+    found = []
+    for object in screen.navigation:
+        query = Query(object.name, sort=["-modified_at"], limit=RECENT, fields=[object.title, "modified_at"])
+        for row in records.list(query).records:
+            when = format_timedelta(row["modified_at"] - now, add_direction=True, locale=babel_locale(screen.locale))
+            url = screen.record_url(object.name, row["id"])
+            found.append(Recent(object, title_of(object, row), url, when, row["modified_at"]))
+    return sorted(found, key=lambda r: r.at, reverse=True)[:RECENT]

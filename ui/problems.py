@@ -1,0 +1,59 @@
+"""Problems of a save in the reader's words, sorted to where they belong: beside a field, or above the form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ratoon.platform.errors import Problem, fill
+from ratoon.platform.metadata.model import Object
+from ratoon.ui.screen import Screen
+
+_LABELS = frozenset({"label", "labels", "controller", "stage", "before", "pipeline"})
+"""Parameters of messages that are texts of metadata and are translated themselves."""
+
+
+@dataclass
+class Sorted:
+    """Problems by place."""
+
+    fields: dict[str, list[str]] = field(default_factory=dict)
+    """Record key → messages."""
+    summary: list[tuple[str, str, str]] = field(default_factory=list)
+    """(label, message, HTML id to jump to) of every error."""
+    warnings: list[str] = field(default_factory=list)
+    field_warnings: dict[str, list[str]] = field(default_factory=dict)
+
+
+def text_of(screen: Screen, object: Object | None, problem: Problem) -> str:
+    """The message with translated labels in its places."""
+    params = {}
+    for name, value in problem.params.items():
+        if name in _LABELS and isinstance(value, str):
+            params[name] = " + ".join(screen.translate(v) for v in value.split(" + "))
+        elif name == "object" and value in screen.registry.objects:
+            params[name] = screen.label(screen.registry[value])
+        else:
+            params[name] = value
+    if object is not None and "label" in params and problem.field in object.field_of:
+        params["label"] = screen.key_label(object, problem.field)
+    return fill(problem.message, params, screen.translate)
+
+
+def sort_problems(screen: Screen, object: Object, problems: Iterable[Problem]) -> Sorted:
+    """Problems by place and severity; infos are left out."""
+    found = Sorted()
+    for problem in problems:
+        message = text_of(screen, object, problem)
+        owner = object.field_of.get(problem.field or "")
+        if problem.severity == "warning":
+            if message not in found.warnings:
+                found.warnings.append(message)
+            if owner is not None:
+                found.field_warnings.setdefault(owner.name, []).append(message)
+        elif problem.severity == "error":
+            label = screen.translate(owner.label) if owner else ""
+            found.summary.append((label, message, f"f-{owner.name}" if owner else ""))
+            if owner is not None:
+                found.fields.setdefault(owner.name, []).append(message)
+    return found
