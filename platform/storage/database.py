@@ -39,6 +39,8 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.pool import QueuePool
 
 from ratoon.platform.errors import Conflict
+from ratoon.platform.formulas.functions import FunctionSet
+from ratoon.platform.formulas.sqlite import register_sqlite_functions
 
 BUSY_TIMEOUT = 30
 """Seconds that a write waits for another one."""
@@ -63,13 +65,15 @@ class Database:
         _forget_after_fork(engine)
 
     @classmethod
-    def open(cls, url: str) -> Database:
-        """The database at ``url``; nothing is read yet. Raises ``ValueError`` for a kind of database that is not
-        supported."""
+    def open(cls, url: str, functions: FunctionSet | None = None) -> Database:
+        """The database at ``url``; nothing is read yet. ``functions`` are what formulas may call inside SQLite.
+
+        Raises ``ValueError`` for a kind of database that is not supported.
+        """
         parsed = make_url(url)
         backend = parsed.get_backend_name()
         if backend == "sqlite":
-            return cls(_sqlite_engine(parsed))
+            return cls(_sqlite_engine(parsed, functions))
         if backend == "postgresql":
             return cls(_postgresql_engine(parsed.set(drivername="postgresql+psycopg")))
         raise ValueError(f"{backend} is not supported: use sqlite:///path or postgresql://user@host/name")
@@ -121,7 +125,7 @@ def driver(connection: Connection) -> Any:
     return connection.connection.driver_connection
 
 
-def _sqlite_engine(url: URL) -> Engine:
+def _sqlite_engine(url: URL, functions: FunctionSet | None) -> Engine:
     engine = create_engine(
         url,
         poolclass=QueuePool,
@@ -145,6 +149,7 @@ def _sqlite_engine(url: URL) -> Engine:
         connection.execute("PRAGMA cache_size = -32768")
         connection.execute("PRAGMA mmap_size = 268435456")
         connection.execute("PRAGMA temp_store = MEMORY")
+        register_sqlite_functions(connection, functions)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

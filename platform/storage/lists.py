@@ -119,12 +119,12 @@ class Lists:
         self,
         conn: Connection,
         object: str,
-        *,
         group_by: Sequence[str] = (),
         measures: Sequence[Measure] = (("count", None),),
         filter: Formula | None = None,
         where: tuple[ColumnElement[Any], ...] = (),
         context: EvalContext | None = None,
+        *,
         having: Sequence[Having] = (),
         limit: int = 1000,
     ) -> list[Row]:

@@ -56,7 +56,7 @@ class Paths:
         return self.target(object_name, before).field_of[last]
 
     def column(self, object_name: str, path: str, context: EvalContext) -> ColumnElement[Any]:
-        """The column (or expression) of a key or dotted path; ``joined(object_name, [path])`` has the joins it needs."""
+        """The column (or expression) of a key or dotted path; ``joined(object_name, [path])`` has its joins."""
         before, _, last = path.rpartition(".")
         source = self.source(object_name, before)
         if last in source.c:

@@ -54,7 +54,7 @@ def save_revision(
     wanted = {f"{document.package}/{document.file}": document for document in documents}
     bodies = {path: canonical(document.data) for path, document in wanted.items()}
     now = select(table.c.path, table.c.body).where(table.c.until.is_(None))
-    standing: dict[str, str] = {path: body for path, body in conn.execute(now).tuples()}
+    standing: dict[str, str] = dict(conn.execute(now).tuples().all())
     ended = [path for path, body in standing.items() if bodies.get(path) != body]
     begun = [path for path, body in bodies.items() if standing.get(path) != body]
     if ended:

@@ -139,7 +139,8 @@ def _index_sqlite(conn: Connection, object: str, records: Sequence[tuple[str, st
         words, more = " ".join(tokens(title)), " ".join(tokens(text))
         (number,) = raw.execute(
             "INSERT INTO ratoon_search (object, record, title, words, more) VALUES (?, ?, ?, ?, ?) "
-            "ON CONFLICT (record) DO UPDATE SET title = excluded.title, words = excluded.words, more = excluded.more RETURNING number",
+            "ON CONFLICT (record) DO UPDATE SET title = excluded.title, words = excluded.words, more = excluded.more "
+            "RETURNING number",
             (object, record, title, words, more),
         ).fetchone()
         raw.execute("INSERT INTO ratoon_search_words (rowid, words, more) VALUES (?, ?, ?)", (number, words, more))

@@ -156,7 +156,7 @@ def same_tuple(columns: Sequence[ColumnElement[Any]], dialect: str) -> Select[An
         return select(*(func.json_extract(given.c.value, literal_column(f"'$[{at}]'")) for at in range(len(columns))))
     lists = [bindparam(f"tuples_{at}", type_=ListArray(c.type)) for at, c in enumerate(columns)]
     names = [column(f"c{at}", c.type) for at, c in enumerate(columns)]
-    return select(*func.unnest(*lists).table_valued(*names, name="given").c)
+    return select(*func.unnest(*lists).table_valued(*names).render_derived(name="given").c)
 
 
 class Statement:

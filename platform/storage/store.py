@@ -5,7 +5,8 @@ works on flat rows (dicts of column keys), knows nothing of rules or rights, and
 connection of a ``Database.write()`` or ``Database.read()`` block.
 
 Reads see live records only (``deleted_at IS NULL``) unless they say otherwise. Any number of ids goes into one
-statement as one parameter. Lists, counts and aggregates are in ``store.lists`` (``lists.py``), rollups in ``rollups.py``.
+statement as one parameter. Lists, counts and aggregates are in ``store.lists`` (``lists.py``), rollups in
+``rollups.py``.
 """
 
 from __future__ import annotations

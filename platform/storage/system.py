@@ -109,7 +109,6 @@ def _record_tables(metadata: MetaData) -> None:
         Column("record", Id, primary_key=True),
         Column("key", String(120), primary_key=True),
         Column("target", Id, nullable=False),
-        Column("target_object", String(60), nullable=False),
     )
 
 

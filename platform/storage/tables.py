@@ -50,7 +50,7 @@ class Tables:
         """The table of an object for building statements: its columns, no constraints."""
         found = self._plain.tables.get(name)
         if found is None:
-            found = Table(name, self._plain, *self._columns(self.registry[name]), keep_existing=True)
+            found = Table(name, self._plain, *self.columns(self.registry[name]), keep_existing=True)
         return found
 
     @cached_property
@@ -58,13 +58,14 @@ class Tables:
         """The whole schema with foreign keys and indexes."""
         metadata = MetaData()
         for obj in self.registry:
-            table = Table(obj.name, metadata, *self._columns(obj))
+            table = Table(obj.name, metadata, *self.columns(obj))
             for constraint in self.foreign_keys(obj):
                 table.append_constraint(constraint)
-            self.attach_indexes(obj, table)
+            self._attach_indexes(obj, table)
         return metadata
 
-    def _columns(self, obj: Object) -> Iterator[Column[object]]:
+    def columns(self, obj: Object) -> Iterator[Column[object]]:
+        """New columns for an object's table."""
         for part in stored_parts(obj):
             yield Column(
                 part.key,
@@ -85,8 +86,13 @@ class Tables:
                 initially="DEFERRED",
             )
 
-    def attach_indexes(self, obj: Object, table: Table) -> None:
-        """Adds the object's indexes to ``table`` (which must have its columns)."""
+    def indexes(self, obj: Object) -> list[Index]:
+        """The indexes of an object's table, on a table of their own."""
+        table = Table(obj.name, MetaData(), *self.columns(obj))
+        self._attach_indexes(obj, table)
+        return sorted(table.indexes, key=lambda index: str(index.name))
+
+    def _attach_indexes(self, obj: Object, table: Table) -> None:
         live = table.c.deleted_at.is_(None)
         for keys in unique_keys(obj):
             Index(
@@ -140,8 +146,9 @@ def unique_keys(obj: Object) -> tuple[tuple[str, ...], ...]:
 def plain_indexes(obj: Object) -> tuple[tuple[str, ...], ...]:
     """Column lists of the other indexes: each ends with ``id``, so that a list sorted by it has one order."""
     columns = {part.key for part in stored_parts(obj)}
-    references = [(f.name,) for f in obj.references if _has_column(f) and f.name not in UNCHECKED_REFERENCES]
-    wanted = [*obj.indexes, *references]
+    begun = {keys[0] for keys in obj.indexes if keys}
+    references = (f for f in obj.references if _has_column(f) and f.name not in UNCHECKED_REFERENCES)
+    wanted = [*obj.indexes, *((f.name,) for f in references if f.name not in begun)]
     unique = set(unique_keys(obj))
     found: dict[tuple[str, ...], None] = {}
     for keys in wanted:
