@@ -1,1 +1,39 @@
 """Packages: checking, planning, applying, exporting and rolling back metadata. See README.md in this folder."""
+
+from ratoon.platform.packages.applying import (
+    Applied,
+    DataRefuses,
+    Destructive,
+    apply_documents,
+    apply_package,
+    bootstrap,
+    history,
+    plan_rollback,
+    rollback,
+)
+from ratoon.platform.packages.checking import Checked, Language, check_documents, check_packages
+from ratoon.platform.packages.exporting import Export, export
+from ratoon.platform.packages.planning import Plan, plan_package
+from ratoon.platform.packages.target import Drifted, Target
+
+__all__ = [
+    "Applied",
+    "Checked",
+    "DataRefuses",
+    "Destructive",
+    "Drifted",
+    "Export",
+    "Language",
+    "Plan",
+    "Target",
+    "apply_documents",
+    "apply_package",
+    "bootstrap",
+    "check_documents",
+    "check_packages",
+    "export",
+    "history",
+    "plan_package",
+    "plan_rollback",
+    "rollback",
+]

@@ -28,7 +28,7 @@ def write(saving: Saving) -> None:
             if touched.event == "deleted":
                 gone.append(record)
             elif plan.searchable and _text_changed(plan, touched):
-                texts.append((record, *_text(plan, touched.new)))
+                texts.append((record, *search_text(plan, touched.new)))
         if texts:
             search.index(saving.connection, object, texts)
         if gone and plan.searchable:
@@ -76,7 +76,8 @@ def _text_changed(plan: ObjectPlan, touched: Touched) -> bool:
     return any(touched.old.get(key) != touched.new.get(key) for key in plan.searchable)
 
 
-def _text(plan: ObjectPlan, row: dict[str, Any]) -> tuple[str, str]:
+def search_text(plan: ObjectPlan, row: dict[str, Any]) -> tuple[str, str]:
+    """The title and the other searchable texts of a row."""
     title, *others = plan.searchable
     values = (row.get(key) for key in others)
     return str(row.get(title) or ""), " ".join(str(value) for value in values if value is not None)

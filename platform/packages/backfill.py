@@ -1,0 +1,235 @@
+"""After the tables changed: values that the new metadata says rows have.
+
+* A new required field with a default: existing rows get it.
+* A new autonumber field: existing rows are numbered in the order in which they were made.
+* New or changed formula and rollup fields, and every computed field that reads them, are worked out for all rows, in
+  dependency order.
+* Objects whose searchable fields changed are indexed again.
+
+Rows are taken in groups along their ids, so memory stays small however many there are. Neither versions nor
+modification times change: nobody edited these records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from ratoon.platform.errors import FormulaError, Invalid
+from ratoon.platform.fields.autonumber import counter_period, render
+from ratoon.platform.formulas.types import EvalContext
+from ratoon.platform.metadata.graph import Node
+from ratoon.platform.metadata.model import Field, Object, Registry
+from ratoon.platform.records.aftermath import search_text
+from ratoon.platform.records.plan import Plans
+from ratoon.platform.storage import search
+from ratoon.platform.storage.store import RecordStore
+from ratoon.platform.storage.tables import Tables
+
+GROUP = 1000
+"""Rows worked on at a time."""
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """Fills in what ``after`` says and ``before`` did not."""
+
+    connection: Connection
+    before: Registry
+    after: Registry
+    dialect: str
+    context: EvalContext
+
+    def run(self) -> int:
+        """Does all of it; returns how many values were written."""
+        store = RecordStore(self.after, Tables(self.after, self.dialect), self.dialect)
+        work = _Work(self, store, Plans(self.after))
+        written = 0
+        for obj in self.after:
+            old = self.before.objects.get(obj.name)
+            if old is None:
+                continue
+            for field in obj.fields.values():
+                if field.name not in old.fields:
+                    written += work.new_field(obj, field)
+        for object_name, name in self.stale():
+            written += work.computed(object_name, self.after[object_name].fields[name])
+        for obj in self.after:
+            old = self.before.objects.get(obj.name)
+            if old is not None and _searchable(old) != _searchable(obj):
+                work.index(obj)
+        return written
+
+    def stale(self) -> list[Node]:
+        """Stored computed fields whose values may be wrong, in the order in which they must be worked out."""
+        graph = self.after.graph
+        stale = {node for node in graph.rank if self._changed(*node)}
+        waiting = list(stale)
+        for obj in self.after:
+            old = self.before.objects.get(obj.name)
+            fresh = () if old is None else [k for k in obj.parts if k not in old.parts or _retyped(old, obj, k)]
+            waiting += [(obj.name, key) for key in fresh]
+        while waiting:
+            for edge in graph.edges.get(waiting.pop(), ()):
+                if edge.target not in stale:
+                    stale.add(edge.target)
+                    waiting.append(edge.target)
+        known = {node for node in stale if node[0] in self.before.objects}
+        return sorted(known, key=lambda node: graph.rank[node])
+
+    def _changed(self, object_name: str, name: str) -> bool:
+        old_object = self.before.objects.get(object_name)
+        if old_object is None:
+            return False
+        old, new = old_object.fields.get(name), self.after[object_name].fields[name]
+        if old is None or old.volatile or _retyped(old_object, self.after[object_name], name):
+            return True
+        if (old.formula is None) != (new.formula is None) or (old.rollup is None) != (new.rollup is None):
+            return True
+        if old.formula is not None and new.formula is not None:
+            return (old.formula.source, old.formula.blanks) != (new.formula.source, new.formula.blanks)
+        return _rollup_facts(old) != _rollup_facts(new)
+
+
+class _Work:
+    def __init__(self, task: Backfill, store: RecordStore, plans: Plans) -> None:
+        self._connection = task.connection
+        self._context = task.context
+        self._store = store
+        self._plans = plans
+
+    def groups(self, object_name: str, *, live: bool = False) -> Iterator[list[str]]:
+        """The ids of an object's rows in order, ``GROUP`` at a time."""
+        table = self._store.tables.table(object_name)
+        last = ""
+        while True:
+            query = select(table.c.id).order_by(table.c.id).limit(GROUP)
+            if last:
+                query = query.where(table.c.id > last)
+            if live:
+                query = query.where(table.c.deleted_at.is_(None))
+            ids = [row[0] for row in self._connection.execute(query)]
+            if ids:
+                yield ids
+            if len(ids) < GROUP:
+                return
+            last = ids[-1]
+
+    def new_field(self, obj: Object, field: Field) -> int:
+        """Gives existing rows the value of a new field, where there is one to give."""
+        if field.type.name == "autonumber":
+            return self._numbers(obj, field)
+        if field.default is None or not field.required or field.parts[0].sql is None:
+            return 0
+        return self._defaults(obj, field)
+
+    def _numbers(self, obj: Object, field: Field) -> int:
+        pattern = str(field.spec.option("format"))
+        written = 0
+        for ids in self.groups(obj.name):
+            rows = list(self._store.load(self._connection, obj.name, ids, deleted=True).values())
+            rows = sorted((r for r in rows if r[field.name] is None), key=lambda r: str(r["id"]))
+            for period, group in groupby(rows, key=lambda r: counter_period(pattern, _day(r["created_at"]))):
+                members = list(group)
+                taken = self._store.next_numbers(self._connection, f"{obj.name}.{field.name}:{period}", len(members))
+                updates = [
+                    {"id": row["id"], field.name: render(pattern, number, _day(row["created_at"]))}
+                    for row, number in zip(members, taken, strict=True)
+                ]
+                self._store.update(self._connection, obj.name, (field.name,), updates)
+                written += len(updates)
+        return written
+
+    def _defaults(self, obj: Object, field: Field) -> int:
+        formula, plan = field.default, self._plans[obj.name]
+        if formula is None:
+            return 0
+        paths = [p for p in formula.paths if "." in p and not p.startswith("$")]
+        code = field.spec.option("currency") or self._context.organization.get("currency")
+        beside = {part.key: code for part in field.parts if part.suffix == "_currency" and code}
+        written = 0
+        for ids in self.groups(obj.name):
+            rows = self._store.load(self._connection, obj.name, ids, paths=paths, deleted=True)
+            updates = []
+            for row in rows.values():
+                value = self._fitted(plan, field, row)
+                if value is not None and row[field.name] is None:
+                    updates.append({"id": row["id"], field.name: value, **beside})
+            if updates:
+                self._store.update(self._connection, obj.name, (field.name, *beside), updates)
+            written += len(updates)
+        return written
+
+    def _fitted(self, plan: Any, field: Field, row: dict[str, Any]) -> Any:
+        formula = field.formula or field.default
+        if formula is None:
+            return None
+        try:
+            return plan.fit(field.name, formula.evaluate(row, self._context))
+        except (FormulaError, Invalid):
+            return None
+
+    def computed(self, object_name: str, field: Field) -> int:
+        """Works a stored formula or rollup out for every row."""
+        plan = self._plans[object_name]
+        paths = [p for p in field.formula.paths if "." in p and not p.startswith("$")] if field.formula else []
+        written = 0
+        for ids in self.groups(object_name):
+            rows = self._store.load(self._connection, object_name, ids, paths=paths, deleted=True)
+            if field.rollup is not None:
+                found = self._store.rollup(self._connection, field, list(rows), self._context)
+                values = {record: _fit(plan, field, value) for record, value in found.items()}
+            else:
+                values = {record: self._fitted(plan, field, row) for record, row in rows.items()}
+            updates = [
+                {"id": record, field.name: value}
+                for record, value in values.items()
+                if rows[record][field.name] != value
+            ]
+            if updates:
+                self._store.update(self._connection, object_name, (field.name,), updates)
+            written += len(updates)
+        return written
+
+    def index(self, obj: Object) -> None:
+        """Puts every live row's texts into the search index."""
+        plan = self._plans[obj.name]
+        for ids in self.groups(obj.name, live=True):
+            if not plan.searchable:
+                search.remove(self._connection, obj.name, ids)
+                continue
+            rows = self._store.load(self._connection, obj.name, ids)
+            search.index(self._connection, obj.name, [(i, *search_text(plan, row)) for i, row in rows.items()])
+
+
+def _fit(plan: Any, field: Field, value: Any) -> Any:
+    try:
+        return plan.fit(field.name, value)
+    except Invalid:
+        return None
+
+
+def _day(moment: Any) -> Any:
+    return moment.date() if isinstance(moment, datetime) else moment
+
+
+def _retyped(old: Object, new: Object, key: str) -> bool:
+    was, now = old.parts.get(key), new.parts.get(key)
+    return was is None or now is None or repr(was.sql) != repr(now.sql)
+
+
+def _rollup_facts(field: Field) -> Any:
+    rollup = field.rollup
+    if rollup is None:
+        return None
+    return rollup.child, rollup.via, rollup.operation, rollup.key, rollup.filter.source if rollup.filter else None
+
+
+def _searchable(obj: Object) -> tuple[Any, ...]:
+    keys = [f.name for f in obj.fields.values() if f.searchable]
+    return obj.title, tuple(keys), bool(keys) or not obj.hidden

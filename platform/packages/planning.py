@@ -1,0 +1,153 @@
+"""The plan: what applying documents would change, before anything is.
+
+A plan lists the components (field by field), the DDL, and what the change means for the records that are there: how
+many would break a new rule, lack a value that becomes required, or have a value that goes away. It is made from the
+database and changes nothing. ``Plan.refusals`` are the reasons for which ``apply`` would say no.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from ratoon.platform.errors import Finding, MetadataRefused
+from ratoon.platform.metadata.documents import Document, in_order
+from ratoon.platform.metadata.model import Registry
+from ratoon.platform.packages.checking import Checked, Source, check_documents, check_packages
+from ratoon.platform.packages.differences import ComponentChange, component_changes
+from ratoon.platform.packages.impact import DataNote, data_notes
+from ratoon.platform.packages.target import Target
+from ratoon.platform.storage import revisions, schema
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would change."""
+
+    revision: int
+    """The revision the plan starts from."""
+    components: tuple[ComponentChange, ...]
+    schema: tuple[schema.Change, ...]
+    notes: tuple[DataNote, ...]
+    findings: tuple[Finding, ...]
+    """Warnings of the check."""
+    documents: tuple[Document, ...]
+    """All documents as they will be."""
+    before: Registry | None
+    after: Registry
+
+    @property
+    def empty(self) -> bool:
+        """True when nothing would change."""
+        return not self.components and not self.schema
+
+    @property
+    def destructive(self) -> tuple[str, ...]:
+        """What disappears from view or may lose values; needs ``allow_destructive``."""
+        gone = [f"{change.kind} {change.name} is removed" for change in self.components if _takes_data_away(change)]
+        fields = [
+            f"field {change.name}.{detail.path.split('.')[1]} is removed"
+            for change in self.components
+            if change.action == "changed" and change.kind in {"object", "extension"}
+            for detail in change.details
+            if detail.action == "removed" and detail.path.startswith("fields.") and detail.path.count(".") == 1
+        ]
+        lossy = [change.description for change in self.schema if change.destructive]
+        return (*gone, *fields, *lossy)
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """Why the data does not allow it."""
+        return tuple(note.message for note in self.notes if note.refuses)
+
+    def as_json(self) -> dict[str, Any]:
+        """For ``--json`` and the API."""
+        return {
+            "revision": self.revision,
+            "empty": self.empty,
+            "components": [change.as_json() for change in self.components],
+            "schema": [
+                {
+                    "kind": c.kind,
+                    "table": c.table,
+                    "name": c.name,
+                    "description": c.description,
+                    "sql": c.sql,
+                    "destructive": c.destructive,
+                }
+                for c in self.schema
+            ],
+            "data": [note.as_json() for note in self.notes],
+            "findings": [{"file": f.file, "pointer": f.pointer, "code": f.code, "message": f.message, "hint": f.hint,
+                          "severity": f.severity} for f in self.findings],
+            "destructive": list(self.destructive),
+            "refusals": list(self.refusals),
+        }  # fmt: skip
+
+
+def plan_package(target: Target, source: Source) -> Plan:
+    """The plan for one package. Raises ``MetadataRefused`` with every problem when it does not pass the check."""
+    with target.database.read() as connection:
+        return plan_sources(target, connection, [source])
+
+
+def plan_sources(target: Target, connection: Connection, sources: Sequence[Source]) -> Plan:
+    """The same for several packages at once, on a connection."""
+    present = present_documents(connection)
+    return plan_checked(target, connection, check_packages(sources, target.language, present), present)
+
+
+def plan_documents(target: Target, connection: Connection, documents: Sequence[Document]) -> Plan:
+    """The plan for documents of whole packages that were read already."""
+    present = present_documents(connection)
+    return plan_checked(target, connection, check_documents(documents, target.language, present), present)
+
+
+def plan_checked(target: Target, connection: Connection, checked: Checked, present: Sequence[Document]) -> Plan:
+    """The plan for checked packages. Raises ``MetadataRefused``."""
+    if checked.registry is None:
+        raise MetadataRefused(checked.findings)
+    after = [*(d for d in present if d.package not in checked.packages), *checked.documents]
+    return make_plan(target, connection, present, after, checked.registry, checked.findings)
+
+
+def make_plan(
+    target: Target,
+    connection: Connection,
+    present: Sequence[Document],
+    documents: Sequence[Document],
+    after: Registry,
+    findings: Sequence[Finding] = (),
+) -> Plan:
+    """The plan that replaces the ``present`` documents by ``documents``, which compile to ``after``."""
+    revision = revisions.current_revision(connection)
+    before = target.registry_at(connection, revision)
+    return Plan(
+        revision=revision,
+        components=component_changes(present, documents),
+        schema=tuple(schema.changes(before, after, target.database.dialect)),
+        notes=data_notes(target, connection, before, after),
+        findings=tuple(findings),
+        documents=tuple(in_order(documents)),
+        before=before,
+        after=after,
+    )
+
+
+def present_documents(connection: Connection) -> list[Document]:
+    """The documents as they stand."""
+    return revisions.documents_at(connection, revisions.current_revision(connection))
+
+
+def _takes_data_away(change: ComponentChange) -> bool:
+    return change.action == "removed" and change.kind in {"object", "extension"}
+
+
+def summary(plan: Plan) -> Mapping[str, int]:
+    """How many components are added, changed and removed."""
+    return {
+        action: sum(change.action == action for change in plan.components) for action in ("added", "changed", "removed")
+    }

@@ -1,0 +1,97 @@
+"""What a package is applied to: a database, and the language its metadata may be written in.
+
+``Target.of(environment)`` makes one of an environment; tests make theirs from the parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from sqlalchemy import Connection
+
+from ratoon.platform.config import World
+from ratoon.platform.errors import Conflict
+from ratoon.platform.fields.base import FieldTypes
+from ratoon.platform.formulas import FunctionSet
+from ratoon.platform.formulas.types import EvalContext
+from ratoon.platform.metadata.compile import compile_registry
+from ratoon.platform.metadata.model import Registry
+from ratoon.platform.packages.checking import Language
+from ratoon.platform.storage import revisions
+from ratoon.platform.storage.database import Database
+
+
+class Drifted(Conflict):
+    """The metadata changed since the plan was made; plan again."""
+
+    code = "drifted"
+
+
+class PluginList(Protocol):
+    """The part of the plugin list that is asked for kinds of action."""
+
+    def collect(self, name: str) -> list[Any]:
+        """Everything that plugins bring by that hook."""
+
+
+class Installation(Protocol):
+    """The part of an environment that packages need."""
+
+    @property
+    def database(self) -> Database:
+        """Where records and metadata are kept."""
+
+    @property
+    def types(self) -> FieldTypes:
+        """Field types."""
+
+    @property
+    def functions(self) -> FunctionSet:
+        """Formula functions."""
+
+    @property
+    def world(self) -> World:
+        """Clock and ids."""
+
+    @property
+    def organization(self) -> Mapping[str, Any]:
+        """What formulas see as ``$organization``."""
+
+    @property
+    def plugins(self) -> Any:
+        """The plugin list."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A database to which metadata is applied."""
+
+    database: Database
+    language: Language
+    world: World = field(default_factory=World)
+    organization: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    @classmethod
+    def of(cls, installation: Installation) -> Target:
+        """The target that an environment is."""
+        plugins: PluginList = installation.plugins
+        actions = frozenset(action.name for action in plugins.collect("automation_actions"))
+        language = Language(installation.types, installation.functions, actions)
+        return cls(installation.database, language, installation.world, installation.organization)
+
+    def context(self) -> EvalContext:
+        """What formulas see beside the row when the platform itself fills fields in."""
+        return EvalContext(now=self.world.clock(), organization=self.organization)
+
+    def registry_at(self, connection: Connection, revision: int) -> Registry | None:
+        """The registry of a stored revision; ``None`` for revision 0, when nothing was applied yet."""
+        if revision == 0:
+            return None
+        documents = revisions.documents_at(connection, revision)
+        language = self.language
+        return compile_registry(
+            documents, types=language.types, functions=language.functions, revision=revision, trusted=True
+        )
