@@ -42,7 +42,7 @@ unit: env assets
 test: lint types unit
 
 bench: env
-	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python tests/benchmarks/__main__.py
 
 clean:
 	rm -rf $(VENV) $(STAMPS) .typecheck build dist *.egg-info ui/node_modules ui/static/vendor
