@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from importlib import metadata
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import pluggy
@@ -67,7 +67,10 @@ class Plugins:
         unknown = [
             attribute
             for attribute in dir(plugin)
-            if attribute not in HOOKS and hasattr(getattr(plugin, attribute), f"{hookspecs.PROJECT}_impl")
+            if attribute not in HOOKS
+            # Only functions are looked into: a module may also hold proxies that fail when touched (flask.request).
+            and type(found := getattr(plugin, attribute)) in (FunctionType, MethodType)
+            and hasattr(found, f"{hookspecs.PROJECT}_impl")
         ]
         if unknown:
             self._pluggy.unregister(name=name)
