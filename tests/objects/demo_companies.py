@@ -82,8 +82,9 @@ class Companies(Chance):
             brand + suffix, domain, region, cities[len(brand) % 3], "other", None, self.between(4000, 60000)
         )
         middle: str | None = None
+        offset = self.between(0, len(units) - 1)
         for number in range(children):
-            unit, industry = units[(len(self.accounts) + number) % len(units)]
+            unit, industry = units[(offset + number) % len(units)]
             city = self.pick(cities)
             if region == "zh":
                 name = f"{brand}（{city[0]}）{unit}有限公司"
@@ -176,11 +177,8 @@ class Companies(Chance):
         for number in range(count):
             key = f"c{len(self.contacts) + 1:04d}"
             last_name, first_name, mail = self._person(region, facts["city"])
-            title, department, role = (
-                self.words["jobs"][region][(number * 2 + len(self.contacts)) % 7 % 6]
-                if number
-                else (self.words["jobs"][region][0])
-            )
+            jobs = self.words["jobs"][region]
+            title, department, role = self.pick(jobs[2:] if number else jobs[:3])
             values: Record = {
                 "last_name": last_name,
                 "first_name": first_name,

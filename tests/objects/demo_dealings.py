@@ -25,12 +25,16 @@ class Dealings(Companies):
         self._activities()
         self._later_changes()
 
+    def _moment(self, before: int, *, recent: int, share: float) -> float:
+        """A day within the last ``before``; that share of them within the last ``recent``."""
+        return -3 - self.share() * (recent if self.chance(share) else before - 3)
+
     def _opportunities(self) -> None:
         for number in range(1, 401):
             account = self.pick(self.accounts)["key"]
             facts = self.facts[account]
             ready = self.by_account[account][-1]["day"]
-            day = workday(max(ready, -720 + 716 * self.share() ** 0.8))
+            day = workday(max(ready, self._moment(720, recent=75, share=0.24)))
             kind = self.pick(["new_business"] * 11 + ["expansion"] * 5 + ["renewal"] * 4)
             self._opportunity(f"o{number:03d}", account, facts, min(day, workday(-3)), kind)
 
@@ -64,7 +68,7 @@ class Dealings(Companies):
     def _order(self, key: str, values: Record, day: int, currency: str, owner: str) -> bool:
         """Adds lines and the amount; tells whether one of them recurs."""
         if self.chance(0.2):
-            values["amount"] = str(self.between(10, 400) * 1000)
+            values["amount"] = str(int(self.between(10, 400) * 10 / Decimal(self.words["rates"][currency])) * 100)
             return False
         total, recurring, rate = Decimal(0), False, Decimal(self.words["rates"][currency])
         active = [p for p in self.words["products"] if not p[0].startswith("OLD")]
@@ -208,7 +212,7 @@ class Dealings(Companies):
             zh = facts["region"] != "west"
             category, sub, chinese, english, priority = self.pick(self.words["cases"])
             contact = self.pick(self.by_account[account])
-            day = workday(max(contact["day"] + 10, -700 + 698 * self.share() ** 0.8))
+            day = workday(max(contact["day"] + 10, self._moment(700, recent=12, share=0.14)))
             values: Record = {
                 "subject": chinese if zh else english,
                 "account": f"@account.{account}",
@@ -253,7 +257,7 @@ class Dealings(Companies):
         owner = target["values"]["owner"]
         person = next(u for u in self.words["users"] if u["key"] == owner.removeprefix("@user."))
         region = {"zh-Hans": "zh", "zh-Hant": "hant"}.get(person["locale"], "west")
-        kind = self.pick(["call", "call", "meeting", "email", "task"])
+        kind = self.pick(["call", "meeting", "task"] if planned else ["call", "call", "meeting", "email", "task"])
         day = workday(min(target["day"] + self.between(0, 90), -1))
         if planned:
             day = max(workday(-4), target["day"])
