@@ -53,6 +53,7 @@ def open_environment(
     )
     with environment.database.write() as connection:
         create_system_tables(connection)
+    environment.secret()
     if apply_packages:
         bootstrap(environment, plugins.packages())
     plugins.hook.startup(environment=environment)
@@ -61,7 +62,7 @@ def open_environment(
 
 def create_app(environment: Environment, plugins: Plugins) -> Flask:
     """The web application: the REST API, the schemas of documents, and what plugins bring (the screens too)."""
-    app = Flask("ratoon", static_folder=None, template_folder=None)
+    app = Flask(__name__, static_folder=None, template_folder=None)
     app.config.update(
         SECRET_KEY=environment.secret(),
         MAX_CONTENT_LENGTH=environment.settings.max_body_bytes,
