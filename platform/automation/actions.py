@@ -20,6 +20,7 @@ from ratoon.platform.errors import FormulaError, Problem, ValidationFailed
 from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.metadata.model import Action, Automation, Object
 from ratoon.platform.records.drafts import Change, Draft
+from ratoon.platform.records.plan import ObjectPlan
 from ratoon.platform.records.service import RecordService
 
 
@@ -35,9 +36,15 @@ class ActionRun:
     drafts: Sequence[Draft]
     contexts: Sequence[EvalContext]
 
-    def values(self) -> list[dict[str, Any]]:
-        """The action's values, worked out for each record. Raises ``ValidationFailed`` naming the automation."""
-        return [values_of(self.automation, self.action, d, c) for d, c in zip(self.drafts, self.contexts, strict=True)]
+    def values(self, object: str | None = None) -> list[dict[str, Any]]:
+        """The action's values, worked out for each record, as ``object`` (``None`` = their own) takes them.
+
+        Raises ``ValidationFailed`` naming the automation.
+        """
+        plan = self.records.plan(object or self.object.name)
+        return [
+            values_of(self.automation, self.action, d, c, plan) for d, c in zip(self.drafts, self.contexts, strict=True)
+        ]
 
 
 Perform = Callable[[ActionRun], None]
@@ -54,12 +61,14 @@ class ActionType:
     description: str = ""
 
 
-def values_of(automation: Automation, action: Action, draft: Draft, context: EvalContext) -> dict[str, Any]:
-    """The values an action sets for one record."""
+def values_of(
+    automation: Automation, action: Action, draft: Draft, context: EvalContext, plan: ObjectPlan
+) -> dict[str, Any]:
+    """The values an action sets because of one record, as the object of ``plan`` takes them."""
     values: dict[str, Any] = {}
     for key, formula in action.values.items():
         try:
-            values[key] = formula.evaluate(draft.row, context)
+            values[key] = plan.given_by_formula(key, formula.evaluate(draft.row, context))
         except FormulaError as error:
             message = "Automation {rule} could not work out {key}: {reason}"
             params = {"rule": automation.name, "key": key, "reason": error.text()}
@@ -77,16 +86,18 @@ def set_fields(run: ActionRun) -> None:
 
 def create_record(run: ActionRun) -> None:
     """Makes one record per record that matched."""
-    run.records.create(run.action.object or "", run.values())
+    target = run.action.object or ""
+    run.records.create(target, run.values(target))
 
 
 def update_related(run: ActionRun) -> None:
     """Sets fields of the parent, or of all children. Where several records want the same one, the last wins."""
     path = run.action.path or ""
     changes: dict[tuple[str, str], dict[str, Any]] = {}
-    for draft, values in zip(run.drafts, run.values(), strict=True):
+    for draft, context in zip(run.drafts, run.contexts, strict=True):
         for object, record in _related(run, draft, path):
-            changes[object, record] = values
+            plan = run.records.plan(object)
+            changes[object, record] = values_of(run.automation, run.action, draft, context, plan)
     by_object: dict[str, list[Change]] = {}
     for (object, record), values in changes.items():
         by_object.setdefault(object, []).append(Change(record, values))

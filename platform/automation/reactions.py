@@ -123,9 +123,9 @@ def _changed(obj: Object, draft: Draft, name: str) -> bool:
 
 
 def _set_before(records: RecordService, obj: Object, automation: Automation, draft: Draft) -> None:
-    saving = records.saving
+    saving, plan = records.saving, records.plan(obj.name)
     for action in automation.actions:
-        for key, value in values_of(automation, action, draft, saving.context(draft)).items():
+        for key, value in values_of(automation, action, draft, saving.context(draft), plan).items():
             try:
                 draft.row[key] = None if value is None or value == "" else obj.parts[key].coerce(value)
             except Invalid as refusal:

@@ -63,6 +63,7 @@ def apply_defaults(plan: ObjectPlan, draft: Draft, context: EvalContext, currenc
         if key not in draft.given:
             try:
                 value = formula.evaluate(row, context)
+                value = plan.given_by_formula(key, value)
                 row[key] = None if value is None else plan.object.parts[key].coerce(value)
             except (FormulaError, Invalid) as error:
                 draft.refuse("default_failed", "The default of {key} could not be worked out: {reason}", key, key=key,
