@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.sql.expression import Select
 
 from ratoon.platform.formulas.columns import ExactDecimal
-from ratoon.platform.storage.rollups import PRECISE, kept
+from ratoon.platform.storage.rollups import AGGREGATES, PRECISE, kept
 from ratoon.platform.storage.statements import Row, parameter
 
 Measure = tuple[str, str | None]
@@ -120,8 +120,8 @@ def _measured(column: Columns, measure: Measure) -> ColumnElement[Any]:
     if key is None or operation == "count":
         return _counted(column, measure)
     of = column(key)
-    function = {"sum": func.sum, "avg": func.sum, "min": func.min, "max": func.max}[operation]
-    return function(of, type_=of.type)
+    measured: ColumnElement[Any] = AGGREGATES[operation](of, type_=of.type)
+    return measured
 
 
 def _compared(column: Columns, measure: Measure, operator: str, name: str) -> ColumnElement[bool]:

@@ -77,4 +77,4 @@ class Deletions:
         table = self._unlinked
         returned = (table.c.object, table.c.record, table.c.key, table.c.target)
         gone = delete(table).where(table.c.deletion_id == deletion_id).returning(*returned)
-        return sorted(tuple(row) for row in conn.execute(gone))  # type: ignore[misc]
+        return sorted((object, record, key, target) for object, record, key, target in conn.execute(gone))

@@ -7,8 +7,9 @@ same digits. A blank counts as nothing: the sum of no numbers is 0, their minimu
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from decimal import ROUND_HALF_UP, Context, Decimal
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Connection, Integer, func, select
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from ratoon.platform.storage.store import RecordStore
 
 PRECISE = Context(prec=60, rounding=ROUND_HALF_UP)
+AGGREGATES: Mapping[str, Any] = MappingProxyType({"sum": func.sum, "avg": func.sum, "min": func.min, "max": func.max})
+"""Operation → SQL function; an average is asked for as a sum beside a count."""
 
 
 class Rollups:
@@ -47,12 +50,10 @@ class Rollups:
         statement, bound = self._store.shapes.get(
             ("rollup", field.object, field.name), conditions, lambda: self._query(rollup, conditions)
         )
-        found = {row[0]: row[1:] for row in statement.tuples(conn, ids=parent_ids, **bound)}
-        nothing = finished(rollup.operation, None, 0, field)
-        return {
-            parent: finished(rollup.operation, *found[parent], field) if parent in found else nothing
-            for parent in parent_ids
-        }
+        values = dict.fromkeys(parent_ids, finished(rollup.operation, None, 0, field))
+        for parent, value, number in statement.tuples(conn, ids=parent_ids, **bound):
+            values[parent] = finished(rollup.operation, value, number, field)
+        return values
 
     def _query(self, rollup: Rollup, conditions: tuple[ColumnElement[Any], ...]) -> Select[Any]:
         store = self._store
@@ -64,8 +65,7 @@ class Rollups:
         else:
             column = table.c[rollup.key]
             number = func.count(column)
-            operation = {"sum": func.sum, "avg": func.sum, "min": func.min, "max": func.max}[rollup.operation]
-            value = operation(column, type_=column.type)
+            value = AGGREGATES[rollup.operation](column, type_=column.type)
         source = store.paths.joined(rollup.child, rollup.filter.paths if rollup.filter is not None else ())
         return (
             select(parent, value.label("value"), number.label("number"))

@@ -20,6 +20,7 @@ import copy
 import hashlib
 from collections.abc import Iterator
 from functools import cached_property
+from typing import Any
 
 from sqlalchemy import Column, ForeignKeyConstraint, Index, MetaData, String, Table
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -171,7 +172,7 @@ def _has_column(field: Field) -> bool:
     return bool(field.parts) and field.parts[0].sql is not None
 
 
-def _comparable(kind: TypeEngine[object], dialect: str) -> TypeEngine[object]:
+def _comparable(kind: TypeEngine[Any], dialect: str) -> TypeEngine[Any]:
     """The column type with texts compared by code point."""
     if dialect != "postgresql":
         return kind
