@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ratoon.platform.errors import Finding, MetadataRefused, RatoonError, ValidationFailed
+
+if TYPE_CHECKING:
+    from ratoon.platform.packages.differences import Detail
+    from ratoon.platform.packages.planning import Plan
 
 _COLOURS: Mapping[str, str] = {"error": "red", "warning": "yellow", "info": "cyan"}
 
@@ -56,3 +61,49 @@ def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> None:
     for row in rows:
         made.add_row(*row)
     Console(highlight=False).print(made)
+
+
+def print_plan(plan: Plan) -> None:
+    """A plan on stdout: components field by field, DDL, what it means for the records, and the sum."""
+    for change in plan.components:
+        sign, colour = _SIGNS[change.action]
+        click.secho(f"{sign} {change.kind} {change.name}", fg=colour, bold=True, nl=False)
+        click.echo(f"  ({change.package}/{change.file})")
+        for detail in change.details:
+            sign, colour = _SIGNS[detail.action]
+            click.secho(f"    {sign} {detail.path}{_values(detail)}", fg=colour)
+    if plan.schema:
+        click.secho("Tables", bold=True)
+    for step in plan.schema:
+        click.secho(f"  {'! ' if step.destructive else '  '}{step.description}", fg="red" if step.destructive else None)
+    if plan.notes:
+        click.secho("Records", bold=True)
+    for note in plan.notes:
+        click.secho(f"  {'refused: ' if note.refuses else ''}{note.message}", fg="red" if note.refuses else "yellow")
+    for loss in plan.destructive:
+        click.secho(f"! {loss}", fg="red")
+    sums = Counter(change.action for change in plan.components)
+    if plan.empty:
+        click.echo(f"Nothing to do: revision {plan.revision} is already so.")
+    else:
+        click.echo(
+            f"Revision {plan.revision}: {sums['added']} to add, {sums['changed']} to change, "
+            f"{sums['removed']} to remove; {count(len(plan.schema), 'change')} of tables."
+        )
+
+
+_SIGNS: Mapping[str, tuple[str, str]] = {"added": ("+", "green"), "changed": ("~", "yellow"), "removed": ("-", "red")}
+
+
+def _values(detail: Detail) -> str:
+    if detail.action == "changed":
+        return f": {_short(detail.before)} → {_short(detail.after)}"
+    value = detail.after if detail.action == "added" else detail.before
+    if isinstance(value, Mapping):
+        value = value.get("type")
+    return f": {_short(value)}" if value is not None else ""
+
+
+def _short(value: Any, longest: int = 60) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -197,7 +197,8 @@ def _apply(
             if validate_only:
                 raise _Undo(Applied(plan.revision, plan, values, validated_only=True))
             now = target.world.clock()
-            revision = revisions.save_revision(connection, plan.documents, by, message, now, _kept(plan))
+            said = message or _title(plan)
+            revision = revisions.save_revision(connection, plan.documents, by, said, now, _kept(plan))
             return Applied(revision, plan, values)
     except _Undo as undo:
         return undo.applied
@@ -220,6 +221,13 @@ def _refuse(plan: Plan, allow_destructive: bool, expected_revision: int | None) 
         raise DataRefuses("The records do not allow this change: {reasons}", reasons=plan.refusals)
     if plan.destructive and not allow_destructive:
         raise Destructive("This change takes something away: {losses}", losses=plan.destructive)
+
+
+def _title(plan: Plan) -> str:
+    """What a revision is called when nobody said: the packages it changed."""
+    changed = dict.fromkeys(change.package for change in plan.components)
+    known = plan.after.packages
+    return "Apply " + ", ".join(f"{name} {known[name].version}" if name in known else name for name in changed)
 
 
 def _kept(plan: Plan) -> dict[str, Any]:

@@ -79,13 +79,12 @@ class Backfill:
                 if edge.target not in stale:
                     stale.add(edge.target)
                     waiting.append(edge.target)
-        known = {node for node in stale if node[0] in self.before.objects}
-        return sorted(known, key=lambda node: graph.rank[node])
+        return sorted(stale, key=lambda node: graph.rank[node])
 
     def _changed(self, object_name: str, name: str) -> bool:
         old_object = self.before.objects.get(object_name)
         if old_object is None:
-            return False
+            return True  # an object that comes back finds its rows, and they may be out of date
         old, new = old_object.fields.get(name), self.after[object_name].fields[name]
         if old is None or old.volatile or _retyped(old_object, self.after[object_name], name):
             return True

@@ -7,7 +7,7 @@ database and changes nothing. ``Plan.refusals`` are the reasons for which ``appl
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,10 +144,3 @@ def present_documents(connection: Connection) -> list[Document]:
 
 def _takes_data_away(change: ComponentChange) -> bool:
     return change.action == "removed" and change.kind in {"object", "extension"}
-
-
-def summary(plan: Plan) -> Mapping[str, int]:
-    """How many components are added, changed and removed."""
-    return {
-        action: sum(change.action == action for change in plan.components) for action in ("added", "changed", "removed")
-    }

@@ -1,0 +1,47 @@
+"""``ratoon apply PATH``: makes a package part of the database's metadata, in one transaction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ratoon.platform.cli.opening import BY, environment
+from ratoon.platform.cli.printing import print_findings, print_json, print_plan
+from ratoon.platform.packages import Target, apply_package
+
+
+@click.command()
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--validate-only", is_flag=True, help="Do everything, then take it back.")
+@click.option(
+    "--allow-destructive", is_flag=True, help="Also when fields or objects are removed or values may be lost."
+)
+@click.option("--message", "-m", default="", help="What the revision is called.")
+@click.option("--expect", type=int, help="The revision you planned on; refused when it is another one by now.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def command(
+    path: Path, validate_only: bool, allow_destructive: bool, message: str, expect: int | None, as_json: bool
+) -> None:
+    """Apply the package at PATH (a folder or zip file). Running servers notice by themselves."""
+    with environment(apply_packages=not validate_only) as opened:
+        applied = apply_package(
+            Target.of(opened),
+            path,
+            by=BY,
+            message=message,
+            allow_destructive=allow_destructive,
+            validate_only=validate_only,
+            expected_revision=expect,
+        )
+    if as_json:
+        print_json(applied.as_json())
+        return
+    print_findings(applied.plan.findings)
+    print_plan(applied.plan)
+    if applied.values:
+        click.echo(f"{applied.values} values of existing records filled in.")
+    if applied.validated_only:
+        click.secho("It would work; nothing was changed.", fg="green")
+    else:
+        click.secho(f"The metadata is at revision {applied.revision}.", fg="green")

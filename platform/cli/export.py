@@ -1,0 +1,29 @@
+"""``ratoon export DEST``: the applied metadata as a folder or zip file, the same bytes every time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ratoon.platform.cli.opening import environment
+from ratoon.platform.cli.printing import count, print_json
+from ratoon.platform.packages import Target, export
+
+
+@click.command()
+@click.argument("destination", type=click.Path(path_type=Path))
+@click.option("--package", help="Only this package (default: all but the built-in one).")
+@click.option("--revision", type=int, help="As it stood at this revision (default: now).")
+@click.option("--overwrite", is_flag=True, help="Replace what is there.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def command(destination: Path, package: str | None, revision: int | None, overwrite: bool, as_json: bool) -> None:
+    """Write the applied metadata to DESTINATION: a folder, or a zip file when it ends in .zip."""
+    with environment() as opened:
+        exported = export(Target.of(opened), package, revision)
+    exported.write(destination, overwrite=overwrite)
+    if as_json:
+        print_json(exported.as_json())
+    else:
+        names = ", ".join(exported.packages) or "nothing"
+        click.echo(f"{count(len(exported.files), 'document')} of {names} written to {destination}.")

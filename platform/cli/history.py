@@ -1,0 +1,25 @@
+"""``ratoon history``: the revisions of the metadata, newest first."""
+
+from __future__ import annotations
+
+import click
+
+from ratoon.platform.cli.opening import environment
+from ratoon.platform.cli.printing import print_json, table
+from ratoon.platform.packages import Target, history
+
+
+@click.command()
+@click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def command(limit: int, as_json: bool) -> None:
+    """List who changed the metadata, when, and what for."""
+    with environment() as opened:
+        revisions = history(Target.of(opened), limit)
+    if as_json:
+        print_json(
+            [{"revision": r.revision, "at": r.at.isoformat(), "by": r.by, "message": r.message} for r in revisions]
+        )
+        return
+    rows = [(str(r.revision), f"{r.at:%Y-%m-%d %H:%M:%S}", r.by or "platform", r.message) for r in revisions]
+    table(rows, ("revision", "at (UTC)", "by", "message"))

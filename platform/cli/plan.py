@@ -1,0 +1,31 @@
+"""``ratoon plan PATH``: what applying a package would change. Nothing is changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ratoon.platform.cli.opening import environment
+from ratoon.platform.cli.printing import print_findings, print_json, print_plan
+from ratoon.platform.packages import Target, plan_package
+
+
+@click.command()
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@click.option("--sql", is_flag=True, help="Show the SQL too.")
+def command(path: Path, as_json: bool, sql: bool) -> None:
+    """Show what applying the package at PATH (a folder or zip file) would change."""
+    with environment() as opened:
+        plan = plan_package(Target.of(opened), path)
+    if as_json:
+        print_json(plan.as_json())
+    else:
+        print_findings(plan.findings)
+        print_plan(plan)
+        if sql:
+            for change in plan.schema:
+                click.echo(change.sql)
+    if plan.refusals:
+        raise SystemExit(1)
