@@ -63,7 +63,7 @@ def fill_generic(url: str, rows: int, packages: Sequence[Path], objects: Sequenc
         user = accounts.create_user(
             records, name="Bench", email="bench@example.com", password="a long benchmark password", admin=True
         )
-        token = accounts.create_token(records.connection, user, "benchmark")
+        token, _ = accounts.create_token(records.connection, user, label="benchmark")
     engine = environment.engine
     now = environment.world.clock()
     for name in objects:
