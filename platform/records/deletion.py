@@ -149,6 +149,7 @@ def _restore_deletion(saving: Saving, deletion: str) -> None:
         raise ValidationFailed(problems)
     _relink(saving, deletion)
     for name, drafts in back.items():
+        _drop_dead_links(saving, name, drafts)
         propagation.recompute(saving, name, [d.id for d in drafts])
     for name, drafts in back.items():
         saving.engine.reactions.after_save(saving.service, name, "restored", drafts)
@@ -162,6 +163,27 @@ def _check_masters(saving: Saving, references: Sequence[Field], draft: Draft) ->
         objects = [draft.row[ref.parts[1].key]] if len(ref.parts) > 1 else ref.targets
         if not any(saving.store.existing(saving.connection, o, "id", [target]) for o in objects if o in ref.targets):
             draft.refuse("parent_deleted", "{label} is deleted too; restore it first.", ref.name, label=ref.label)
+
+
+def _drop_dead_links(saving: Saving, object: str, drafts: Sequence[Draft]) -> None:
+    """What a restored record pointed at may have been deleted meanwhile: a set_null reference lets go now, and comes
+    back when its target does."""
+    for ref in saving.engine.plans[object].references:
+        if ref.on_delete != "set_null":
+            continue
+        for draft in drafts:
+            target = draft.row[ref.name]
+            if target is None:
+                continue
+            owner = draft.row[ref.parts[1].key] if len(ref.parts) > 1 else ref.targets[0]
+            gone = saving.store.deletion_of(saving.connection, owner, target)
+            if gone is None:
+                continue
+            saving.store.remember_unlinked(saving.connection, gone, [(object, draft.id, ref.name, target)])
+            keys = tuple(p.key for p in ref.parts)
+            blank: dict[str, Any] = dict.fromkeys(keys)
+            saving.store.update(saving.connection, object, keys, [{"id": draft.id, **blank}])
+            draft.row.update(blank)
 
 
 def _relink(saving: Saving, deletion: str) -> None:
