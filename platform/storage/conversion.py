@@ -59,15 +59,23 @@ def rescale_column(
 
 
 def convert_column(
-    operations: Operations, connection: Connection, old: Object, new: Object, key: str, add: Callable[[], None]
+    operations: Operations,
+    connection: Connection,
+    old: Object,
+    new: Object,
+    key: str,
+    add: Callable[[], None],
+    keeps: bool,
 ) -> None:
-    """Puts the old column aside, adds the new one and fills it with what converts."""
+    """Puts the old column aside, adds the new one and, if it ``keeps`` values, fills it with what converts."""
     before, after = old.parts[key], new.parts[key]
     if before.sql is None or after.sql is None:
         return
     aside = _free_name(connection, new.name, key)
     operations.alter_column(new.name, key, new_column_name=aside)
     add()
+    if not keeps:
+        return
     source = Table(new.name, MetaData(), Column("id", Id()), Column(aside, before.sql))
     dialect = sql_dialect(connection.dialect.name)
     read = Statement.compile(select(source.c.id, source.c[aside]).where(source.c[aside].is_not(None)), dialect)

@@ -27,7 +27,7 @@ from ratoon.platform.metadata.model import Object, Registry
 from ratoon.platform.storage.conversion import convert_column, rescale_column
 from ratoon.platform.storage.database import driver
 from ratoon.platform.storage.statements import sql_dialect
-from ratoon.platform.storage.tables import Tables, checked_references, index_name, stored_parts
+from ratoon.platform.storage.tables import Tables, checked_references, foreign_key_name, stored_parts
 
 Kind = Literal["create_table", "add_column", "change_type", "create_index", "drop_index", "add_foreign_key"]
 ORDER: tuple[Kind, ...] = (
@@ -168,48 +168,69 @@ class _Difference:
             key, kind = part.key, part.sql
             if kind is None:
                 continue
-            if key not in before:
+            was = before.get(key)
+            if was is None:
                 run = partial(self._add_column, new, key)
                 yield self._change("add_column", new.name, key, f"Add the column {new.name}.{key}.", run)
-            elif (was := before[key]) is not None and self._signature(was) != self._signature(kind):
-                yield self._change_type(old, new, key, was, kind)
+            elif key in self._remade(old, new):
+                yield self._remake(old, new, key, was, kind)
+            elif self._signature(was) != self._signature(kind):
+                yield self._rescale(new, key, was, kind)
+
+    def _remade(self, old: Object, new: Object) -> set[str]:
+        """Keys whose column must be made anew: another type, or a lookup that points somewhere else."""
+        if self.before is None:
+            return set()
+        before = {part.key: part.sql for part in stored_parts(old)}
+        old_targets = _targets(self.before, old)
+        new_targets = _targets(self.after, new)
+        found = set()
+        for part in stored_parts(new):
+            was = before.get(part.key)
+            if was is None or part.sql is None:
+                continue
+            other = self._signature(was) != self._signature(part.sql)
+            in_place = other and rescale_column(new.name, part.key, was, part.sql, self.dialect) is not None
+            if (other and not in_place) or old_targets.get(part.key) != new_targets.get(part.key):
+                found.add(part.key)
+        return found
 
     def _add_column(self, obj: Object, key: str, operations: Operations, present: Present | None) -> None:
         if present is not None and key in present.columns(obj.name):
             return
         column = next(c for c in self.tables.columns(obj) if c.name == key)
         column.nullable = True
-        target = next((f.targets[0] for f in checked_references(self.after, obj) if f.name == key), None)
+        target = _targets(self.after, obj).get(key)
         if target is not None:
-            name = index_name("fk", obj.name, key)
+            name = foreign_key_name(obj.name, key, target)
             column.append_foreign_key(ForeignKey(f"{target}.id", name=name, deferrable=True, initially="DEFERRED"))
         operations.add_column(obj.name, column, inline_references=True)
         if present is not None:
             present.columns(obj.name).add(key)
 
-    def _change_type(
-        self, old: Object, new: Object, key: str, was: TypeEngine[object], kind: TypeEngine[object]
-    ) -> Change:
+    def _rescale(self, new: Object, key: str, was: TypeEngine[object], kind: TypeEngine[object]) -> Change:
         scaled = rescale_column(new.name, key, was, kind, self.dialect)
-        if scaled is not None:
 
-            def run(operations: Operations, present: Present | None) -> None:
-                for statement in scaled.statements:
-                    operations.execute(statement)
+        def run(operations: Operations, present: Present | None) -> None:
+            for statement in scaled.statements if scaled is not None else ():
+                operations.execute(statement)
 
-            text = f"Change {new.name}.{key} from {_shown(was)} to {_shown(kind)}."
-            return self._change("change_type", new.name, key, text, run, destructive=scaled.loses)
+        text = f"Change {new.name}.{key} from {_shown(was)} to {_shown(kind)}."
+        loses = scaled is not None and scaled.loses
+        return self._change("change_type", new.name, key, text, run, destructive=loses)
 
-        def rebuild(operations: Operations, present: Present) -> None:
-            convert_column(
-                operations, present.connection, old, new, key, partial(self._add_column, new, key, operations, None)
-            )
+    def _remake(self, old: Object, new: Object, key: str, was: TypeEngine[object], kind: TypeEngine[object]) -> Change:
+        target = _targets(self.after, new).get(key)
+        keeps = target is None or self.before is None or target == _targets(self.before, old).get(key)
 
-        text = (
-            f"Change {new.name}.{key} from {_shown(was)} to {_shown(kind)}: values that cannot be converted become "
-            "blank; the old column is kept under another name."
-        )
-        return Change("change_type", new.name, key, text, destructive=True, run=rebuild)
+        def run(operations: Operations, present: Present) -> None:
+            add = partial(self._add_column, new, key, operations, None)
+            convert_column(operations, present.connection, old, new, key, add, keeps)
+
+        what = f"from {_shown(was)} to {_shown(kind)}" if target is None else f"to point at {target}"
+        lost = "values that cannot be converted become blank" if keeps else "its values become blank"
+        text = f"Change {new.name}.{key} {what}: {lost}; the old column is kept under another name."
+        return Change("change_type", new.name, key, text, destructive=True, run=run)
 
     def _signature(self, kind: TypeEngine[object]) -> tuple[object, ...]:
         scale = kind.scale if isinstance(kind, ExactDecimal) else None
@@ -217,9 +238,18 @@ class _Difference:
 
     def _indexes(self, old: Object | None, new: Object) -> Iterator[Change]:
         wanted = {str(index.name): index for index in self.tables.indexes(new)}
-        there = {str(i.name) for i in self.old_tables.indexes(old)} if old is not None and self.old_tables else set()
-        for name in sorted(there - wanted.keys()):
-            text = f"Drop the index {name} of {new.name}, which nothing declares any more."
+        there: set[str] = set()
+        if old is not None and self.old_tables is not None:
+            remade = self._remade(old, new)
+            before = self.old_tables.indexes(old)
+            stale = {str(i.name) for i in before if remade.intersection(column.name for column in i.columns)}
+            there = {str(i.name) for i in before}
+            dropped = (there - wanted.keys()) | stale
+            there -= stale
+        else:
+            dropped = set()
+        for name in sorted(dropped):
+            text = f"Drop the index {name} of {new.name}."
             run = partial(self._drop_index, new.name, name)
             yield self._change("drop_index", new.name, name, text, run)
         for name, index in wanted.items():
@@ -253,6 +283,11 @@ class _Difference:
         )
         run(Operations(context), None)
         return text.getvalue().strip()
+
+
+def _targets(registry: Registry, obj: Object) -> dict[str, str]:
+    """Key → object, for the lookups that a foreign key stands on."""
+    return {field.name: field.targets[0] for field in checked_references(registry, obj)}
 
 
 def _shown(kind: TypeEngine[object]) -> str:

@@ -39,6 +39,11 @@ def index_name(prefix: str, table: str, *parts: str) -> str:
     return f"{prefix}_{table[:40]}_{digest}"
 
 
+def foreign_key_name(table: str, key: str, target: str) -> str:
+    """The name of the constraint on a lookup's column."""
+    return index_name("fk", table, key, target)
+
+
 class Tables:
     """The tables of one registry on one dialect."""
 
@@ -82,7 +87,7 @@ class Tables:
             yield ForeignKeyConstraint(
                 [field.name],
                 [f"{field.targets[0]}.id"],
-                name=index_name("fk", obj.name, field.name),
+                name=foreign_key_name(obj.name, field.name, field.targets[0]),
                 deferrable=True,
                 initially="DEFERRED",
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -106,7 +106,7 @@ ORDER = {
 }
 
 
-def registry_of(*objects: Mapping[str, Any], revision: int = 1) -> Registry:
+def compiled(*objects: Mapping[str, Any], revision: int = 1) -> Registry:
     """The registry of these object documents."""
     manifest = {"kind": "package", "name": "shop", "version": "1.0", "label": "Shop"}
     documents = [Document("manifest.json", "package", manifest, "shop")]
@@ -117,9 +117,15 @@ def registry_of(*objects: Mapping[str, Any], revision: int = 1) -> Registry:
 
 
 @pytest.fixture(scope="session")
+def registry_of() -> Callable[..., Registry]:
+    """Makes the registry of object documents."""
+    return compiled
+
+
+@pytest.fixture(scope="session")
 def registry() -> Registry:
     """Regions, customers and orders."""
-    return registry_of(REGION, CUSTOMER, ORDER)
+    return compiled(REGION, CUSTOMER, ORDER)
 
 
 class Shop:
