@@ -2,5 +2,14 @@
 
 from ratoon.platform.formulas.formula import Formula, compile_formula
 from ratoon.platform.formulas.functions import Function, FunctionSet, builtin_functions, define
+from ratoon.platform.formulas.sqlite import register_sqlite_functions
 
-__all__ = ["Formula", "Function", "FunctionSet", "builtin_functions", "compile_formula", "define"]
+__all__ = [
+    "Formula",
+    "Function",
+    "FunctionSet",
+    "builtin_functions",
+    "compile_formula",
+    "define",
+    "register_sqlite_functions",
+]

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from ratoon.platform.errors import FormulaError
 from ratoon.platform.formulas.functions import ANY, Function, FunctionSet, Overload
+from ratoon.platform.formulas.operators import WHOLE_POWER
 from ratoon.platform.formulas.tree import (
     Apply,
     Call,
@@ -24,7 +25,7 @@ from ratoon.platform.formulas.tree import (
     Reference,
     Typed,
 )
-from ratoon.platform.formulas.types import Name, Scope, Type
+from ratoon.platform.formulas.types import Dialect, Name, Scope, Type
 
 TEXTUAL = frozenset({Type.TEXT, Type.PICKLIST, Type.REFERENCE})
 GLOBALS = MappingProxyType(
@@ -60,9 +61,10 @@ def fits(found: Type, wanted: frozenset[Type]) -> bool:
 class Checker:
     """Checks one formula; ``check(node)`` gives the typed tree."""
 
-    def __init__(self, scope: Scope, functions: FunctionSet) -> None:
+    def __init__(self, scope: Scope, functions: FunctionSet, dialect: Dialect = "native") -> None:
         self._scope = scope
         self._functions = functions
+        self._dialect = dialect
 
     def check(self, node: Node) -> Typed:
         """The typed tree. Raises ``FormulaError``."""
@@ -74,7 +76,8 @@ class Checker:
             return self._call(node)
         if node.operator in ("-", "+") and len(node.args) == 1 and isinstance(node.args[0], Literal):
             return self._signed(node, node.args[0])
-        function = self._functions.functions[node.operator]
+        operator = WHOLE_POWER if node.operator == "^" and self._dialect == "salesforce" else node.operator
+        function = self._functions.functions[operator]
         args = tuple([self.check(arg) for arg in node.args])
         return self._apply(function, args, node, node.spot)
 
@@ -89,15 +92,16 @@ class Checker:
     def _reference(self, node: Reference) -> Typed:
         first = node.steps[0]
         if first.startswith("$"):
-            return self._global(node)
-        return self._path(node, self._scope, 0, "")
+            return self.context_name(node)
+        return self.path(node)
 
-    def _path(self, node: Reference, scope: Scope, start: int, prefix: str) -> Read:
-        keys = [prefix] if prefix else []
+    def path(self, node: Reference) -> Read:
+        """The key that a name or dotted path reads. Raises ``FormulaError``."""
+        scope = self._scope
+        keys = []
         name: Name | None = None
         volatile = False
-        for index in range(start, len(node.steps)):
-            step = node.steps[index]
+        for index, step in enumerate(node.steps):
             if name is not None:
                 if name.target is None:
                     raise FormulaError(
@@ -113,18 +117,19 @@ class Checker:
         assert name is not None
         if volatile and not name.volatile:
             name = Name(name.key, name.type, name.target, name.label, name.values, name.scale, name.percent, True)
-        return Read(node.position, node.end, name.type, ".".join(keys), name, _name_scale(name))
+        return Read(node.position, node.end, name.type, ".".join(keys), name, _name_scale(name), _written(node))
 
-    def _global(self, node: Reference) -> Typed:
+    def context_name(self, node: Reference) -> Typed:
+        """What ``$user.id`` and its like stand for."""
         first = node.steps[0].lower()
         if first in WORDS and len(node.steps) == 1:
             function = self._functions.functions[WORDS[first]]
             return Apply(node.position, node.end, Type(function.overloads[0].returns), function.overloads[0], ())
         own = self._scope.name(first)
         if own is not None and (len(node.steps) > 1 or own.type is not Type.REFERENCE):
-            read = self._path(node, self._scope, 0, "")
+            read = self.path(node)
             space, _, key = read.key.partition(".")
-            return Global(node.position, node.end, read.type, space, key, read.name.percent, read.scale)
+            return Global(node.position, node.end, read.type, space, key, read.name.percent, read.scale, _written(node))
         if first not in GLOBALS:
             hint = nearest(first, (*GLOBALS, *WORDS))
             raise _unknown("unknown_name", "There is no {name}{hint}", node.position, node.steps[0], hint)
@@ -134,7 +139,7 @@ class Checker:
             raise _unknown(
                 "unknown_name", "There is no {name}{hint}", node.position, ".".join(node.steps), f"{first}.{hint}"
             )
-        return Global(node.position, node.end, Type.TEXT, first, node.steps[1].lower())
+        return Global(node.position, node.end, Type.TEXT, first, node.steps[1].lower(), written=_written(node))
 
     def _unknown_name(self, step: str, position: int, scope: Scope) -> FormulaError:
         hint = nearest(step, scope.names())
@@ -271,6 +276,10 @@ SPECIAL: MappingProxyType[str, Callable[[Overload, Sequence[Typed], Node], Type]
         "PRIORVALUE": _field,
     }
 )
+
+
+def _written(node: Reference) -> str:
+    return ".".join(node.steps).lower()
 
 
 # --- scales: how many decimals a number can have, when that is known

@@ -11,7 +11,8 @@ from ratoon.platform.formulas.numeric import EXACT, ZERO, settle
 from ratoon.platform.formulas.tree import Apply, Constant, Global, Read, Typed
 from ratoon.platform.formulas.types import Blanks, EvalContext, Type
 
-COMPARISONS = frozenset({"=", "<>", "<", "<=", ">", ">=", "CASE", "IN", "MIN", "MAX"})
+SETTLED = frozenset({"=", "<>", "<", "<=", ">", ">=", "CASE", "IN", "MIN", "MAX", "TEXT", "ROUND", "TRUNC"})
+"""What looks at a number closely, and therefore settles an inexact one first."""
 PERCENT = Decimal("0.01")
 
 
@@ -31,7 +32,7 @@ def build(node: Typed, blanks: Blanks) -> Run:
     if isinstance(node, Global):
         return _global(node, blanks)
     args = [build(arg, blanks) for arg in node.args]
-    if node.overload.name in COMPARISONS:
+    if node.overload.name in SETTLED:
         args = [_settled(run) if inexact(arg) else run for run, arg in zip(args, node.args, strict=True)]
     overload = node.overload
     if overload.build is not None:

@@ -16,10 +16,10 @@ from ratoon.platform.formulas.operators import add_days, milliseconds_of
 from ratoon.platform.formulas.types import EvalContext
 
 _MOMENT = re.compile(
-    r"\s*(\d{4})-(\d{1,2})-(\d{1,2})[ T](\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,6}))?\s*Z?\s*", re.ASCII
+    r"\s*(\d{4})-(\d{1,2})-(\d{1,2})[ T](\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,3}))?\s*Z?\s*", re.ASCII
 )
 _DAY = re.compile(r"\s*(\d{4})-(\d{1,2})-(\d{1,2})\s*", re.ASCII)
-_CLOCK = re.compile(r"\s*(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,6}))?\s*", re.ASCII)
+_CLOCK = re.compile(r"\s*(\d{1,2}):(\d{1,2}):(\d{1,2})(?:\.(\d{1,3}))?\s*", re.ASCII)
 
 
 def _micro(text: str | None) -> int:
@@ -144,8 +144,12 @@ def _duration(seconds: Decimal, days: bool | None = None) -> str:
     return f"{hours:02d}:{clock}"
 
 
-def _between(start: datetime, end: datetime, days: bool | None = None) -> str:
-    return _duration(Decimal(abs((end - start) // timedelta(seconds=1))), days)
+def _between(start: datetime, end: datetime) -> str:
+    return _duration(Decimal(abs(end - start) // timedelta(seconds=1)), True)
+
+
+def _between_times(start: time, end: time) -> str:
+    return _duration(Decimal(abs(milliseconds_of(end) - milliseconds_of(start)) // 1000))
 
 
 def _part(name: str) -> Callable[[Any], Decimal]:
@@ -410,16 +414,13 @@ FUNCTIONS = (
         "text",
         _duration,
         group="Dates",
-        doc="Seconds as HH:MM:SS, or as days:HH:MM:SS.",
+        doc="Seconds (or what lies between two times) as HH:MM:SS; between two moments as days:HH:MM:SS.",
         examples=[("FORMATDURATION(3725)", "01:02:05")],
         also=[
             overload(
-                "FORMATDURATION",
-                "start: datetime, end: datetime, days: boolean?",
-                "text",
-                _between,
-                form="FORMATDURATION_BETWEEN",
-            )
+                "FORMATDURATION", "start: datetime, end: datetime", "text", _between, form="FORMATDURATION_BETWEEN"
+            ),
+            overload("FORMATDURATION", "start: time, end: time", "text", _between_times, form="FORMATDURATION_TIMES"),
         ],
     ),
     define(

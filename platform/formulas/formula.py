@@ -13,6 +13,9 @@ from ratoon.platform.formulas import closures
 from ratoon.platform.formulas.check import Checker, expect
 from ratoon.platform.formulas.functions import FunctionSet, Run, builtin_functions
 from ratoon.platform.formulas.parse import parse
+from ratoon.platform.formulas.postgresql import PostgresBuilder, refusal
+from ratoon.platform.formulas.sql import SqlBuilder
+from ratoon.platform.formulas.sqlite import SqliteBuilder
 from ratoon.platform.formulas.tree import Apply, Global, Node, Read, Typed, walk
 from ratoon.platform.formulas.types import Blanks, Dialect, EvalContext, Scope, Type
 
@@ -58,12 +61,25 @@ class Formula:
     def sql(
         self, column: Callable[[str], ColumnElement[Any]], context: EvalContext, dialect: str
     ) -> ColumnElement[Any]:
-        """The same as an SQL expression; ``column`` gives the column of a key or dotted path."""
-        raise FormulaNotReady
+        """The same as an SQL expression; ``column`` gives the column of a key or dotted path.
 
+        A truth comes as a condition for WHERE: NULL stands for false, and simple conditions keep the bare column, so
+        that an index is used. Use ``sql_value`` to select it. Raises ``FormulaError`` when ``sql_refusal`` says so.
+        """
+        builder = self._builder(column, context, dialect)
+        return builder.truth(self.tree) if self.type is Type.BOOLEAN else builder.top(self.tree)
 
-class FormulaNotReady(RuntimeError):
-    """Only while the room is being built."""
+    def sql_value(
+        self, column: Callable[[str], ColumnElement[Any]], context: EvalContext, dialect: str
+    ) -> ColumnElement[Any]:
+        """The same as a column to select, sort or group by: a truth is TRUE or FALSE, never NULL."""
+        return self._builder(column, context, dialect).top(self.tree)
+
+    def _builder(self, column: Callable[[str], ColumnElement[Any]], context: EvalContext, dialect: str) -> SqlBuilder:
+        if self.sql_refusal is not None and (dialect != "sqlite" or self.uses_change):
+            raise FormulaError("not_in_sql", "This cannot be asked of the database: {reason}", reason=self.sql_refusal)
+        kind = SqliteBuilder if dialect == "sqlite" else PostgresBuilder
+        return kind(self.source, column, context, self.blanks, self.dialect)
 
 
 def compile_formula(
@@ -77,7 +93,7 @@ def compile_formula(
 ) -> Formula:
     """Parses and checks ``source``; raises ``FormulaError`` with the position."""
     node = parse(source, dialect)
-    tree = Checker(scope, functions or builtin_functions()).check(node)
+    tree = Checker(scope, functions or builtin_functions(), dialect).check(node)
     if expects is not None:
         expect(tree, expects)
     facts = _Facts(tree)
@@ -90,7 +106,7 @@ def compile_formula(
         tree.scale,
         facts.volatile,
         bool(facts.functions & CHANGE),
-        None,
+        refusal(list(walk(tree))),
         dialect,
         blanks,
         node,

@@ -1,9 +1,10 @@
-"""Number functions. Angles are in radians; logarithms and roots have about 38 good digits."""
+"""Number functions. Angles are in radians; logarithms and roots have more good digits than are shown."""
 
 from __future__ import annotations
 
 import decimal
 import math
+import re
 from collections.abc import Callable
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_UP, Decimal
 from typing import Any
@@ -12,7 +13,13 @@ from ratoon.platform.errors import FormulaError
 from ratoon.platform.formulas.functions import Function, define
 from ratoon.platform.formulas.numeric import EXACT, ONE, WORKING, divide, round_half_up, truncate
 
-_FINE = decimal.Context(prec=40, rounding=decimal.ROUND_HALF_EVEN, Emin=-400, Emax=400, traps=list(EXACT.traps))
+_FINE = decimal.Context(
+    prec=75,
+    rounding=decimal.ROUND_HALF_EVEN,
+    Emin=-400,
+    Emax=400,
+    traps=[trap for trap, on in EXACT.traps.items() if on],
+)
 
 
 def whole(rounding: str, value: Decimal) -> Decimal:
@@ -28,9 +35,9 @@ def whole(rounding: str, value: Decimal) -> Decimal:
 
 
 def mod(value: Decimal, divisor: Decimal) -> Decimal:
-    """The rest of a division, with the sign of the value; a zero divisor gives the value."""
+    """The rest of a division, with the sign of the value."""
     if not divisor:
-        return value
+        raise FormulaError("division_by_zero", "Division by zero")
     return EXACT.remainder(value, divisor)
 
 
@@ -111,12 +118,34 @@ def distance(here: tuple[Decimal, Decimal], there: tuple[Decimal, Decimal], unit
     return Decimal(repr(2 * radius * math.asin(math.sqrt(min(1.0, half)))))
 
 
-def _place(latitude: Decimal, longitude: Decimal) -> tuple[Decimal, Decimal]:
+def _place(latitude: Decimal | None, longitude: Decimal | None) -> tuple[Decimal, Decimal] | None:
+    if latitude is None and longitude is None:
+        return None
+    if latitude is None or longitude is None:
+        raise FormulaError("out_of_range", "A place needs both a latitude and a longitude")
     if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
         raise FormulaError(
             "out_of_range", "{latitude}, {longitude} is not on Earth", latitude=latitude, longitude=longitude
         )
     return latitude, longitude
+
+
+NO_CENTS: frozenset[str] = frozenset(re.findall("...", "BIFCLPDJFGNFISKJPYKMFKRWPYGRWFUGXUYIVNDVUVXAFXOFXPF"))
+"""Currencies without decimals."""
+MILS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
+"""Currencies with three decimals."""
+
+
+def minor_digits(currency: str | None) -> int:
+    """Decimals that amounts of a currency are written with."""
+    return 0 if currency in NO_CENTS else 3 if currency in MILS else 2
+
+
+def _format_currency(currency: str | None, amount: Decimal | None) -> str | None:
+    if amount is None:
+        return None
+    digits = minor_digits(currency)
+    return f"{currency} {round_half_up(amount, digits):,.{digits}f}" if currency else f"{round_half_up(amount, 2):,.2f}"
 
 
 def _number(
@@ -205,10 +234,21 @@ FUNCTIONS = (
         ("ROUNDDOWN(12, 5)", "10"),
     ),
     define(
+        "FORMATCURRENCY",
+        "currency: text, amount: number",
+        "text",
+        _format_currency,
+        strict=False,
+        group="Numbers",
+        doc="An amount with its currency code, grouped in thousands.",
+        examples=[('FORMATCURRENCY("USD", 1000.495)', "USD 1,000.50"), ('FORMATCURRENCY("JPY", 500)', "JPY 500")],
+    ),
+    define(
         "GEOLOCATION",
         "latitude: number, longitude: number",
         "geolocation",
         _place,
+        strict=False,
         group="Numbers",
         doc="A place on Earth.",
         examples=[],

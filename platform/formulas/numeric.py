@@ -78,7 +78,7 @@ def _to_places(value: Decimal, places: int, rounding: str) -> Decimal:
         return value
     places = max(min(places, 60), -60)
     result = value.quantize(_step(places), rounding=rounding, context=EXACT)
-    return _quantize(result, ONE) if places < 0 else result
+    return EXACT.plus(_quantize(result, ONE) if places < 0 else result)  # plus: there is no negative zero
 
 
 def plain(value: Decimal) -> str:

@@ -14,6 +14,8 @@ from ratoon.platform.formulas.logic import both, either, negate
 from ratoon.platform.formulas.numeric import EXACT, ONE, ZERO, divide
 from ratoon.platform.formulas.tree import Constant, Typed
 
+WHOLE_POWER = "^whole"
+DAY_SECONDS = 86_400
 DAY_MICROSECONDS = 86_400_000_000
 DAY_MILLISECONDS = 86_400_000
 
@@ -27,15 +29,22 @@ def power(base: Decimal, exponent: Decimal) -> Decimal:
     return EXACT.power(base, exponent)
 
 
+def whole_power(base: Decimal, exponent: Decimal) -> Decimal:
+    """``base ^ exponent`` of the salesforce dialect, which knows whole exponents only."""
+    if exponent != int(exponent):
+        raise FormulaError("out_of_range", "The exponent {exponent} is not a whole number", exponent=exponent)
+    return power(base, exponent)
+
+
 def add_days(day: date, days: Decimal) -> date:
     """A date some days later; parts of a day are cut off."""
     return day + timedelta(days=int(days))
 
 
 def add_time(moment: datetime, days: Decimal) -> datetime:
-    """A moment some days (and parts of days) later."""
-    micro = EXACT.multiply(days, DAY_MICROSECONDS)
-    return moment + timedelta(microseconds=int(micro.to_integral_value("ROUND_HALF_UP")))
+    """A moment some days (and parts of days) later, to the second."""
+    seconds = EXACT.multiply(days, DAY_SECONDS).to_integral_value("ROUND_HALF_UP")
+    return moment + timedelta(seconds=int(seconds))
 
 
 def add_milliseconds(moment: time, milliseconds: Decimal) -> time:
@@ -119,6 +128,21 @@ def compare_build(compare: Callable[[Any, Any], bool]) -> Callable[[Sequence[Run
     return build
 
 
+def order_build(compare: Callable[[Any, Any], bool]) -> Callable[[Sequence[Run], Sequence[Typed]], Run]:
+    """Before or after in the order of code points; an empty text is blank."""
+
+    def build(args: Sequence[Run], nodes: Sequence[Typed]) -> Run:
+        left, right = args
+
+        def texts(row: Any, context: Any) -> bool | None:
+            first, second = left(row, context), right(row, context)
+            return compare(first, second) if first and second else None
+
+        return texts
+
+    return build
+
+
 def _compare(name: str, compare: Callable[[Any, Any], bool]) -> tuple[Overload, ...]:
     equality = name in ("=", "<>")
     kinds = ("number", "date", "datetime", "time") + (("boolean", "reference") if equality else ())
@@ -127,7 +151,7 @@ def _compare(name: str, compare: Callable[[Any, Any], bool]) -> tuple[Overload, 
         texts = overload(name, "text, text", "boolean", build=equal_build(compare, True), form="same_text")
         multi = overload(name, "multi, multi", "boolean", build=equal_build(compare, True), form="same_text")
         return (*plain[:-1], texts, multi)
-    return (*plain, overload(name, "text, text", "boolean", build=compare_build(compare), form="compare_text"))
+    return (*plain, overload(name, "text, text", "boolean", build=order_build(compare), form="compare_text"))
 
 
 def _add() -> tuple[Overload, ...]:
@@ -188,6 +212,11 @@ FUNCTIONS = (
         "Raises to a power.",
         [overload("^", "number, number", "number", power, form="power", inexact=True)],
         ("2 ^ 10", "1024"),
+    ),
+    _operator(
+        WHOLE_POWER,
+        "Raises to a whole power (what ^ means in the salesforce dialect).",
+        [overload("^", "number, number", "number", whole_power, form="power_whole", inexact=True)],
     ),
     _operator(
         "&",

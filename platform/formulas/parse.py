@@ -7,6 +7,7 @@ and a sign binds tighter than any operator.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
 import unicodedata
@@ -171,7 +172,9 @@ class _Builder(Transformer[Token, Node]):
         return Call(name.start_pos, close.end_pos, str(name), tuple(args))
 
     def group(self, items: list[Any]) -> Node:
-        return items[1]
+        # The brackets belong to the part, so that source[position:end] is always a formula of its own.
+        node: Node = items[1]
+        return dataclasses.replace(node, position=_at(items[0]), end=_at(items[2]) + 1)
 
     def expr(self, items: list[Any]) -> Node:
         if len(items) == 1:
@@ -204,8 +207,8 @@ class _Builder(Transformer[Token, Node]):
 
 
 def _at(item: Any) -> int:
-    at: int = item.start_pos if isinstance(item, Token) else item.position
-    return at
+    at: Any = item.start_pos if isinstance(item, Token) else item.position
+    return int(at)
 
 
 def _leaf(item: Any) -> Node:

@@ -9,12 +9,16 @@ from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+import orjson
+
 from ratoon.platform.errors import FormulaError
 from ratoon.platform.formulas.functions import Run, define, overload
 from ratoon.platform.formulas.numeric import plain
 from ratoon.platform.formulas.patterns import matches
 from ratoon.platform.formulas.tree import Typed
 
+_JSON_STEP = re.compile(r"\.(\w+)|\[(\d{1,9})\]")
+_JSON_PATH = re.compile(r"\$(\.\w+|\[\d{1,9}\])*")
 MAX_TEXT = 100_000
 """Longest text a function makes."""
 _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?\s*", re.ASCII)
@@ -140,6 +144,25 @@ def _repeat(text: str, times: Decimal) -> str | None:
 
 def _regex(text: str | None, pattern: str | None) -> bool:
     return matches(pattern or "", text or "")
+
+
+def _json_path(document: str, path: str) -> str | None:
+    if not document.strip():
+        return None
+    try:
+        value = orjson.loads(document)
+    except orjson.JSONDecodeError:
+        raise FormulaError("not_json", "{text} is not JSON", text=document[:40]) from None
+    if not _JSON_PATH.fullmatch(path):
+        raise FormulaError("bad_path", "{path} is not a path like $.order.lines[0].name", path=path)
+    for name, place in _JSON_STEP.findall(path):
+        try:
+            value = value[int(place)] if place else value[name]
+        except (KeyError, IndexError, TypeError):
+            return None
+    if isinstance(value, str) or value is None:
+        return value or None
+    return orjson.dumps(value).decode()
 
 
 def _char(code: Decimal) -> str | None:
@@ -383,6 +406,15 @@ FUNCTIONS = (
         group="Text",
         doc="True when the whole text fits the regular expression.",
         examples=[('REGEX("AB-12", "[A-Z]{2}-\\\\d+")', True)],
+    ),
+    define(
+        "JSONPATHVALUE",
+        "document: text, path: text",
+        "text",
+        _json_path,
+        group="Text",
+        doc="A value out of a JSON text, by a path such as $.order.lines[0].name.",
+        examples=[("JSONPATHVALUE('{\"a\": [1, 2]}', '$.a[1]')", "2")],
     ),
     define(
         "CHR",

@@ -81,6 +81,8 @@ class Read:
     key: str
     name: Name
     scale: int | None = None
+    written: str = ""
+    """The path as written, in small letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class Global:
     key: str
     percent: bool = False
     scale: int | None = None
+    written: str = ""
 
 
 @dataclass(frozen=True, slots=True)

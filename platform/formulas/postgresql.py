@@ -1,0 +1,254 @@
+"""PostgreSQL: every built-in function and operator as an SQL expression.
+
+The forms of functions are in ``postgresql_forms.py`` (one entry per overload); here is what needs the tree: logic,
+branches, comparison, errors. An expression never raises for what is an error in Python: ``fails(node)`` says when that
+would be, and whatever could hide such an error (ISBLANK, IF …) becomes NULL then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from sqlalchemy import Boolean, Numeric, String, Text, and_, case, cast, false, func, literal, null, or_
+from sqlalchemy.types import Integer
+
+from ratoon.platform.formulas.closures import SETTLED, inexact
+from ratoon.platform.formulas.columns import Id
+from ratoon.platform.formulas.patterns import for_postgresql
+from ratoon.platform.formulas.postgresql_forms import FAILURES, FORMS
+from ratoon.platform.formulas.sql import SQL_TYPES, TEXTUAL, Sql, SqlBuilder, compare
+from ratoon.platform.formulas.tree import Apply, Constant, Read, Typed
+from ratoon.platform.formulas.types import Type
+
+BRANCHES = frozenset({"IF", "IFS", "CASE", "BLANKVALUE", "NULLVALUE", "IFERROR"})
+LOGIC = frozenset({"AND", "OR", "NOT"})
+HIDING = frozenset({"ISBLANK", "ISNULL", "same_text", "ISPICKVAL", "IN", "ISNUMBER", "ISNUMBER_NUMBER", "EXACT"})
+"""Conditions that would turn a failed part into an answer."""
+
+
+class PostgresBuilder(SqlBuilder):
+    """Expressions for PostgreSQL."""
+
+    dialect = "postgresql"
+
+    def read(self, node: Read) -> Sql:
+        """The column as formulas see it."""
+        column = self.column(node.key)
+        if node.type is Type.BOOLEAN:
+            return func.coalesce(column, false(), type_=Boolean())
+        if node.type is Type.NUMBER:
+            if isinstance(column.type, Integer):
+                column = cast(column, Numeric())
+            if node.name.percent:
+                column = column * literal(Decimal("0.01"), Numeric())
+            if self.blanks == "zero":
+                column = func.coalesce(column, literal(Decimal(0), Numeric()), type_=Numeric())
+        elif isinstance(column.type, Id):
+            column = cast(column, Text())
+        return column
+
+    def native_pair(self, left: Read, right: Read) -> bool:
+        """True for columns of one kind that formulas see as stored."""
+        if left.type is Type.NUMBER:
+            return self.blanks == "blank" and left.name.percent == right.name.percent
+        first, second = self.column(left.key).type, self.column(right.key).type
+        if isinstance(first, Id) or isinstance(second, Id):
+            return isinstance(first, Id) and isinstance(second, Id)
+        return left.type is right.type or (left.type in TEXTUAL and right.type in TEXTUAL)
+
+    def begins(self, column: Sql, text: str) -> Sql:
+        """LIKE with the text in front."""
+        return column.startswith(text, autoescape=True)
+
+    def contains(self, column: Sql, text: str) -> Sql:
+        """``strpos`` minds capitals and knows no wildcards."""
+        return func.strpos(column, literal(text, Text())) > 0
+
+    def part(self, node: Typed) -> Sql:
+        """The value of a part, its number settled when it is inexact."""
+        value = self.value(node)
+        return func.round(value, 32, type_=Numeric()) if inexact(node) else value
+
+    def top(self, node: Typed) -> Sql:
+        """A whole formula; a truth is never NULL."""
+        if node.type is Type.BOOLEAN:
+            return func.coalesce(self.value(node), false(), type_=Boolean())
+        return self.part(node)
+
+    def apply(self, node: Apply) -> Sql:
+        """Branches, comparisons, and the forms of functions."""
+        form = node.overload.form
+        if form in BRANCHES:
+            return self._guarded(node, self._branch(node, form))
+        if form in ("compare", "compare_text"):
+            return self.compare_values(node, node.name)
+        if form in HIDING:
+            return self._guarded(node, self._condition(node, form))
+        if node.overload.sql is not None:
+            return node.overload.sql([self.value(a) for a in node.args], "postgresql")
+        if form == "REGEX":
+            return self._guarded(node, self._regex(node))
+        if form == "DISTANCE":
+            return FORMS[form](*self._place(node.args[0]), *self._place(node.args[1]), self.value(node.args[2]))
+        args = self._arguments(node)
+        if form in NEEDS_ZONE:
+            return FORMS[form](literal(str(self.context.time_zone), String()), *args)
+        return FORMS[form](*args)
+
+    def _arguments(self, node: Apply) -> list[Sql]:
+        """The values of the arguments; a bare NULL in the type of its parameter."""
+        get = self.part if node.name in SETTLED else self.value
+        args = []
+        for index, arg in enumerate(node.args):
+            types = node.overload.param(index).types
+            kind = next(iter(types)) if len(types) == 1 else Type.TEXT
+            args.append(cast(null(), SQL_TYPES[kind]) if arg.type is Type.BLANK else get(arg))
+        return args
+
+    def _regex(self, node: Apply) -> Sql:
+        pattern = self.fold(node.args[1])
+        assert isinstance(pattern, Constant)  # refusal() has seen to it
+        written = for_postgresql(pattern.value or "") or ""
+        return func.coalesce(self.value(node.args[0]), "").op("~", is_comparison=True)(literal(written, Text()))
+
+    def _place(self, node: Typed) -> tuple[Sql, Sql]:
+        node = self.fold(node)
+        if isinstance(node, Constant):
+            latitude, longitude = node.value or (None, None)
+            return tuple(  # type: ignore[return-value]
+                self.literal(Constant(0, 0, Type.NUMBER, v)) for v in (latitude, longitude)
+            )
+        assert isinstance(node, Apply)
+        return self.value(node.args[0]), self.value(node.args[1])
+
+    def compare_values(self, node: Apply, operator: str) -> Sql:
+        """Two values of one type; blank when one is blank."""
+        left, right = self.part(node.args[0]), self.part(node.args[1])
+        if node.overload.form == "compare_text":
+            left, right = (func.nullif(v, "", type_=Text()).collate("C") for v in (left, right))
+        return compare(left, operator, right)
+
+    def _condition(self, node: Apply, form: str) -> Sql:
+        args = self._arguments(node)
+        match form:
+            case "ISBLANK":
+                return _blank(args[0], node.args[0])
+            case "ISNULL":
+                return false() if node.args[0].type in (Type.TEXT, Type.PICKLIST) else args[0].is_(None)
+            case "same_text" | "ISPICKVAL" | "EXACT":
+                same = _text(args[0]) == _text(args[1])
+                return func.coalesce(~same if node.name == "<>" else same, false(), type_=Boolean())
+            case "IN":
+                equal = or_(*[args[0] == option for option in args[1:]])
+                present = ~_blank(args[0], node.args[0])
+                return and_(present, func.coalesce(equal, false(), type_=Boolean()))
+        return FORMS[form](*args)
+
+    def _branch(self, node: Apply, form: str) -> Sql:
+        args = node.args
+        kind = SQL_TYPES[node.type]
+        match form:
+            case "IF":
+                other = self._result(args[2], node) if len(args) > 2 else cast(null(), kind)
+                return case((self.truth(args[0]), self._result(args[1], node)), else_=other)
+            case "IFS":
+                whens = [(self.truth(t), self._result(v, node)) for t, v in zip(args[0:-1:2], args[1::2], strict=False)]
+                return case(*whens, else_=self._result(args[-1], node) if len(args) % 2 else cast(null(), kind))
+            case "CASE":
+                return self._case(node)
+            case "BLANKVALUE":
+                first = self._result(args[0], node)
+                return case((_blank(first, args[0]), self._result(args[1], node)), else_=first)
+            case "NULLVALUE":
+                if args[0].type in (Type.TEXT, Type.PICKLIST):
+                    return self._result(args[0], node)
+                return func.coalesce(self._result(args[0], node), self._result(args[1], node), type_=kind)
+        failed = self.fails(args[0])
+        first = self._result(args[0], node)
+        return first if failed is None else case((failed, self._result(args[1], node)), else_=first)
+
+    def _case(self, node: Apply) -> Sql:
+        subject = self.part(node.args[0])
+        whens = []
+        for when, result in zip(node.args[1:-1:2], node.args[2:-1:2], strict=True):
+            match_ = subject == self.part(when)
+            if node.args[0].type in TEXTUAL:
+                match_ = and_(match_, subject != "")
+            whens.append((match_, self._result(result, node)))
+        return case(*whens, else_=self._result(node.args[-1], node))
+
+    def _result(self, part: Typed, node: Apply) -> Sql:
+        """A branch's value in the type of the whole."""
+        if part.type is Type.BLANK:
+            return cast(null(), SQL_TYPES[node.type])
+        return self.value(part)
+
+    # --- errors
+
+    def _guarded(self, node: Apply, expression: Sql) -> Sql:
+        """NULL where Python would raise: a failed part must not pass for a blank one."""
+        if node.overload.form == "IFERROR":
+            return expression
+        failed = self.fails(node)
+        return expression if failed is None else case((failed, null()), else_=expression)
+
+    def fails(self, node: Typed) -> Sql | None:
+        """True when computing the part fails in Python; ``None`` when it cannot fail."""
+        node = self.fold(node)
+        if not isinstance(node, Apply):
+            return None
+        form = node.overload.form
+        if form == "IF":
+            return self._if_fails(node)
+        if form == "IFERROR":
+            return self.fails(node.args[1])
+        reasons = [reason for a in node.args if (reason := self.fails(a)) is not None]
+        own = FAILURES.get(form)
+        if own is not None:
+            reasons.append(func.coalesce(own(*self._arguments(node)), false(), type_=Boolean()))
+        return or_(*reasons) if reasons else None
+
+    def _if_fails(self, node: Apply) -> Sql | None:
+        test, *branches = node.args
+        reasons = [self.fails(b) for b in branches]
+        own = self.fails(test)
+        if own is None and not any(r is not None for r in reasons):
+            return None
+        yes, no = (false() if r is None else r for r in (*reasons, None)[:2])
+        either = case((self.truth(test), yes), else_=no)
+        return either if own is None else or_(own, either)
+
+
+NEEDS_ZONE = frozenset({"DATEVALUE_DATETIME", "TIMEVALUE_DATETIME", "DATETIMEVALUE_DATE"})
+
+
+def _text(value: Sql) -> Sql:
+    return func.coalesce(value, "", type_=Text())
+
+
+def _blank(value: Sql, node: Typed) -> Sql:
+    if node.type is Type.TEXT:
+        return or_(value.is_(None), value == "")
+    return value.is_(None)
+
+
+def refusal(nodes: Sequence[Typed]) -> str | None:
+    """Why these parts cannot be pushed down; ``None`` when they can."""
+    for node in nodes:
+        if isinstance(node, Read) and node.type is Type.GEO:
+            return "a place is read field by field: use GEOLOCATION(latitude, longitude)"
+        if not isinstance(node, Apply):
+            continue
+        form = node.overload.form
+        if form in ("ISNEW", "ISCHANGED", "PRIORVALUE"):
+            return f"{node.name} needs the values before the change"
+        if form == "REGEX":
+            pattern = node.args[1]
+            if not isinstance(pattern, Constant) or for_postgresql(pattern.value or "") is None:
+                return "REGEX is only pushed down with a plain pattern that is written out"
+            continue
+        known = form in FORMS or form in BRANCHES or form in LOGIC or form in HIDING or form.startswith("compare")
+        if not known and not node.overload.volatile and node.overload.sql is None:
+            return f"{node.name} has no SQL form"
+    return None

@@ -1,0 +1,269 @@
+"""SQLite: simple conditions as SQL, everything else by the Python back end inside the database's own process.
+
+SQLite has no decimal type and few functions, but it runs in our process and can call us. So a part that is more than a
+condition on bare columns becomes ``ratoon_formula(source, fields, context, values …)``: the formula's own text, how
+its columns are stored, and the columns. The answer is then the Python answer by construction.
+``register_sqlite_functions`` puts that function into a connection; storage calls it whenever it opens one.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+from sqlalchemy import Boolean, Date, Dialect, Integer, Numeric, Text, Time, and_, func, literal, type_coerce
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from ratoon.platform.errors import FormulaError
+from ratoon.platform.formulas import closures
+from ratoon.platform.formulas.check import Checker
+from ratoon.platform.formulas.columns import Choices, ExactDecimal, UtcDateTime
+from ratoon.platform.formulas.functions import FunctionSet, Run, builtin_functions
+from ratoon.platform.formulas.numeric import plain, settle
+from ratoon.platform.formulas.parse import parse
+from ratoon.platform.formulas.sql import Sql, SqlBuilder
+from ratoon.platform.formulas.tree import Apply, Constant, Global, Read, Reference, Typed, walk
+from ratoon.platform.formulas.types import EvalContext, Name, Type
+
+FUNCTION = "ratoon_formula"
+
+
+class DecimalText(TypeDecorator[Decimal]):
+    """A computed number on SQLite: its digits as text."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> Any:
+        return None if value is None else plain(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
+        return None if value is None else Decimal(str(value))
+
+
+RESULTS: Mapping[Type, TypeEngine[Any]] = {
+    Type.NUMBER: DecimalText(),
+    Type.BOOLEAN: Boolean(),
+    Type.DATE: Date(),
+    Type.DATETIME: UtcDateTime(),
+    Type.TIME: Time(),
+}
+
+
+class SqliteBuilder(SqlBuilder):
+    """Expressions for SQLite."""
+
+    dialect = "sqlite"
+
+    def apply(self, node: Apply) -> Sql:
+        """The part as a call of ``ratoon_formula``."""
+        return self._call(node)
+
+    def read(self, node: Read) -> Sql:
+        """A column; numbers that formulas see otherwise than stored go through ``ratoon_formula``."""
+        if node.type is Type.BOOLEAN:
+            return func.coalesce(self.column(node.key), 0, type_=Boolean())
+        if node.type is Type.NUMBER and (node.name.percent or self.blanks == "zero"):
+            return self._call(node)
+        return self.column(node.key)
+
+    def literal(self, node: Constant) -> Sql:
+        """A known value; a number by its digits."""
+        if node.type is Type.NUMBER and node.value is not None:
+            return literal(node.value, DecimalText())
+        return super().literal(node)
+
+    def native_pair(self, left: Read, right: Read) -> bool:
+        """True for columns stored alike."""
+        if self.blanks == "zero" and left.type is Type.NUMBER:
+            return False
+        return stored_as(self.column(left.key).type) == stored_as(self.column(right.key).type) and (
+            left.name.percent == right.name.percent
+        )
+
+    def top(self, node: Typed) -> Sql:
+        """A whole formula; a truth is never NULL."""
+        node = self.fold(node)
+        if node.type is Type.BOOLEAN:
+            return func.coalesce(self.value(node), 0, type_=Boolean())
+        return self.value(node)
+
+    def compare_values(self, node: Apply, operator: str) -> Sql:
+        """Any other comparison is a call."""
+        return self._call(node)
+
+    def begins(self, column: Sql, text: str) -> Sql:
+        """A range of texts, which an index can answer."""
+        after = _next_text(text)
+        if after is None:
+            return func.substr(column, 1, len(text)) == text
+        return and_(column >= literal(text, Text()), column < literal(after, Text()))
+
+    def contains(self, column: Sql, text: str) -> Sql:
+        """``instr`` minds capitals; LIKE would not."""
+        return func.instr(column, text) > 0
+
+    def _call(self, node: Apply | Read) -> Sql:
+        fields: dict[str, list[Any]] = {}
+        values: list[Any] = []
+        moment = None
+        for part in walk(node):
+            if isinstance(part, Apply) and part.overload.context:
+                moment = [self.context.now.isoformat(), str(self.context.time_zone)]
+            if not isinstance(part, Read | Global) or part.written in fields:
+                continue
+            if isinstance(part, Read):
+                column = self.column(part.key)
+                fields[part.written] = [part.type.value, stored_as(column.type), part.name.percent]
+                values.append(column)
+            else:
+                fields[part.written] = [part.type.value, "value", part.percent]
+                values.append(literal(_store(self._global(part)), Text()))
+        spec = orjson.dumps([self.language, self.blanks, list(fields.items())]).decode()
+        source = self.source[node.position : node.end]
+        call = func.ratoon_formula(source, spec, orjson.dumps(moment).decode(), *values)
+        return type_coerce(call, RESULTS.get(node.type, Text()))
+
+    def _global(self, node: Global) -> Any:
+        spaces = {"$user": self.context.user, "$organization": self.context.organization}
+        return spaces.get(node.space, self.context.source).get(node.key)
+
+
+def register_sqlite_functions(dbapi_connection: Any, functions: FunctionSet | None = None) -> None:
+    """Makes formulas callable in a new SQLite connection; ``functions`` are those the formulas may use."""
+    known = functions or builtin_functions()
+
+    @functools.lru_cache(maxsize=1024)
+    def compiled(source: str, spec: str) -> tuple[Run, tuple[tuple[str, Callable[[Any], Any]], ...]]:
+        return _compile(source, spec, known)
+
+    @functools.lru_cache(maxsize=64)
+    def context_of(moment: str) -> EvalContext:
+        parts = orjson.loads(moment)
+        if parts is None:
+            return EvalContext()
+        return EvalContext(now=datetime.fromisoformat(parts[0]), time_zone=ZoneInfo(parts[1]))
+
+    def ratoon_formula(source: str, spec: str, moment: str, *values: Any) -> Any:
+        run, readers = compiled(source, spec)
+        row = {}
+        for (key, decode), value in zip(readers, values, strict=True):
+            row[key] = None if value is None else decode(value)
+        try:
+            return _store(run(row, context_of(moment)))
+        except (FormulaError, ArithmeticError, ValueError):
+            return None
+
+    dbapi_connection.create_function(FUNCTION, -1, ratoon_formula, deterministic=True)
+
+
+def _compile(
+    source: str, spec: str, functions: FunctionSet
+) -> tuple[Run, tuple[tuple[str, Callable[[Any], Any]], ...]]:
+    language, blanks, fields = orjson.loads(spec)
+    names: dict[str, Any] = {}
+    readers = []
+    for written, (kind, code, percent) in fields:
+        steps = written.split(".")
+        level = names
+        for step in steps:
+            level = level.setdefault(step, {})
+        level[""] = (Type(kind), percent)
+        readers.append((written, _decoder(code, Type(kind))))
+    tree = _RowChecker(_Written(names), functions, language).check(parse(source, language))
+    return closures.build(tree, blanks), tuple(readers)
+
+
+class _RowChecker(Checker):
+    """Here ``$user.id`` comes with the row like any other value."""
+
+    def context_name(self, node: Reference) -> Typed:
+        return super().context_name(node) if len(node.steps) == 1 else self.path(node)
+
+
+class _Written:
+    """The names that a part of a formula uses, as they are written in it."""
+
+    def __init__(self, names: Mapping[str, Any]) -> None:
+        self._names = names
+
+    def name(self, name: str) -> Name | None:
+        """What ``name`` means here."""
+        found = self._names.get(name.lower())
+        if found is None:
+            return None
+        kind, percent = found.get("", (Type.REFERENCE, False))
+        return Name(name.lower(), kind, _Written(found), percent=percent)
+
+    def names(self) -> Iterable[str]:
+        """Every name."""
+        return self._names
+
+
+def stored_as(kind: TypeEngine[Any]) -> str:
+    """How a column type is stored on SQLite, as a word."""
+    if isinstance(kind, ExactDecimal):
+        return f"decimal {kind.scale}"
+    words: tuple[tuple[type[Any], str], ...] = (
+        (UtcDateTime, "datetime"), (Choices, "choices"), (Boolean, "boolean"), (Integer, "integer"), (Date, "date"),
+        (Time, "time"), (DecimalText, "value"), (Numeric, "value"),
+    )  # fmt: skip
+    return next((word for cls, word in words if isinstance(kind, cls)), "text")
+
+
+def _decoder(code: str, kind: Type) -> Callable[[Any], Any]:
+    if code.startswith("decimal "):
+        return functools.partial(_unscale, -int(code[8:]))
+    if code == "value" and kind is not Type.NUMBER:
+        code = kind.value
+    return DECODERS.get(code, _same)
+
+
+def _exact(value: Any) -> Decimal:
+    return Decimal(str(value))
+
+
+def _unscale(places: int, value: int) -> Decimal:
+    return Decimal(value).scaleb(places)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+DECODERS: Mapping[str, Callable[[Any], Any]] = {
+    "choices": lambda value: tuple(value.strip(";").split(";")),
+    "integer": Decimal,
+    "boolean": bool,
+    "date": date.fromisoformat,
+    "datetime": datetime.fromisoformat,
+    "time": time.fromisoformat,
+    "value": _exact,
+}
+"""What is stored → what formulas see."""
+
+
+def _store(value: Any) -> Any:
+    """A value as SQLite keeps it; an empty text is NULL."""
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, Decimal | int):
+        return plain(settle(Decimal(value)))
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if isinstance(value, time):
+        return value.isoformat("microseconds")
+    return value.isoformat() if isinstance(value, date) else value or None
+
+
+def _next_text(text: str) -> str | None:
+    """The first text after all that begin with ``text``; ``None`` when there is none to name."""
+    last = ord(text[-1])
+    if last >= 0x10FFFF or 0xD7FF <= last < 0xE000:
+        return None
+    return text[:-1] + chr(last + 1)
