@@ -17,7 +17,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
-from flask_wtf.csrf import CSRFError, CSRFProtect, generate_csrf
+from flask_wtf.csrf import CSRFError, generate_csrf
 from werkzeug.exceptions import HTTPException
 
 from ratoon.platform.environment import Environment
@@ -70,7 +70,6 @@ def create_screens(environment: Environment) -> Blueprint:
     screens = Blueprint(
         "screens", __name__, template_folder="templates", static_folder="static", static_url_path="/static"
     )
-    csrf = CSRFProtect()
 
     @screens.before_request
     def prepare() -> None:
@@ -78,7 +77,7 @@ def create_screens(environment: Environment) -> Blueprint:
         wanted = session.get("locale") or (actor.locale if actor else None)
         g.locale = supported(wanted) or accepted(environment.settings.default_locale)
         if request.method not in ("GET", "HEAD", "OPTIONS"):
-            csrf.protect()
+            current_app.extensions["csrf"].protect()
 
     @screens.after_request
     def protect(response: Response) -> Response:

@@ -19,7 +19,7 @@ from ratoon.platform.records.reading import Query
 from ratoon.platform.records.service import RecordService
 from ratoon.ui.filters import quoted
 from ratoon.ui.i18n import babel_locale
-from ratoon.ui.lists import title_of
+from ratoon.ui.lists import pipelines_of, title_of
 from ratoon.ui.present import stage_color
 from ratoon.ui.screen import Screen
 
@@ -75,7 +75,9 @@ def home(screen: Screen) -> ResponseReturnValue:
     """The first page."""
     with screen.read() as records:
         now = screen.environment.world.clock()
-        tiles = [Tile(o, _compact(screen, _count(records, o))) for o in screen.navigation[:TILES]]
+        tiles = [Tile(o, _compact(screen, _count(records, o))) for o in screen.navigation if o.owner != "system"][
+            :TILES
+        ]
         charts = _charts(screen, records)
         recent = _recent(screen, records, now)
     local = now.astimezone(screen.zone)
@@ -110,11 +112,10 @@ def _compact(screen: Screen, number: int) -> str:
 
 
 def _charts(screen: Screen, records: RecordService) -> list[Chart]:
-    charts = []
-    for object in screen.navigation:
-        if object.stage_field is None:
-            continue
-        for pipeline in object.pipelines:
+    charts: list[Chart] = []
+    staged = [o for o in screen.navigation if o.stage_field is not None]
+    for object in sorted(staged, key=lambda o: money_key(o) is None):
+        for pipeline in pipelines_of(object):
             chart = _chart(screen, records, object, pipeline)
             if chart is not None:
                 charts.append(chart)

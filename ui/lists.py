@@ -132,7 +132,7 @@ def records(screen: Screen, object: str) -> ResponseReturnValue:
         total_text=_total_text(page.total),
         board=board,
         month=month,
-        pipelines=found.pipelines,
+        pipelines=pipelines_of(found),
         pipeline=pipeline,
         formula=asked.formula,
         filter_error=error,
@@ -230,9 +230,14 @@ def _total_text(total: int | None) -> str:
     return "10,000+" if total > 10_000 else f"{total:,}"
 
 
+def pipelines_of(object: Object) -> list[Pipeline]:
+    """The object's pipelines in the order in which they are tried."""
+    return sorted(object.pipelines, key=lambda p: (p.when is not None, p.order, p.name))
+
+
 def _pipeline(object: Object) -> Pipeline | None:
     chosen = object.pipeline(request.args.get("pipeline"))
-    return chosen or (object.pipelines[0] if object.pipelines else None)
+    return chosen or (pipelines_of(object)[0] if object.pipelines else None)
 
 
 def _example(object: Object) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from flask import Blueprint, Flask, g, request
 from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFProtect
 from htmx_flask import Htmx
 from werkzeug.exceptions import HTTPException, InternalServerError
 
@@ -29,11 +30,12 @@ def configure_app(app: Flask, environment: Environment) -> None:
     Htmx(app)
     i18n.install(app)
     session.install(app, environment)
+    CSRFProtect(app)
     app.jinja_env.add_extension("jinja2.ext.i18n")
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.extensions["ratoon_icons"] = Icons()
     app.extensions["ratoon_assets"] = {}
-    app.config.update(WTF_CSRF_CHECK_DEFAULT=False, WTF_CSRF_TIME_LIMIT=None, WTF_CSRF_SSL_STRICT=False)
+    app.config.update(WTF_CSRF_CHECK_DEFAULT=False, WTF_CSRF_TIME_LIMIT=None)
 
     def unknown_address(error: HTTPException) -> ResponseReturnValue:
         if request.path.startswith("/api/"):

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from flask import url_for
 from markupsafe import Markup
 
 from ratoon.platform.fields.base import Option
+from ratoon.platform.fields.display import money
 from ratoon.platform.metadata.model import Field, Object, Stage
 from ratoon.platform.records.service import RecordService
 from ratoon.ui.icons import color, tint
@@ -119,6 +121,8 @@ class Presenter:
         if owner.targets:
             return Shown(**base, kind="links", links=tuple(self._links(owner, row)))
         text = owner.type.show(owner.spec, row, self.screen.locale, self.screen.actor.time_zone)
+        if isinstance(value, Decimal) and in_base_currency(self.screen, owner):
+            text = money(value, self.screen.environment.settings.default_currency, self.screen.locale)
         if type_name == "richtext":
             # The only HTML that is not escaped: the field type cleaned it with nh3 when it was saved.
             return Shown(**base, kind="html", html=Markup(value), text=text, wide=True)
@@ -203,6 +207,16 @@ def pointed_at(owner: Field, row: Mapping[str, Any]) -> list[tuple[str, str]]:
     id = str(value.get("id")) if isinstance(value, Mapping) else str(value)
     target = row.get(f"{owner.name}_object") if len(owner.targets) > 1 or len(owner.parts) > 1 else owner.targets[0]
     return [(str(target), id)] if target else []
+
+
+def in_base_currency(screen: Screen, owner: Field) -> bool:
+    """Whether a computed amount is in the organisation's currency: a formula that returns one, or a rollup of those."""
+    if owner.formula is not None:
+        return bool(owner.spec.option("returns") == "currency")
+    if owner.rollup is None or owner.rollup.key is None or owner.rollup.operation == "count":
+        return False
+    rolled = screen.registry[owner.rollup.child].field_of[owner.rollup.key]
+    return rolled.type.name != "currency" and in_base_currency(screen, rolled)
 
 
 def stage_color(stage: Stage) -> str:

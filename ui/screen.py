@@ -82,8 +82,9 @@ class Screen:
 
     @cached_property
     def navigation(self) -> list[Object]:
-        """The objects in the menu: those that are not hidden and that the actor may read."""
-        return [o for o in self.registry if not o.hidden and self.may(o.name, "read")]
+        """The objects in the menu: those that are not hidden and that the actor may read, the platform's own last."""
+        shown = [o for o in self.registry if not o.hidden and self.may(o.name, "read")]
+        return sorted(shown, key=lambda o: o.owner == "system")
 
     def label(self, thing: Any) -> str:
         """The translated ``label`` of anything declared in metadata."""

@@ -146,26 +146,28 @@
   }
 
   /* charts */
+  function painted(place, name) {
+    /* the colour of a class as rgb: the canvas of the charts does not know oklch() */
+    var probe = document.createElement("span"); probe.className = name; place.appendChild(probe);
+    var found = getComputedStyle(probe).color; probe.remove();
+    var canvas = document.createElement("canvas"); canvas.width = canvas.height = 1;
+    var pen = canvas.getContext("2d"); pen.fillStyle = found; pen.fillRect(0, 0, 1, 1);
+    var p = pen.getImageData(0, 0, 1, 1).data; return "rgb(" + p[0] + "," + p[1] + "," + p[2] + ")";
+  }
   function charts() {
     if (!window.echarts) return;
-    var style = getComputedStyle(root), ink = style.getPropertyValue("--tblr-secondary").trim() || "#667", line = style.getPropertyValue("--rt-line").trim() || "#ddd";
+    var style = getComputedStyle(root);
     $$("[data-chart]").forEach(function (place) {
       var data = JSON.parse(place.dataset.chart), old = window.echarts.getInstanceByDom(place);
       if (old) old.dispose();
       var chart = window.echarts.init(place, null, { renderer: "canvas" });
-      var paint = data.colors.map(function (name) {
-        var probe = document.createElement("span"); probe.className = "text-" + name; place.appendChild(probe);
-        var found = getComputedStyle(probe).color; probe.remove();
-        var canvas = document.createElement("canvas"); canvas.width = canvas.height = 1;
-        var pen = canvas.getContext("2d"); pen.fillStyle = found; pen.fillRect(0, 0, 1, 1);
-        var p = pen.getImageData(0, 0, 1, 1).data; return "rgb(" + p[0] + "," + p[1] + "," + p[2] + ")";
-      });
+      var paint = data.colors.map(function (name) { return painted(place, "text-" + name); }), ink = painted(place, "text-secondary");
       var small = place.clientWidth < 520;
       chart.setOption({
         animationDuration: 400,
         textStyle: { fontFamily: style.getPropertyValue("--rt-sans") },
         grid: { left: 4, right: small ? 64 : 96, top: 8, bottom: 4, containLabel: true },
-        xAxis: { type: "value", splitLine: { lineStyle: { color: line } }, axisLabel: { show: false } },
+        xAxis: { type: "value", max: "dataMax", splitLine: { show: false }, axisLabel: { show: false } },
         yAxis: { type: "category", inverse: true, data: data.labels, axisTick: { show: false }, axisLine: { show: false }, axisLabel: { color: ink, fontSize: 12 } },
         tooltip: { renderMode: "richText", formatter: function (p) { return data.labels[p.dataIndex] + "\n" + data.texts[p.dataIndex] + "\n" + data.counts[p.dataIndex] + " " + data.unit; } },
         series: [{ type: "bar", barMaxWidth: 30, data: data.values.map(function (v, i) { return { value: v, itemStyle: { color: paint[i], borderRadius: [4, 8, 8, 4] } }; }), showBackground: true, backgroundStyle: { color: "rgba(125,145,136,.09)", borderRadius: [4, 8, 8, 4] }, label: { show: true, position: "right", color: ink, fontSize: 12, formatter: function (p) { return data.texts[p.dataIndex]; } } }]
@@ -176,12 +178,20 @@
     $$("[data-chart]").forEach(function (p) { var c = window.echarts && window.echarts.getInstanceByDom(p); if (c) c.resize(); });
   });
 
+  function tabs(from) {
+    $$(".rt-tabs .active, .rt-path .rt-current", from).forEach(function (tab) {
+      var bar = tab.closest(".rt-tabs, .rt-path");
+      bar.scrollLeft = Math.max(0, tab.getBoundingClientRect().left - bar.getBoundingClientRect().left + bar.scrollLeft - bar.clientWidth / 3);
+    });
+  }
+
   function ready() {
+    tabs(document);
     editors(document);
     charts();
     var problems = $("#problems");
     if (problems) problems.focus();
   }
-  document.addEventListener("htmx:load", function (event) { editors(event.target); });
+  document.addEventListener("htmx:load", function (event) { editors(event.target); tabs(event.target); });
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", ready); else ready();
 })();
