@@ -129,24 +129,25 @@ def restore(saving: Saving, object: str, ids: Sequence[str]) -> None:
 def _restore_deletion(saving: Saving, deletion: str) -> None:
     back: dict[str, list[Draft]] = {}
     for name in saving.engine.registry.objects:
-        ids = saving.store.unmark_deleted(saving.connection, name, deletion)
-        if not ids:
-            continue
-        rows = saving.store.load(saving.connection, name, ids, lock=True)
-        back[name] = [Draft(i, r, None, dict(row), frozenset()) for i, (r, row) in enumerate(rows.items())]
+        ids = saving.store.taken_by(saving.connection, name, deletion)
+        if ids:
+            rows = saving.store.load(saving.connection, name, ids, lock=True, deleted=True)
+            back[name] = [Draft(i, r, None, dict(row), frozenset()) for i, (r, row) in enumerate(rows.items())]
     problems: list[Problem] = []
     for name, drafts in back.items():
-        plan = saving.engine.plans[name]
-        checks.check_unique(saving, plan, drafts)
+        checks.check_unique(saving, saving.engine.plans[name], drafts)
         for draft in drafts:
-            _check_masters(saving, plan.references, draft)
+            _check_masters(saving, back, saving.engine.plans[name].references, draft)
         problems += [p for d in drafts for p in d.problems]
-        for draft in drafts:
-            old = {**draft.row, "deleted_at": saving.now}
-            saving.touch(name, draft.id, "restored", old, draft.row)
-            saving.note(10, name, draft.id, "written", "restored")
     if problems:
         raise ValidationFailed(problems)
+    for name, drafts in back.items():
+        saving.store.unmark_deleted(saving.connection, name, deletion)
+        for draft in drafts:
+            old = dict(draft.row)
+            draft.row["deleted_at"] = None
+            saving.touch(name, draft.id, "restored", old, draft.row)
+            saving.note(10, name, draft.id, "written", "restored")
     _relink(saving, deletion)
     for name, drafts in back.items():
         _drop_dead_links(saving, name, drafts)
@@ -155,12 +156,15 @@ def _restore_deletion(saving: Saving, deletion: str) -> None:
         saving.engine.reactions.after_save(saving.service, name, "restored", drafts)
 
 
-def _check_masters(saving: Saving, references: Sequence[Field], draft: Draft) -> None:
+def _check_masters(saving: Saving, back: dict[str, list[Draft]], references: Sequence[Field], draft: Draft) -> None:
+    """What the record cannot be without is there, or comes back together with it."""
     for ref in references:
         target = draft.row[ref.name]
         if target is None or ref.on_delete == "set_null":
             continue
         objects = [draft.row[ref.parts[1].key]] if len(ref.parts) > 1 else ref.targets
+        if any(d.id == target for o in objects for d in back.get(o, ())):
+            continue
         if not any(saving.store.existing(saving.connection, o, "id", [target]) for o in objects if o in ref.targets):
             draft.refuse("parent_deleted", "{label} is deleted too; restore it first.", ref.name, label=ref.label)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from ratoon.platform.access.policy import Policy
 from ratoon.platform.config import World
 from ratoon.platform.formulas import Formula, compile_formula
+from ratoon.platform.formulas.types import Type
 from ratoon.platform.metadata.model import Object, Registry
 from ratoon.platform.records.plan import Plans
 from ratoon.platform.storage.store import RecordStore
@@ -96,7 +97,7 @@ class Engine:
     reactions: Reactions = field(default_factory=NoReactions)
     organization: Mapping[str, Any] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
-    compile: Callable[[str, Any], Formula] = compile_formula
+    compile: Callable[..., Formula] = compile_formula
     """Compiles a formula in a scope, with the functions that plugins bring."""
     _filters: dict[tuple[str, str, str | None], Formula] = field(default_factory=dict)
 
@@ -111,7 +112,7 @@ class Engine:
             scope = self.registry.scopes[object]
             if source_object is not None:
                 scope = scope.with_source(self.registry.scopes[source_object])
-            found = self.compile(source, scope)
+            found = self.compile(source, scope, expects=Type.BOOLEAN)
             if len(self._filters) >= FILTERS_KEPT:
                 self._filters.clear()
             self._filters[key] = found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ratoon.platform.errors import BadRequest, Forbidden, FormulaError, NotFound
 from ratoon.platform.formulas import Formula
-from ratoon.platform.formulas.types import EvalContext
+from ratoon.platform.formulas.types import EvalContext, Type
 from ratoon.platform.metadata.model import Field, Object
 from ratoon.platform.records import cursors
 from ratoon.platform.records.plan import ObjectPlan
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 EXPANDED = "expanded"
 """Key under which ``expand`` puts the referenced records: lookup name → record."""
+ORDERED = frozenset({Type.NUMBER, Type.TEXT, Type.PICKLIST, Type.DATE, Type.DATETIME, Type.TIME})
+"""Types whose values have a smallest and a largest."""
 COUNT_CEILING = 10_000
 """Counting stops here: “more than 10,000” is answer enough and costs no full scan."""
 
@@ -141,6 +143,15 @@ def sort_of(plan: ObjectPlan, wanted: Sequence[str], readable: frozenset[str] | 
     return tuple(sort)
 
 
+def measured(plan: ObjectPlan, operation: str, key: str, readable: frozenset[str] | None) -> None:
+    """Raises ``BadRequest`` for a key that is unknown or has no such figure: only numbers have a sum."""
+    sort_of(plan, [key], readable)
+    kind = plan.object.parts[key.lstrip("-+")].formula
+    fits = kind is Type.NUMBER if operation in ("sum", "avg") else operation == "count" or kind in ORDERED
+    if not fits:
+        raise BadRequest("{key} has no {operation}.", field="measures", key=key, operation=operation)
+
+
 def fetch_page(service: RecordService, query: Query) -> Page:
     """A page of records, by key."""
     plan = service.plan(query.object)
@@ -224,7 +235,7 @@ def finish(
         _add_links(service, found, rows)
     if volatile or links or len(keys) < len(plan.columns):
         rows = [{key: row[key] for key in keys} for row in rows] if not expand else rows
-    if expand and rows:
+    if expand:
         rows = _expand(service, plan, rows, keys, expand)
     return rows
 

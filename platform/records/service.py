@@ -217,7 +217,7 @@ class RecordService:
             if operation not in ("count", "sum", "min", "max", "avg"):
                 raise BadRequest("{name} is not one of count, sum, min, max, avg.", field="measures", name=operation)
             if key is not None:
-                reading.sort_of(plan, [key], readable)
+                reading.measured(plan, operation, key, readable)
         formula = reading.compile_filter(self, plan, filter)
         return self.engine.store.lists.aggregate(
             self.connection,

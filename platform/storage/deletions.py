@@ -51,6 +51,15 @@ class Deletions:
         statement = self._store.statement(("unmark deleted", object), build)
         return sorted(statement.first_column(conn, deletion=deletion_id))
 
+    def taken(self, conn: Connection, object: str, deletion_id: str) -> list[str]:
+        """The records of this object that a deletion took, sorted."""
+
+        def build() -> Any:
+            table = self._store.tables.table(object)
+            return select(table.c.id).where(table.c.deletion_id == parameter("deletion", Id())).order_by(table.c.id)
+
+        return list(self._store.statement(("taken", object), build).first_column(conn, deletion=deletion_id))
+
     def of(self, conn: Connection, object: str, id: str) -> str | None:
         """The deletion that took this record."""
 

@@ -230,6 +230,10 @@ class RecordStore:
         """Brings back what a deletion took of this object; returns the ids."""
         return self._deletions.unmark(conn, object, deletion_id)
 
+    def taken_by(self, conn: Connection, object: str, deletion_id: str) -> list[str]:
+        """The records of this object that a deletion took."""
+        return self._deletions.taken(conn, object, deletion_id)
+
     def deletion_of(self, conn: Connection, object: str, id: str) -> str | None:
         """The deletion that took this record; ``None`` for a live or unknown one."""
         return self._deletions.of(conn, object, id)
