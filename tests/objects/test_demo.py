@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import pairwise
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import psycopg
 import pytest
 
 import ratoon.objects
@@ -48,36 +47,30 @@ def opened(url: str) -> Environment:
     return open_environment(Settings(database_url=url), plugins=plugins)
 
 
+def story(url: str) -> Iterator[Environment]:
+    """The story played on that database."""
+    environment = opened(url)
+    load_demo(environment)
+    yield environment
+    environment.close()
+
+
 @pytest.fixture(scope="module")
-def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+def sqlite(module_database: Callable[[str], str]) -> Iterator[Environment]:
     """SQLite with the story played."""
-    environment = opened(f"sqlite:///{tmp_path_factory.mktemp('demo') / 'demo.db'}")
-    load_demo(environment)
-    yield environment
-    environment.close()
+    yield from story(module_database("sqlite"))
 
 
 @pytest.fixture(scope="module")
-def postgresql(postgresql_server: str) -> Iterator[Environment]:
+def postgresql(module_database: Callable[[str], str]) -> Iterator[Environment]:
     """PostgreSQL with the story played."""
-    name = f"demo_{time.monotonic_ns()}"
-    with psycopg.connect(postgresql_server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    environment = opened(postgresql_server.replace("/postgres?", f"/{name}?", 1))
-    load_demo(environment)
-    yield environment
-    environment.close()
-    with psycopg.connect(postgresql_server, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    yield from story(module_database("postgresql"))
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def played(request: pytest.FixtureRequest) -> Environment:
+@pytest.fixture
+def played(request: pytest.FixtureRequest, backend: str) -> Environment:
     """Each database with the story played."""
-    only = request.config.getoption("--database")
-    if only not in (None, request.param):
-        pytest.skip(f"--database {only}")
-    environment: Environment = request.getfixturevalue(request.param)
+    environment: Environment = request.getfixturevalue(backend)
     return environment
 
 
