@@ -6,6 +6,8 @@ verify, so that an unknown address and a wrong password cannot be told apart by 
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
 
@@ -22,7 +24,10 @@ class Passwords:
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
-        self._decoy = self._hasher.hash("nobody has this password")
+
+    @cached_property
+    def _decoy(self) -> str:
+        return self._hasher.hash("nobody has this password")
 
     def hash(self, password: str, *, email: str = "") -> str:
         """The hash to store. Raises ``ValidationFailed`` for a password that is not good enough."""

@@ -35,11 +35,18 @@ class ObjectViews:
 
     def register(self, blueprint: Blueprint) -> None:
         """Adds the routes."""
+        blueprint.add_url_rule("/", "index", self.index, methods=["GET"])
         blueprint.add_url_rule("/me", "me", self.me, methods=["GET"])
         blueprint.add_url_rule("/objects", "objects", self.all, methods=["GET"])
         blueprint.add_url_rule("/objects/<object>", "describe", self.describe, methods=["GET"])
         blueprint.add_url_rule("/objects/<object>/lookups/<field>", "lookup", self.lookup, methods=["POST"])
         blueprint.add_url_rule("/search", "search", self.search, methods=["GET"])
+
+    def index(self) -> Response:
+        """Where to begin."""
+        known_parameters(request, ())
+        names = ("docs", "openapi.json", "objects", "search", "me")
+        return answer_value({name.removesuffix(".json"): f"{self._api.base}/{name}" for name in names})
 
     def me(self) -> Response:
         """Who is calling."""

@@ -16,6 +16,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -68,7 +69,7 @@ class RecordViews:
             sort=words(given, "sort"),
             limit=whole_number(given, "limit", 50, LARGEST_PAGE),
             cursor=given.get("cursor") or None,
-            fields=words(given, "fields"),
+            fields=_fields(given),
             expand=words(given, "expand") or (),
             view=given.get("view") or None,
             deleted=flag(given, "deleted"),
@@ -87,7 +88,7 @@ class RecordViews:
         given = known_parameters(request, ONE_PARAMETERS)
         with self._api.environment.read(actor) as records:
             record = records.get(
-                object, record_id(id, object), fields=words(given, "fields"), expand=words(given, "expand") or ()
+                object, record_id(id, object), fields=_fields(given), expand=words(given, "expand") or ()
             )
         return self._one(records, object, record)
 
@@ -268,6 +269,12 @@ class RecordViews:
         if found is None:
             raise BadRequest('If-Match is the ETag of the record, such as "3".', field="If-Match")
         return int(found[1])
+
+
+def _fields(given: Mapping[str, str]) -> tuple[str, ...] | None:
+    """The fields to return: those asked for and the lookups to expand; ``None`` = all."""
+    asked = words(given, "fields")
+    return None if asked is None else (*asked, *(words(given, "expand") or ()))
 
 
 def _measure(word: str) -> tuple[str, str | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import click
 
@@ -57,13 +58,13 @@ def list_tokens(email: str, as_json: bool) -> None:
 
 
 @command.command("revoke")
-@click.argument("id")
-def revoke(id: str) -> None:
+@click.argument("id", type=click.UUID)
+def revoke(id: UUID) -> None:
     """End the token with that ID."""
     from ratoon.platform.errors import NotFound
 
     with opened() as (environment, accounts), environment.database.write() as connection:
-        if not accounts.revoke_token(connection, id):
+        if not accounts.revoke_token(connection, str(id)):
             raise NotFound("There is no working token with the id {id}.", id=id)
     click.echo("The token does not work any more.")
 
