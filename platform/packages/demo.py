@@ -149,6 +149,9 @@ class Player:
 
     def play(self) -> dict[str, int]:
         """Plays everything; returns how many records of each object were made."""
+        for name in {s.object for s in self._story.steps} | {u.object for u in self._story.updates}:
+            if name not in self._engine.plans:
+                raise BadRequest("The demo data has records of {object}, which is no object.", object=name)
         days = sorted({s.day for s in self._story.steps} | {u.day for u in self._story.updates})
         by_day: dict[int, list[Step]] = {day: [] for day in days}
         for step in self._story.steps:
@@ -269,12 +272,19 @@ class Player:
         if named.type.name == "date" and isinstance(value, int):
             return (self._anchor + timedelta(days=value)).isoformat()
         if named.type.name == "datetime" and isinstance(value, str) and value[:1] in "+-":
-            day, _, clock = value.partition(" ")
-            moment = time.fromisoformat(clock)
-            return datetime.combine(self._anchor + timedelta(days=int(day)), moment, UTC).isoformat()
+            return self._moment(value)
         if named.junction is not None and isinstance(value, list):
             return [self._link(named, link) for link in value]
         return value
+
+    def _moment(self, value: str) -> str:
+        day, _, clock = value.partition(" ")
+        try:
+            moment = time.fromisoformat(clock)
+            return datetime.combine(self._anchor + timedelta(days=int(day)), moment, UTC).isoformat()
+        except (ValueError, OverflowError) as error:
+            message = 'The demo data has a time {value}; it is written as days and hours, "-12 08:30".'
+            raise BadRequest(message, value=value) from error
 
     def _link(self, named: Field, link: Mapping[str, Any]) -> dict[str, Any]:
         attributes = {key: value for key, value in link.items() if key != "id"}
