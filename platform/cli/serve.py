@@ -39,9 +39,9 @@ def command(demo: bool, host: str | None, port: int | None, workers: int | None)
     click.echo(f"Ratoon opens {_shown(settings.database_url)} …")
     environment = open_environment(settings)
     try:
-        login = _first_login(environment, demo)
         if demo:
             load_demo(environment)
+        login = _first_login(environment, demo)
         environment.secret()
     finally:
         environment.close()
