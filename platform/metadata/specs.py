@@ -21,6 +21,7 @@ from ratoon.platform.metadata.system_fields import SystemField
 MAX_FIELDS = 500
 """Fields that one object may declare (PostgreSQL has room for 1600 columns)."""
 _STAGE = "stage"
+_CHOSEN = frozenset({"picklist", "multipicklist"})
 
 
 class FieldBuilder:
@@ -108,6 +109,9 @@ class FieldBuilder:
         spec = FieldSpec(name, type_name, piece.data["label"], _options(piece.data), (), targets)
         field = FieldDraft(draft.name, piece, spec, kind)
         field.spec = self._with_choices(draft, field)
+        if type_name in _CHOSEN and not field.spec.choices:
+            self._report.suspect(name)
+            return
         draft.fields[name] = field
         if type_name != "rollup":
             field.parts = kind.parts(field.spec)
@@ -152,7 +156,7 @@ class FieldBuilder:
                 message = f"There is no shared value set {data['value_set']!r} (picklists/{data['value_set']}.json)."
                 self._report.add(field.piece.document, field.piece.at("value_set"), "unknown_picklist", message, hint)
             choices = found or ()
-        elif spec.type in {"picklist", "multipicklist"}:
+        elif spec.type in _CHOSEN:
             self._report.add(
                 field.piece.document,
                 field.piece.path,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,11 @@ class Language:
     functions: FunctionSet | None = None
     actions: frozenset[str] = frozenset()
     """Kinds of action that plugins bring."""
+
+    @cached_property
+    def structure(self) -> StructureCheck:
+        """The schema check, whose validators are built once."""
+        return StructureCheck(self.types)
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,7 @@ def check_documents(
     names = tuple(dict.fromkeys(d.package for d in documents))
     report = Report(names[0] if len(names) == 1 else None, findings)
     others = [d for d in with_system(present) if d.package not in names]
-    shaped = StructureCheck(language.types).check(documents, report)
+    shaped = language.structure.check(documents, report)
     registry = assemble([*others, *shaped], language.types, language.functions, revision, report, language.actions)
     refused = bool(report.errors)
     return Checked(names, tuple(in_order(documents)), report.sorted(), None if refused else registry)
