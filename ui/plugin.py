@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from pathlib import Path
 
 from flask import Blueprint, Flask, g, request
 from flask.typing import ResponseReturnValue
@@ -22,6 +23,12 @@ from ratoon.ui.icons import Icons
 def blueprints(environment: Environment) -> Iterable[Blueprint]:
     """The screens."""
     return [create_screens(environment)]
+
+
+@hookimpl
+def translation_folders() -> Iterable[Path]:
+    """The catalogs of this room: the API speaks the same languages."""
+    return [i18n.FOLDER]
 
 
 @hookimpl
