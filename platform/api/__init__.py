@@ -17,6 +17,7 @@ from ratoon.platform.api.auth import Callers
 from ratoon.platform.api.context import Api
 from ratoon.platform.api.docs import DocumentViews
 from ratoon.platform.api.language import Languages
+from ratoon.platform.api.metadata import MetadataViews
 from ratoon.platform.api.objects import ObjectViews
 from ratoon.platform.api.problems import MethodNotAllowed, Refusals
 from ratoon.platform.api.records import RecordViews
@@ -38,7 +39,7 @@ def create_api(environment: Environment) -> Blueprint:
     blueprint = Blueprint(
         NAME, __name__, url_prefix=BASE, template_folder="templates", static_folder="static", static_url_path="/static"
     )
-    for views in (RecordViews(api), ObjectViews(api), DocumentViews(api)):
+    for views in (RecordViews(api), ObjectViews(api), MetadataViews(api), DocumentViews(api)):
         views.register(blueprint)
     blueprint.add_url_rule("/<path:rest>", "nowhere", _nowhere, methods=METHODS, provide_automatic_options=False)
     blueprint.register_error_handler(RatoonError, refusals.refused)

@@ -20,8 +20,8 @@ from ratoon.platform.access.actor import Actor
 from ratoon.platform.api.problems import CsrfRefused, Unauthenticated
 from ratoon.platform.storage.database import Busy, Database
 
-SESSION_KEY = "session"
-"""Where the screens keep the secret of the session in Flask's signed cookie."""
+SESSION_KEY = "_user_id"
+"""Where Flask-Login, which the screens use, keeps the secret of the session in the signed cookie."""
 USE_NOTED_EVERY = 300.0
 """Seconds between two notes of a token's last use."""
 KEPT = 10_000

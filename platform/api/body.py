@@ -52,12 +52,13 @@ class UnknownParameter(BadRequest):
     code = "unknown_parameter"
 
 
-def read_bytes(request: Request, limit: int) -> bytes:
-    """The whole body. Raises ``BodyTooLarge`` above ``limit`` bytes, ``UnsupportedMediaType`` if it is not JSON."""
+def read_bytes(request: Request, limit: int, *, also: Collection[str] = ()) -> bytes:
+    """The whole body. Raises ``BodyTooLarge`` above ``limit`` bytes, ``UnsupportedMediaType`` if it is neither JSON
+    nor one of the media types in ``also``."""
     if (request.content_length or 0) > limit:
         raise BodyTooLarge("The body is larger than {limit} bytes.", limit=limit)
     kind = request.mimetype
-    if kind != "application/json" and not kind.endswith("+json"):
+    if kind != "application/json" and not kind.endswith("+json") and kind not in also:
         raise UnsupportedMediaType("Send JSON with the header Content-Type: application/json, not {kind}.", kind=kind)
     request.max_content_length = limit
     return request.get_data()

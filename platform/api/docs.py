@@ -51,7 +51,7 @@ class DocumentViews:
             document = self._document(self._api.actor())
         except Unauthenticated:
             document = {"tags": [], "paths": {}, "info": {"title": "API"}}
-        return self._page("index.html", document, _sections(document, "general"), problems=STATUS)
+        return self._page("index.html", document, _sections(document, "general", "metadata"), problems=STATUS)
 
     def docs_of(self, object: str) -> Response:
         """The page of one object."""
@@ -92,13 +92,13 @@ class DocumentViews:
         return Response(html, headers=headers, content_type="text/html; charset=utf-8")
 
 
-def _sections(document: dict[str, Any], tag: str) -> list[dict[str, Any]]:
-    """The operations with that tag: method, path, and what the document says of each."""
+def _sections(document: dict[str, Any], *tags: str) -> list[dict[str, Any]]:
+    """The operations with one of those tags: method, path, and what the document says of each."""
     return [
         {"method": method.upper(), "path": path, **operations[method]}
         for path, operations in document["paths"].items()
         for method in METHODS
-        if method in operations and tag in operations[method]["tags"]
+        if method in operations and set(tags) & set(operations[method]["tags"])
     ]
 
 

@@ -14,7 +14,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema
 
 from ratoon.platform.access.actor import Actor
-from ratoon.platform.api.operations import RecordOperations, fixed_paths, reference
+from ratoon.platform.api.operations import RecordOperations, fixed_paths, metadata_paths, reference
 from ratoon.platform.api.shapes import FIXED
 from ratoon.platform.metadata.model import Object
 from ratoon.platform.records.engine import Engine
@@ -135,7 +135,7 @@ class Documents:
         spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
         for name, shape in FIXED.items():
             spec.components.schema(f"_{name}", schema=shape)
-        for path, operations in fixed_paths():
+        for path, operations in (*fixed_paths(), *(metadata_paths() if actor.admin else ())):
             spec.path(path=path, operations=operations)
         for obj in engine.policy.objects(actor):
             for path, operations in self._add_object(spec, obj, engine, actor, label):

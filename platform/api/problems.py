@@ -29,6 +29,7 @@ from ratoon.platform.errors import (
     Translate,
     ValidationFailed,
 )
+from ratoon.platform.packages import DataRefuses, Destructive
 
 CONTENT_TYPE = "application/problem+json"
 Translator = Callable[[str], Translate]
@@ -61,6 +62,9 @@ STATUS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "method_not_allowed": (405, "Not possible here"),
         "conflict": (409, "The state of the data does not allow it"),
         "stale_version": (409, "Somebody else saved first"),
+        "drifted": (409, "The metadata was changed since it was planned"),
+        "destructive": (409, "The change takes something away"),
+        "data_refuses": (409, "The records do not allow the change"),
         "busy": (409, "Others are writing the same data; try again"),
         "body_too_large": (413, "The body is too large"),
         "unsupported_media_type": (415, "The body must be JSON"),
@@ -161,6 +165,10 @@ def document(error: RatoonError, translate: Translate, *, listed: bool = False, 
                 }
                 for finding in error.findings
             ]
+        case Destructive():
+            made["losses"] = list(error.losses)
+        case DataRefuses():
+            made["reasons"] = list(error.reasons)
         case BadRequest() if error.field is not None:
             made["parameter"] = error.field
     return made

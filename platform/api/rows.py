@@ -48,13 +48,7 @@ class Writer:
 
     def ready(self, object: str, record: dict[str, Any]) -> dict[str, Any]:
         """The record with every value as orjson takes it; the dictionary is changed in place."""
-        for key, dump in self._of(object):
-            value = record.get(key)
-            if value is not None:
-                record[key] = dump(value)
-        if EXPANDED in record:
-            self._expanded(object, record)
-        return record
+        return self._dumped(object, self._of(object), record)
 
     def one(self, object: str, record: dict[str, Any]) -> bytes:
         """One record as JSON."""
@@ -62,10 +56,18 @@ class Writer:
 
     def many(self, object: str, records: list[dict[str, Any]], **beside: Any) -> bytes:
         """``{"records": […], …}`` as JSON."""
-        ready = self.ready
-        return orjson.dumps(
-            {"records": [ready(object, record) for record in records], **beside}, default=json_default, option=OPTIONS
-        )
+        dumps = self._of(object)
+        ready = [self._dumped(object, dumps, record) for record in records]
+        return orjson.dumps({"records": ready, **beside}, default=json_default, option=OPTIONS)
+
+    def _dumped(self, object: str, dumps: Dumps, record: dict[str, Any]) -> dict[str, Any]:
+        for key, dump in dumps:
+            value = record.get(key)
+            if value is not None:
+                record[key] = dump(value)
+        if EXPANDED in record:
+            self._expanded(object, record)
+        return record
 
     def _expanded(self, object: str, record: dict[str, Any]) -> None:
         for name, target in record[EXPANDED].items():

@@ -52,6 +52,8 @@ class ProblemShape(Schema):
     position = fields.Integer(allow_none=True, metadata={"description": "formula: 0-based character offset"})
     cycle = fields.List(fields.String(), metadata={"description": "automation_loop: the rules in the order they ran"})
     findings = fields.List(fields.Nested(FindingShape), metadata={"description": "metadata_refused: every problem"})
+    losses = fields.List(fields.String(), metadata={"description": "destructive: what would be taken away"})
+    reasons = fields.List(fields.String(), metadata={"description": "data_refuses: why the records do not allow it"})
 
 
 class HistoryEntryShape(Schema):
@@ -159,6 +161,71 @@ class DescribedObjectShape(ObjectSummaryShape):
     views = fields.List(fields.Dict(), required=True)
 
 
+class PackageShape(Schema):
+    """A package: path inside it → document."""
+
+    files = fields.Dict(
+        keys=fields.String(validate=validate.Length(1, 300)),
+        values=fields.Raw(allow_none=True),
+        required=True,
+        metadata={"description": "path → document (JSON, or its text)"},
+    )
+
+
+class RollbackShape(Schema):
+    """Which revision to bring back, and how."""
+
+    revision = fields.Integer(required=True, strict=True, validate=validate.Range(1, 10**9))
+    message = fields.String(load_default="")
+    allow_destructive = fields.Boolean(load_default=False)
+    validate_only = fields.Boolean(load_default=False, metadata={"description": "do everything, then take it back"})
+    expected_revision = fields.Integer(load_default=None, allow_none=True, strict=True)
+
+
+class PlanShape(Schema):
+    """What would change."""
+
+    revision = fields.Integer(required=True, metadata={"description": "the plan starts from it"})
+    empty = fields.Boolean(required=True)
+    components = fields.List(fields.Dict(), required=True)
+    schema = fields.List(fields.Dict(), required=True, metadata={"description": "changes of tables"})
+    data = fields.List(fields.Dict(), required=True, metadata={"description": "what it means for the records"})
+    findings = fields.List(fields.Nested(FindingShape), required=True)
+    destructive = fields.List(fields.String(), required=True, metadata={"description": "what would be taken away"})
+    refusals = fields.List(fields.String(), required=True, metadata={"description": "why the data does not allow it"})
+
+
+class AppliedShape(Schema):
+    """What was changed."""
+
+    revision = fields.Integer(required=True, metadata={"description": "the revision that now stands"})
+    values = fields.Integer(required=True, metadata={"description": "values filled into existing records"})
+    validated_only = fields.Boolean(required=True)
+    plan = fields.Nested(PlanShape, required=True)
+
+
+class ExportShape(Schema):
+    """Applied documents."""
+
+    packages = fields.List(fields.String(), required=True)
+    files = fields.Dict(required=True, metadata={"description": "path → document"})
+
+
+class RevisionShape(Schema):
+    """One change of the metadata."""
+
+    revision = fields.Integer(required=True)
+    at = fields.String(required=True, metadata={"format": "date-time"})
+    by = fields.String(required=True, allow_none=True)
+    message = fields.String(required=True)
+
+
+class RevisionsShape(Schema):
+    """Revisions, newest first."""
+
+    revisions = fields.List(fields.Nested(RevisionShape), required=True)
+
+
 FIXED: dict[str, type[Schema]] = {
     "problem": ProblemShape,
     "history": HistoryShape,
@@ -169,6 +236,12 @@ FIXED: dict[str, type[Schema]] = {
     "me": MeShape,
     "objects": ObjectsShape,
     "described_object": DescribedObjectShape,
+    "package": PackageShape,
+    "rollback_call": RollbackShape,
+    "plan": PlanShape,
+    "applied": AppliedShape,
+    "export": ExportShape,
+    "revisions": RevisionsShape,
 }
 """Every shape that the OpenAPI document names, by the name it has there (with a leading ``_``: no object has one)."""
 

@@ -1,0 +1,146 @@
+"""The metadata over HTTP, for administrators: plan, apply, export, history, rollback.
+
+A package travels as a zip file (``Content-Type: application/zip``) or as JSON, path by path:
+
+    {"files": {"manifest.json": {"kind": "package", …}, "pet/object.json": {…}}}
+
+``POST /metadata/plan`` shows what would change and changes nothing; ``POST /metadata/apply`` does it, whole or not at
+all. Pass ``expected_revision`` from the plan and apply refuses when somebody else was faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from flask import Blueprint, Response, request
+
+from ratoon.platform.access.actor import Actor
+from ratoon.platform.api.body import flag, known_parameters, parse, read_bytes, whole_number
+from ratoon.platform.api.context import Api, answer_value
+from ratoon.platform.api.shapes import PackageShape, RollbackShape, load
+from ratoon.platform.errors import BadRequest, Forbidden
+from ratoon.platform.metadata.documents import canonical
+from ratoon.platform.packages import Target, apply_package, export, history, plan_package, rollback
+from ratoon.platform.packages.checking import Source
+
+ZIP = "application/zip"
+MAX_MESSAGE = 500
+
+
+class MetadataViews:
+    """The views of metadata."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def register(self, blueprint: Blueprint) -> None:
+        """Adds the routes."""
+        blueprint.add_url_rule("/metadata/plan", "metadata_plan", self.plan, methods=["POST"])
+        blueprint.add_url_rule("/metadata/apply", "metadata_apply", self.apply, methods=["POST"])
+        blueprint.add_url_rule("/metadata/export", "metadata_export", self.export, methods=["GET"])
+        blueprint.add_url_rule("/metadata/history", "metadata_history", self.history, methods=["GET"])
+        blueprint.add_url_rule("/metadata/rollback", "metadata_rollback", self.rollback, methods=["POST"])
+
+    def plan(self) -> Response:
+        """What applying a package would change."""
+        self._administrator()
+        known_parameters(request, ())
+        return answer_value(plan_package(self._target(), self._package()).as_json())
+
+    def apply(self) -> Response:
+        """Applies a package."""
+        actor = self._administrator()
+        given = known_parameters(request, ("allow_destructive", "validate_only", "message", "expected_revision"))
+        applied = apply_package(
+            self._target(),
+            self._package(),
+            by=actor.id,
+            message=_message(given.get("message", "")),
+            allow_destructive=flag(given, "allow_destructive"),
+            validate_only=flag(given, "validate_only"),
+            expected_revision=_revision(given, "expected_revision"),
+        )
+        self._notice()
+        return answer_value(applied.as_json())
+
+    def export(self) -> Response:
+        """The applied documents, as JSON or (``format=zip``) as a zip file."""
+        self._administrator()
+        given = known_parameters(request, ("package", "revision", "format"))
+        kind = given.get("format", "json")
+        if kind not in ("json", "zip"):
+            raise BadRequest("format is json or zip.", field="format")
+        exported = export(self._target(), given.get("package") or None, _revision(given, "revision"))
+        if kind == "zip":
+            name = exported.packages[0] if len(exported.packages) == 1 else "packages"
+            headers = {"Content-Disposition": f'attachment; filename="{name}.zip"'}
+            return Response(exported.as_zip(), headers=headers, content_type=ZIP)
+        files = {path: orjson.loads(content) for path, content in exported.files.items()}
+        return answer_value({"packages": list(exported.packages), "files": files})
+
+    def history(self) -> Response:
+        """The revisions, newest first."""
+        self._administrator()
+        given = known_parameters(request, ("limit",))
+        found = history(self._target(), whole_number(given, "limit", 100, 1000))
+        revisions = [{"revision": r.revision, "at": r.at, "by": r.by, "message": r.message} for r in found]
+        return answer_value({"revisions": revisions})
+
+    def rollback(self) -> Response:
+        """Brings the metadata of an earlier revision back, as a new revision."""
+        actor = self._administrator()
+        known_parameters(request, ())
+        call = load(RollbackShape, self._api.object_body())
+        applied = rollback(
+            self._target(),
+            call["revision"],
+            by=actor.id,
+            message=_message(call["message"]),
+            allow_destructive=call["allow_destructive"],
+            validate_only=call["validate_only"],
+            expected_revision=call["expected_revision"],
+        )
+        self._notice()
+        return answer_value(applied.as_json())
+
+    def _administrator(self) -> Actor:
+        actor = self._api.actor()
+        if not actor.admin:
+            raise Forbidden("Only an administrator may see and change the metadata.")
+        return actor
+
+    def _target(self) -> Target:
+        return Target.of(self._api.environment)
+
+    def _package(self) -> Source:
+        limit = self._api.environment.settings.max_body_bytes
+        data = read_bytes(request, limit, also=(ZIP,))
+        if request.mimetype == ZIP:
+            return data
+        return _files(load(PackageShape, parse(data))["files"])
+
+    def _notice(self) -> None:
+        """This process serves the new revision from the next call on; others notice within a moment."""
+        environment = self._api.environment
+        with environment.database.read() as connection:
+            environment.engine_at(connection)
+
+
+def _files(files: Mapping[str, Any]) -> dict[str, bytes]:
+    """File contents by path: a text is taken as it is, anything else is written as JSON."""
+    return {
+        path: (content if isinstance(content, str) else canonical(content)).encode("utf-8")
+        for path, content in files.items()
+    }
+
+
+def _message(text: str) -> str:
+    if len(text) > MAX_MESSAGE:
+        raise BadRequest("A message has at most {most} characters.", field="message", most=MAX_MESSAGE)
+    return text
+
+
+def _revision(given: Mapping[str, str], name: str) -> int | None:
+    return whole_number(given, name, 1, 10**9) if name in given else None
