@@ -77,9 +77,9 @@ def _constants(file: Path) -> Iterator[str]:
             place = MESSAGES.get(name)
             if place is not None and len(node.args) > place:
                 yield from _texts(node.args[place])
-        elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in ("message", "MESSAGES"):
-            yield from _texts(node.value)
-        elif isinstance(node, ast.AugAssign) and getattr(node.target, "id", "") == "message":
+        elif (isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in ("message", "MESSAGES")) or (
+            isinstance(node, ast.AugAssign) and getattr(node.target, "id", "") == "message"
+        ):
             yield from _texts(node.value)
 
 

@@ -23,6 +23,7 @@ from ratoon.ui.icons import color, tint
 from ratoon.ui.screen import Screen
 
 NUMERIC = frozenset({"integer", "decimal", "currency", "percent", "duration"})
+_SHORT = frozenset({"date", "time", "phone", "autonumber"})
 _KINDS = {"email": "email", "phone": "phone", "url": "url", "textarea": "lines", "json": "code", "secret": "secret"}
 
 
@@ -59,6 +60,8 @@ class Shown:
     help: str = ""
     wide: bool = False
     """Deserves a whole row of a section."""
+    short: bool = False
+    """Stays on one line: dates and the like."""
 
     @property
     def blank(self) -> bool:
@@ -130,7 +133,9 @@ class Presenter:
             return self._show_file(base, type_name, value, text)
         kind = _KINDS.get(type_name, "text")
         numeric = type_name in NUMERIC or (type_name in ("formula", "rollup") and not isinstance(value, str))
-        return Shown(**base, kind=kind, text=text, numeric=numeric, wide=kind in ("lines", "code"))
+        return Shown(
+            **base, kind=kind, text=text, numeric=numeric, wide=kind in ("lines", "code"), short=type_name in _SHORT
+        )
 
     def _show_file(self, base: Mapping[str, Any], type_name: str, value: Any, text: str) -> Shown:
         id = value.get("id") if isinstance(value, Mapping) else value
