@@ -16,7 +16,8 @@ import orjson
 import pytest
 
 import ratoon.objects
-from ratoon.platform.access.actor import SYSTEM
+from ratoon.platform.access.accounts import Accounts
+from ratoon.platform.access.actor import SYSTEM, Actor
 from ratoon.platform.app import open_environment
 from ratoon.platform.config import Settings
 from ratoon.platform.environment import Environment
@@ -74,11 +75,11 @@ def played(request: pytest.FixtureRequest, backend: str) -> Environment:
     return environment
 
 
-def everything(environment: Environment, object: str) -> list[dict[str, Any]]:
-    """All live records of an object, by id."""
+def everything(environment: Environment, object: str, actor: Actor = SYSTEM) -> list[dict[str, Any]]:
+    """All live records of an object that the actor may see, by id."""
     found: list[dict[str, Any]] = []
     cursor = None
-    with environment.read(SYSTEM) as records:
+    with environment.read(actor) as records:
         while True:
             page = records.list(Query(object, sort=["id"], limit=500, cursor=cursor))
             found += page.records
@@ -223,6 +224,22 @@ def test_what_happens_after_a_win_happened(played: Environment) -> None:
 def test_nothing_of_the_story_lies_after_its_anchor(played: Environment) -> None:
     for object in ("account", "opportunity", "activity", "case"):
         assert max(row["modified_at"] for row in everything(played, object)).date() <= date(2026, 11, 1)
+
+
+def test_a_seller_sees_her_own_sales_and_no_cost(played: Environment) -> None:
+    accounts = Accounts(played.world)
+    with played.read(SYSTEM) as records:
+        mei = accounts.actor_for_user(
+            records.connection, str(accounts.user_id(records.connection, "mei@ratoon.example"))
+        )
+    assert mei is not None
+    mine = {row["id"] for row in everything(played, "opportunity") if row["owner"] == mei.id}
+    assert 0 < len(mine) < 400
+    assert {row["id"] for row in everything(played, "opportunity", mei)} == mine
+    assert {row["opportunity"] for row in everything(played, "opportunity_line", mei)} <= mine
+    for row in everything(played, "activity", mei):
+        assert row["owner"] == mei.id or row["about_object"] in ("account", "contact", "case")
+    assert not {"cost", "margin"} & set(everything(played, "product", mei)[0])
 
 
 def test_both_databases_tell_the_same_story(sqlite: Environment, postgresql: Environment) -> None:
