@@ -19,6 +19,7 @@ def write(saving: Saving) -> None:
     for object, records in saving.touched.items():
         plan = saving.engine.plans[object]
         texts: list[tuple[str, str, str]] = []
+        new_texts: list[tuple[str, str, str]] = []
         gone: list[str] = []
         for record, touched in records.items():
             entries += _entries(saving, plan, record, touched)
@@ -28,9 +29,10 @@ def write(saving: Saving) -> None:
             if touched.event == "deleted":
                 gone.append(record)
             elif plan.searchable and _text_changed(plan, touched):
-                texts.append((record, *search_text(plan, touched.new)))
-        if texts:
-            search.index(saving.connection, object, texts)
+                fresh = new_texts if touched.event == "created" else texts
+                fresh.append((record, *search_text(plan, touched.new)))
+        search.index(saving.connection, object, texts)
+        search.index(saving.connection, object, new_texts, new=True)
         if gone and plan.searchable:
             search.remove(saving.connection, object, gone)
     if entries:

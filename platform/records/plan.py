@@ -189,6 +189,29 @@ class ObjectPlan:
         )
 
     @cached_property
+    def reads_others(self) -> bool:
+        """True when a stored formula reads through a lookup: what it reads must not change before the commit."""
+        return any("." in path for _, f in self.formulas if not f.volatile for path in f.paths)
+
+    @cached_property
+    def rolled_up(self) -> Mapping[str, frozenset[str]]:
+        """Lookup → the keys of this object that rollups of the record it points at depend on."""
+        found: dict[str, set[str]] = {}
+        formulas = dict(self.formulas)
+        for target in self.registry.graph.rollups_over.get(self.name, ()):
+            rollup = self.registry[target[0]].fields[target[1]].rollup
+            if rollup is None:
+                continue
+            keys = found.setdefault(rollup.via, {rollup.via})
+            ahead = [rollup.key or "", *(rollup.filter.paths if rollup.filter else ())]
+            while ahead:
+                key = ahead.pop().partition(".")[0]
+                if key not in keys:
+                    keys.add(key)
+                    ahead += formulas[key].paths if key in formulas else ()
+        return {via: frozenset(keys) for via, keys in found.items()}
+
+    @cached_property
     def early_paths(self) -> frozenset[str]:
         """Dotted paths that defaults, pipeline choice and before-save automations read."""
         before = [a for a in self.object.automations if a.when == "before"]

@@ -89,9 +89,9 @@ class Saving:
             self.trace.append(TraceEntry(step, self.depth, object, record, what, outcome))
 
     def visible(self, object: str, ids: Sequence[str]) -> set[str]:
-        """Which of these records exist and may be seen by the actor."""
+        """Which of these records exist and may be seen by the actor; they stay until the transaction ends."""
         where = () if self.depth else self.engine.policy.row_filter(self.actor, object, "read")
-        return self.store.visible(self.connection, object, ids, where)
+        return self.store.visible(self.connection, object, ids, where, hold=True)
 
     def enter(self, name: str, records: Iterable[str]) -> None:
         """Called before an automation runs; stops loops and names the cycle."""
@@ -121,6 +121,7 @@ class Saving:
             editable = self.engine.policy.editable_keys(self.actor, plan.name)
         for draft, given in zip(drafts, values, strict=True):
             coercion.coerce_given(plan, draft, given, editable)
+        self._lock_parents(plan, drafts)
         self._complete(plan, drafts)
         self.engine.reactions.before_save(self.service, plan.name, event, drafts)
         self._compute(plan, drafts)
@@ -133,10 +134,24 @@ class Saving:
         if written:
             self.engine.reactions.after_save(self.service, plan.name, event, written)
 
+    def _lock_parents(self, plan: ObjectPlan, drafts: Sequence[Draft]) -> None:
+        """Whoever changes what a rollup depends on locks its parents first, before anything is read from them: two
+        transactions that add lines to one invoice then wait for each other instead of blocking each other."""
+        for via, keys in plan.rolled_up.items():
+            parents = {
+                row[via]
+                for d in drafts
+                if d.old is None or any(d.value_changed(key) for key in keys)
+                for row in (d.old, d.row)
+                if row is not None and row[via] is not None
+            }
+            for target in plan.object.fields[via].targets if parents else ():
+                self.store.lock(self.connection, target, parents)
+
     def _complete(self, plan: ObjectPlan, drafts: Sequence[Draft]) -> None:
         currency = str(self.engine.organization.get("currency") or "CNY")
         if plan.early_paths:
-            self._attach(plan, drafts, plan.early_paths)
+            self._attach(plan, drafts, plan.early_paths, lock=False)
         for draft in drafts:
             if draft.old is None:
                 coercion.apply_defaults(plan, draft, self._plain, currency)
@@ -145,12 +160,12 @@ class Saving:
         if plan.autonumbers:
             numbers.assign(self, plan, [d for d in drafts if d.old is None and not d.problems])
 
-    def _attach(self, plan: ObjectPlan, drafts: Sequence[Draft], paths: frozenset[str]) -> None:
-        self.store.attach_paths(self.connection, plan.name, [d.row for d in drafts], paths, lock=True)
+    def _attach(self, plan: ObjectPlan, drafts: Sequence[Draft], paths: frozenset[str], *, lock: bool) -> None:
+        self.store.attach_paths(self.connection, plan.name, [d.row for d in drafts], paths, lock=lock)
 
     def _compute(self, plan: ObjectPlan, drafts: Sequence[Draft]) -> None:
         if plan.rule_paths:
-            self._attach(plan, drafts, plan.rule_paths)
+            self._attach(plan, drafts, plan.rule_paths, lock=plan.reads_others)
         if not plan.formulas:
             return
         for draft in drafts:

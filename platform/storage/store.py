@@ -161,18 +161,28 @@ class RecordStore:
         return list(seen)
 
     def visible(
-        self, conn: Connection, object: str, ids: Collection[str], where: Sequence[ColumnElement[Any]]
+        self,
+        conn: Connection,
+        object: str,
+        ids: Collection[str],
+        where: Sequence[ColumnElement[Any]],
+        *,
+        hold: bool = False,
     ) -> set[str]:
-        """Which of these ids are live records that meet the conditions ``where``."""
+        """Which of these ids are live records that meet the conditions ``where``.
+
+        ``hold``: nobody deletes them before this transaction ends; a deletion under way is waited for.
+        """
         if not ids:
             return set()
         table = self.tables.table(object)
 
         def build() -> Select[Any]:
             these = one_of(table.c.id, "ids", self.dialect)
-            return select(table.c.id).where(these, table.c.deleted_at.is_(None), *where)
+            query = select(table.c.id).where(these, table.c.deleted_at.is_(None), *where)
+            return query.order_by(table.c.id).with_for_update(read=True, key_share=True) if hold else query
 
-        statement, values = self.shapes.get(("visible", object), where, build)
+        statement, values = self.shapes.get(("visible", object, hold), where, build)
         return set(statement.first_column(conn, ids=ids, **values))
 
     def filter_matches(
