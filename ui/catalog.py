@@ -1,15 +1,15 @@
 """Keeps the translation catalogs complete: finds every text that a person can see and brings it into the .po files.
 
-Run ``python ui/catalog.py`` after changing a text; it adds what is new (untranslated, which a test refuses), drops what is
-gone, and reports. Texts come from three places: ``_()`` and ``ngettext()`` in this room and its templates, the message
-templates of the platform's errors and problems (first or second argument of the calls in ``MESSAGES``, and string
-constants named ``message``), and the words that field types and operators are shown with.
+Run ``python ui/catalog.py`` after changing a text; it adds what is new (untranslated, which a test refuses), drops what
+is gone, and reports. Texts come from three places: ``_()`` and ``ngettext()`` in this room and its templates, the
+message templates of the platform's errors and problems (first or second argument of the calls in ``MESSAGES``, and
+string constants named ``message``), and the words that field types and operators are shown with.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
@@ -77,10 +77,10 @@ def _constants(file: Path) -> Iterator[str]:
             place = MESSAGES.get(name)
             if place is not None and len(node.args) > place:
                 yield from _texts(node.args[place])
-        elif (isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in ("message", "MESSAGES")) or (
-            isinstance(node, ast.AugAssign) and getattr(node.target, "id", "") == "message"
-        ):
-            yield from _texts(node.value)
+        elif isinstance(node, ast.Assign | ast.AugAssign):
+            target = node.target if isinstance(node, ast.AugAssign) else node.targets[0]
+            if getattr(target, "id", "") in ("message", "MESSAGES"):
+                yield from _texts(node.value)
 
 
 def _texts(node: ast.expr) -> Iterator[str]:
@@ -122,7 +122,12 @@ def update(locale: str) -> tuple[int, int]:
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("wb") as target:
         write_po(target, fresh, width=0, omit_header=False, sort_output=True, no_location=True)
-    return len(fresh), sum(1 for m in fresh if m.id and not any(_strings(m.string)))
+    return len(fresh), len(untranslated(fresh))
+
+
+def untranslated(catalog: Catalog) -> list[str]:
+    """The texts of a catalog that have no translation."""
+    return [str(m.id) for m in catalog if m.id and not any(_strings(m.string))]
 
 
 def read(locale: str) -> Catalog | None:
@@ -134,7 +139,7 @@ def read(locale: str) -> Catalog | None:
         return read_po(source, locale=locale)
 
 
-def _strings(text: str | tuple[str, ...] | None) -> tuple[str, ...]:
+def _strings(text: str | Sequence[str] | None) -> tuple[str, ...]:
     return (text,) if isinstance(text, str) else tuple(text or ())
 
 

@@ -7,8 +7,9 @@ exactly as it was sent.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -73,8 +74,8 @@ class FormField:
     """Input name → text (or list of texts) standing in it."""
     presenter: Presenter
     record_id: str | None = None
-    messages: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    messages: list[str] = dataclasses.field(default_factory=list)
+    warnings: list[str] = dataclasses.field(default_factory=list)
     watched: bool = False
     stage: bool = False
 

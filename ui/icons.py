@@ -47,6 +47,8 @@ class Icons:
 def color(name: str | None, fallback: str = "secondary") -> str:
     """A colour class stem out of Tabler's palette for whatever metadata says (``gray`` and ``grey`` are secondary)."""
     lowered = (name or "").lower()
+    if lowered in ("gray", "grey"):
+        return "secondary"
     return lowered if lowered in COLORS else fallback
 
 

@@ -7,18 +7,20 @@ asks for the titles of all records they point at in one call per object.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from flask import url_for
+from flask_babel import gettext as _
 from markupsafe import Markup
 
 from ratoon.platform.fields.base import Option
 from ratoon.platform.fields.display import money
 from ratoon.platform.metadata.model import Field, Object, Stage
 from ratoon.platform.records.service import RecordService
+from ratoon.platform.storage.files import load_files
 from ratoon.ui.icons import color, tint
 from ratoon.ui.screen import Screen
 
@@ -76,6 +78,8 @@ class Presenter:
     screen: Screen
     titles: dict[str, dict[str, str]] = field(default_factory=dict)
     """Object → id → title of the records that were pointed at."""
+    files: dict[str, str] = field(default_factory=dict)
+    """Id → name of the files that fields hold."""
 
     def load_titles(
         self, records: RecordService, object: Object, rows: Sequence[Mapping[str, Any]], keys: Iterable[str]
@@ -84,6 +88,9 @@ class Presenter:
         wanted: dict[str, set[str]] = {}
         for key in keys:
             owner = object.field_of.get(key)
+            if owner is not None and owner.type.name in ("file", "image"):
+                ids = [str(row[key]) for row in rows if row.get(key)]
+                self.files.update({id: f.name for id, f in load_files(records.connection, ids).items()})
             if owner is None or not owner.targets:
                 continue
             for row in rows:
@@ -111,36 +118,36 @@ class Presenter:
 
     def show_field(self, owner: Field, row: Mapping[str, Any]) -> Shown:
         """The value of a field."""
-        label, value, type_name = self.screen.translate(owner.label), row.get(owner.name), owner.type.name
-        base = {"name": owner.name, "label": label, "help": self.screen.translate(owner.help)}
+        value, type_name = row.get(owner.name), owner.type.name
+        base = Shown(owner.name, self.screen.translate(owner.label), help=self.screen.translate(owner.help))
         if type_name == "boolean" or (type_name == "formula" and isinstance(value, bool)):
-            return Shown(**base, kind="boolean", text=_yes_no(value))
+            return replace(base, kind="boolean", text=_yes_no(value))
         if (value is None or value == "" or value == ()) and type_name not in ("address", "geolocation"):
-            return Shown(**base, numeric=type_name in NUMERIC)
+            return replace(base, numeric=type_name in NUMERIC)
         if type_name == "stage":
-            return Shown(**base, kind="badges", badges=(self.stage_badge(owner, row),))
+            return replace(base, kind="badges", badges=(self.stage_badge(owner, row),))
         if owner.choices:
-            return Shown(**base, kind="badges", badges=tuple(self.badges(owner.choices, value)))
+            return replace(base, kind="badges", badges=tuple(self.badges(owner.choices, value)))
         if owner.targets:
-            return Shown(**base, kind="links", links=tuple(self._links(owner, row)))
+            return replace(base, kind="links", links=tuple(self._links(owner, row)))
+        return self._show_text(base, owner, row, value)
+
+    def _show_text(self, base: Shown, owner: Field, row: Mapping[str, Any], value: Any) -> Shown:
+        """What the field type says, in the form that suits it."""
+        type_name = owner.type.name
         text = owner.type.show(owner.spec, row, self.screen.locale, self.screen.actor.time_zone)
         if isinstance(value, Decimal) and in_base_currency(self.screen, owner):
             text = money(value, self.screen.environment.settings.default_currency, self.screen.locale)
         if type_name == "richtext":
-            # The only HTML that is not escaped: the field type cleaned it with nh3 when it was saved.
-            return Shown(**base, kind="html", html=Markup(value), text=text, wide=True)
+            # The only HTML that is not escaped. It was cleaned when it was saved; once more costs little.
+            return replace(base, kind="html", html=Markup(owner.parts[0].coerce(value)), text=text, wide=True)
         if type_name in ("file", "image"):
-            return self._show_file(base, type_name, value, text)
+            name = self.files.get(str(value), _("File"))
+            return replace(base, kind=type_name, text=name, links=(Link(name, url_for("screens.file", id=value)),))
         kind = _KINDS.get(type_name, "text")
         numeric = type_name in NUMERIC or (type_name in ("formula", "rollup") and not isinstance(value, str))
-        return Shown(
-            **base, kind=kind, text=text, numeric=numeric, wide=kind in ("lines", "code"), short=type_name in _SHORT
-        )
-
-    def _show_file(self, base: Mapping[str, Any], type_name: str, value: Any, text: str) -> Shown:
-        id = value.get("id") if isinstance(value, Mapping) else value
-        url = url_for("screens.file", id=id)
-        return Shown(**base, kind=type_name, text=text, links=(Link(text, url),))
+        wide, short = kind in ("lines", "code"), type_name in _SHORT
+        return replace(base, kind=kind, text=text, numeric=numeric, wide=wide, short=short)
 
     def _show_path(self, object: Object, path: str, row: Mapping[str, Any]) -> Shown:
         label, value = self.screen.key_label(object, path), row.get(path)
@@ -154,17 +161,16 @@ class Presenter:
         last = at.field_of.get(steps[-1])
         if last is None or value is None:
             return Shown(path, label, text="" if value is None else str(value))
-        shown = self.show_field(last, {last.name: value})
-        return Shown(
-            path, label, shown.kind, shown.text, shown.links, shown.badges, shown.html, shown.numeric, shown.help
-        )
+        return replace(self.show_field(last, {last.name: value}), name=path, label=label)
 
     def badges(self, choices: Sequence[Option], value: Any) -> Iterable[Badge]:
         """The chosen options of a picklist; a value that is no longer declared shows as itself."""
         known = {o.value: o for o in choices}
         for each in (value,) if isinstance(value, str) else tuple(value):
             option = known.get(each)
-            yield Badge(self.screen.translate(option.label) if option else str(each), color(option and option.color))
+            yield Badge(
+                self.screen.translate(option.label) if option else str(each), color(option.color if option else "")
+            )
 
     def stage_of(self, owner: Field, row: Mapping[str, Any]) -> Stage | None:
         """The stage a record stands in."""

@@ -35,7 +35,7 @@ def text_of(screen: Screen, object: Object | None, problem: Problem) -> str:
             params[name] = screen.label(screen.registry[value])
         else:
             params[name] = value
-    if object is not None and "label" in params and problem.field in object.field_of:
+    if object is not None and problem.field and "label" in params and problem.field in object.field_of:
         params["label"] = screen.key_label(object, problem.field)
     return fill(problem.message, params, screen.translate)
 

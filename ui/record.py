@@ -217,12 +217,12 @@ def _history(
         "stage_periods": periods,
         "created_line": _(
             "Created by %(name)s, %(when)s",
-            name=names.get(row.get("created_by"), "Ratoon"),
+            name=names.get(str(row.get("created_by")), "Ratoon"),
             when=presenter.moment(created),
         ),
         "modified_line": _(
             "Last changed by %(name)s, %(when)s",
-            name=names.get(row.get("modified_by"), "Ratoon"),
+            name=names.get(str(row.get("modified_by")), "Ratoon"),
             when=presenter.moment(row["modified_at"]),
         ),
     }

@@ -22,7 +22,7 @@ from ratoon.ui.i18n import LOCALES, supported
 from ratoon.ui.screen import Screen
 
 
-class SignedIn(UserMixin):  # type: ignore[misc]
+class SignedIn(UserMixin):
     """Flask-Login's view of a signed-in actor; its id is the secret of the server-side session."""
 
     def __init__(self, actor: Actor, secret: str) -> None:
@@ -36,7 +36,7 @@ def install(app: Flask, environment: Environment) -> None:
     login.session_protection = None
     accounts = Accounts(environment.world)
 
-    @login.user_loader  # type: ignore[untyped-decorator]
+    @login.user_loader
     def load(secret: str) -> SignedIn | None:
         with environment.database.read() as connection:
             actor = accounts.actor_for_session(connection, secret)
