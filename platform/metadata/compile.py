@@ -106,7 +106,7 @@ def _object(draft: ObjectDraft, formulas: Formulas, behaviour: Behaviour, screen
     return Object(
         name=draft.name,
         label=draft.label,
-        plural_label=data.get("plural_label", data["label"]),
+        plural_label=draft.plural_label,
         title=title,
         fields=MappingProxyType(fields),
         description=data.get("description", ""),

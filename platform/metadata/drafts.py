@@ -77,6 +77,11 @@ class ObjectDraft:
         """What a person calls one record."""
         return str(self.piece.data["label"])
 
+    @property
+    def plural_label(self) -> str:
+        """What a person calls several records."""
+        return str(self.piece.data.get("plural_label", self.label))
+
     def components_of(self, kind: str) -> list[Document]:
         """The documents of that kind for this object."""
         return self.components.get(kind, [])

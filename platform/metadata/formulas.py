@@ -28,11 +28,7 @@ class Formulas:
         self._functions = functions
         self._report = report
         self.scopes: dict[str, ObjectScope] = {}
-        self._new_scopes()
-
-    def _new_scopes(self) -> None:
-        self.scopes = {}
-        for draft in self._drafts.objects.values():
+        for draft in drafts.objects.values():
             self.scopes[draft.name] = ObjectScope(tuple(draft.fields.values()), self.scopes)
 
     def compile(
@@ -84,7 +80,9 @@ class Formulas:
         for cycle in cycles:
             self._report_cycle(cycle)
         self._spread_volatility(before, rank)
-        self._new_scopes()
+        for draft in self._drafts.objects.values():
+            if any(field.volatile for field in draft.fields.values()):
+                self.scopes[draft.name].refresh()
 
     def _formula_field(self, field: FieldDraft) -> None:
         expects = field.parts[0].formula if field.parts else None

@@ -42,33 +42,45 @@ class ObjectScope:
         self._fields = fields
         self._scopes = scopes
         self._source = source
-        self._found: dict[str, Name] | None = None
+        self._parts: dict[str, tuple[ScopedField, Part]] | None = None
+        self._made: dict[str, Name] = {}
 
     def name(self, name: str) -> Name | None:
         """What ``name`` means here, or ``None``."""
-        return self._names().get(name.lower())
+        key = name.lower()
+        found = self._made.get(key)
+        if found is None:
+            if key == "$source" and self._source is not None:
+                found = Name("$source", Type.REFERENCE, target=self._source)
+            elif key in self._known():
+                field, part = self._known()[key]
+                found = self._name_of(field, part)
+            else:
+                return None
+            self._made[key] = found
+        return found
 
     def names(self) -> Iterable[str]:
         """Every name, for suggestions."""
-        return self._names().keys()
+        return [*self._known(), "$source"] if self._source is not None else list(self._known())
 
     def with_source(self, source: ObjectScope) -> ObjectScope:
         """The same names plus ``$source``, the record that holds the lookup."""
         return ObjectScope(self._fields, self._scopes, source)
 
-    def _names(self) -> dict[str, Name]:
-        if self._found is None:
-            self._found = {}
-            for field in self._fields:
-                for part in field.parts:
-                    if part.formula is not None:
-                        self._found[part.key] = self._name_of(field, part, part.formula)
-            if self._source is not None:
-                self._found["$source"] = Name("$source", Type.REFERENCE, target=self._source)
-        return self._found
+    def refresh(self) -> None:
+        """Looks at the fields again: what they say about themselves changed."""
+        self._parts = None
+        self._made = {}
 
-    def _name_of(self, field: ScopedField, part: Part, kind: Type) -> Name:
-        spec = field.spec
+    def _known(self) -> dict[str, tuple[ScopedField, Part]]:
+        if self._parts is None:
+            self._parts = {p.key: (field, p) for field in self._fields for p in field.parts if p.formula is not None}
+        return self._parts
+
+    def _name_of(self, field: ScopedField, part: Part) -> Name:
+        spec, kind = field.spec, part.formula
+        assert kind is not None
         main = part is field.parts[0]
         values = None
         if main and kind in {Type.PICKLIST, Type.MULTI}:

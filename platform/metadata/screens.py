@@ -54,7 +54,7 @@ class Screens:
             child = self._drafts.objects[reference.object]
             if child.junction or child.name == "user":
                 continue
-            label = reference.data.get("related_label") or child.piece.data["plural_label"]
+            label = reference.data.get("related_label") or child.plural_label
             columns = tuple(k for k in self._generated_columns(child, title_key(child)) if k != reference.name)
             found.append(RelatedList(child.name, reference.name, label, columns[:5], (("id", True),)))
         return tuple(found)
@@ -131,7 +131,7 @@ class Screens:
         return RelatedList(
             object=child.name,
             field=lookup.name,
-            label=data.get("label") or lookup.data.get("related_label") or child.piece.data["plural_label"],
+            label=data.get("label") or lookup.data.get("related_label") or child.plural_label,
             columns=self._fields(child, document, (*path, "columns"), columns),
             sort=self._sort(child, document, (*path, "sort"), data.get("sort", ["-id"])),
         )

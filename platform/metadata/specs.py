@@ -30,6 +30,7 @@ class FieldBuilder:
     def __init__(self, drafts: Drafts, types: FieldTypes, system: Sequence[SystemField], report: Report) -> None:
         self._drafts = drafts
         self._types = types
+        self._declarable = frozenset(types.declarable())
         self._system = system
         self._report = report
         self.value_sets: dict[str, tuple[Option, ...]] = {
@@ -95,7 +96,7 @@ class FieldBuilder:
             self._report.add(piece.document, piece.at("name"), "bad_name", *problem)
             self._report.suspect(name)
             return
-        if type_name not in self._types.declarable():
+        if type_name not in self._declarable:
             hint = suggestion(type_name, self._types.declarable())
             message = f"There is no field type {type_name!r}."
             self._report.add(piece.document, piece.at("type"), "unknown_type", message, hint)

@@ -33,6 +33,7 @@ class StructureCheck:
 
     def __init__(self, types: FieldTypes) -> None:
         self._types = types
+        self._declarable = frozenset(types.declarable())
         self._documents: dict[str, Draft202012Validator] = {}
         self._fields: dict[str, Draft202012Validator] = {}
 
@@ -89,7 +90,7 @@ class StructureCheck:
         name = item.get("name")
         type_name = item.get("type")
         report_name = (name,) if isinstance(name, str) else ()
-        if not isinstance(type_name, str) or type_name not in self._types.declarable():
+        if not isinstance(type_name, str) or type_name not in self._declarable:
             self._bad_type(document, path, item, report)
             report.suspect(*report_name)
             return None

@@ -24,10 +24,9 @@ FILES = {d.file: d.data for d in read_documents(CLINIC)[0]}
 LEFT_OUT = ("strings/zh-Hant.json", "roles/vet.json", "visit/views/calendar.json", "pet/views/all.json")
 SMALL = {file: data for file, data in FILES.items() if file not in LEFT_OUT}
 
-NAMES = (
-    ["name", "select", "id", "owner", "pet", "visit", "wörter", "宠物", "🐕", "A", "ratoon_x", "a__b", "true", "amount_currency", "stage", "text", "$source.x"]
-)
-WORDS = st.sampled_from([*NAMES, "", "x" * 41, "name +", "TODAY()", "1/0", "'; DROP TABLE pet; --", "{", "%s"])
+NAMES = ("name", "select", "id", "owner", "pet", "visit", "宠物", "A", "ratoon_x", "a__b", "true", "stage", "text")
+TEXTS = ("", "🐕", "x" * 41, "unit_price_currency", "name +", "TODAY()", "1/0", "'; DROP TABLE pet; --", "{", "%s")
+WORDS = st.sampled_from([*NAMES, *TEXTS])
 NUMBERS = st.integers(-5, 10**18) | st.floats(allow_nan=False, allow_infinity=False)
 JSON = st.recursive(
     st.none() | st.booleans() | NUMBERS | WORDS | st.text(max_size=8),
