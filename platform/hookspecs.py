@@ -81,7 +81,7 @@ def formula_functions() -> Iterable[Function]:  # type: ignore[empty-body]
 
 @hookspec
 def automation_actions() -> Iterable[ActionType]:  # type: ignore[empty-body]
-    """Kinds of action that automations may use as ``{"type": "<name>", …}``. Called once."""
+    """Kinds of action that automations after the save may use as ``{"type": "<name>", …}``. Called once."""
 
 
 @hookspec

@@ -88,7 +88,8 @@ SHOP: list[dict[str, Any]] = [
      "fields": {"customer.margin": [], "customer.credit": ["read"]},
      "rows": {"customer": "NOT(ISPICKVAL(tier, \"gold\"))", "purchase": "customer.active"}},
     {"kind": "strings", "locale": "zh-Hans",
-     "texts": {"Customer": "客户", "Customers": "客户", "Name": "名称", "Nobody comes so often.": "没有人来得这么频繁。"}},
+     "texts": {"Customer": "客户", "Customers": "客户", "Name": "名称",
+               "Nobody comes so often.": "没有人来得这么频繁。"}},
 ]  # fmt: skip
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 

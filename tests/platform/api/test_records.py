@@ -186,7 +186,9 @@ def test_a_view_brings_its_filter_and_sort(admin: Any) -> None:
 
 def test_figures_per_group_are_exact(admin: Any) -> None:
     one, two = admin.post("/records/customer", [{"name": "A"}, {"name": "B"}])["records"]
-    admin.post("/records/purchase", [{"customer": c["id"], "amount": a} for c, a in [(one, "0.10"), (one, "0.20"), (two, "1")]])
+    admin.post(
+        "/records/purchase", [{"customer": c["id"], "amount": a} for c, a in [(one, "0.10"), (one, "0.20"), (two, "1")]]
+    )
     groups = admin.get("/records/purchase/aggregate?group_by=customer&measures=count,sum:amount")["groups"]
     assert {g["customer"]: (g["count"], g["sum_amount"]) for g in groups} == {
         one["id"]: (2, "0.30"),

@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-import pytest
-
 
 def post(client: Any, key: str, body: Any) -> Any:
     return client.call("POST", "/records/customer", json=body, headers={"Idempotency-Key": key})
@@ -38,10 +36,10 @@ def test_keys_of_different_callers_have_nothing_to_do_with_one_another(shop: Any
     assert post(admin, "k-1", {"name": "A"}).json["id"] != post(other, "k-1", {"name": "A"}).json["id"]
 
 
-@pytest.mark.parametrize("key", ["", " ", "x" * 256, "a b", "é"])
-def test_a_key_is_visible_ascii(admin: Any, key: str) -> None:
-    response = post(admin, key, {"name": "A"})
-    assert (response.status_code, response.json["parameter"]) == (400, "Idempotency-Key")
+def test_a_key_is_visible_ascii(admin: Any) -> None:
+    for key in ("", " ", "x" * 256, "a b", "é"):
+        response = post(admin, key, {"name": "A"})
+        assert (response.status_code, response.json["parameter"]) == (400, "Idempotency-Key")
 
 
 def test_of_many_calls_at_once_one_is_done_and_all_get_its_answer(shop: Any, admin: Any) -> None:

@@ -17,6 +17,7 @@ from ratoon.platform.sdk import (
     ActionRun,
     ActionType,
     Actor,
+    Change,
     Draft,
     Environment,
     Event,
@@ -82,8 +83,8 @@ def formula_functions() -> list[Function]:
 @hookimpl
 def automation_actions() -> list[ActionType]:
     def shout(run: ActionRun) -> None:
-        for draft in run.drafts:
-            draft.row["title"] = draft.row["title"].upper()
+        changes = [Change(draft.id, {"title": draft.row["title"].upper()}) for draft in run.drafts]
+        run.records.update(run.object.name, changes)
 
     return [ActionType("shout", shout, "Writes the title in capitals.")]
 

@@ -1,0 +1,132 @@
+"""Metadata over HTTP: plan, apply, use at once, export, history, rollback."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from typing import Any
+
+PACKAGE: dict[str, Any] = {
+    "manifest.json": {"kind": "package", "name": "garden", "version": "1.0.0", "label": "Garden"},
+    "plant/object.json": {
+        "kind": "object",
+        "name": "plant",
+        "label": "Plant",
+        "plural_label": "Plants",
+        "title": "name",
+        "fields": [{"name": "name", "type": "text", "label": "Name"}],
+    },
+}
+ZIP = "application/zip"
+
+
+def grown() -> dict[str, Any]:
+    """The package with one field more."""
+    bigger = json.loads(json.dumps(PACKAGE))
+    bigger["plant/object.json"]["fields"].append({"name": "height", "type": "integer", "label": "Height"})
+    return bigger
+
+
+def zipped(files: dict[str, Any]) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for path, document in files.items():
+            archive.writestr(path, json.dumps(document))
+    return made.getvalue()
+
+
+def test_an_applied_object_can_be_used_at_once(admin: Any) -> None:
+    plan = admin.post("/metadata/plan", {"files": PACKAGE}, status=200)
+    assert not plan["empty"]
+    assert admin.get("/records/plant", status=404)
+    applied = admin.post(
+        f"/metadata/apply?expected_revision={plan['revision']}&message=A garden", {"files": PACKAGE}, status=200
+    )
+    assert applied["revision"] == plan["revision"] + 1
+    made = admin.post("/records/plant", {"name": "Fern"})
+    admin.post("/metadata/apply", {"files": grown()}, status=200)
+    assert admin.patch(f"/records/plant/{made['id']}", {"height": 4})["height"] == 4
+    document = admin.get("/openapi.json")
+    assert "height" in document["components"]["schemas"]["plant"]["properties"]
+    assert admin.get("/metadata/history")["revisions"][1]["message"] == "A garden"
+
+
+def test_a_zip_file_does_as_well(admin: Any) -> None:
+    response = admin.call("POST", "/metadata/apply", data=zipped(PACKAGE), headers={"Content-Type": ZIP})
+    assert response.status_code == 200, response.get_data(as_text=True)
+    archive = admin.call("GET", "/metadata/export?package=garden&format=zip")
+    assert archive.content_type == ZIP
+    names = zipfile.ZipFile(io.BytesIO(archive.get_data())).namelist()
+    assert names == ["manifest.json", "plant/object.json"]
+    exported = admin.get("/metadata/export?package=garden")
+    assert exported["files"]["plant/object.json"]["name"] == "plant"
+
+
+def test_validating_changes_nothing(admin: Any) -> None:
+    applied = admin.post("/metadata/apply?validate_only=true", {"files": PACKAGE}, status=200)
+    assert applied["validated_only"]
+    admin.get("/records/plant", status=404)
+
+
+def test_a_plan_that_was_overtaken_is_refused(admin: Any) -> None:
+    revision = admin.post("/metadata/plan", {"files": PACKAGE}, status=200)["revision"]
+    admin.post("/metadata/apply", {"files": PACKAGE}, status=200)
+    problem = admin.post(f"/metadata/apply?expected_revision={revision}", {"files": grown()}, status=409)
+    assert problem["code"] == "drifted"
+
+
+def test_taking_a_field_away_must_be_allowed_and_comes_back_with_its_data(admin: Any) -> None:
+    admin.post("/metadata/apply", {"files": grown()}, status=200)
+    made = admin.post("/records/plant", {"name": "Fern", "height": 4})
+    problem = admin.post("/metadata/apply", {"files": PACKAGE}, status=409)
+    assert (problem["code"], len(problem["losses"])) == ("destructive", 1)
+    admin.post("/metadata/apply?allow_destructive=true", {"files": PACKAGE}, status=200)
+    assert "height" not in admin.get(f"/records/plant/{made['id']}")
+    before = admin.get("/metadata/history")["revisions"][1]["revision"]
+    admin.post("/metadata/rollback", {"revision": before}, status=200)
+    assert admin.get(f"/records/plant/{made['id']}")["height"] == 4
+
+
+def test_every_problem_of_a_package_comes_with_file_and_pointer(admin: Any) -> None:
+    broken = grown()
+    broken["plant/object.json"]["fields"][0]["type"] = "txt"
+    broken["plant/object.json"]["colour"] = "green"
+    broken["plant/views/all.json"] = "{ not json"
+    problem = admin.post("/metadata/plan", {"files": broken}, status=422)
+    assert problem["code"] == "metadata_refused"
+    found = {(finding["file"], finding["pointer"]) for finding in problem["findings"]}
+    assert len(found) >= 3
+    assert any(file == "plant/views/all.json" for file, _ in found)
+    assert any("fields/0" in pointer for _, pointer in found)
+
+
+def test_a_body_that_is_no_package_is_refused(admin: Any, subtests: Any) -> None:
+    calls: list[tuple[dict[str, Any], int]] = [
+        ({"json": {}}, 422),
+        ({"json": {"files": []}}, 422),
+        ({"json": {"files": {}}}, 422),
+        ({"json": {"files": {"manifest.json": None}}}, 422),
+        ({"json": {"files": {"../../etc/passwd": "{}"}}}, 422),
+        ({"json": []}, 422),
+        ({"json": 7}, 422),
+        ({"data": b"PK nonsense", "headers": {"Content-Type": ZIP}}, 422),
+        ({"data": b"", "headers": {"Content-Type": ZIP}}, 422),
+        ({"data": b"x", "headers": {"Content-Type": "text/plain"}}, 415),
+        ({"data": b"{", "headers": {"Content-Type": "application/json"}}, 400),
+    ]
+    for call, status in calls:
+        with subtests.test(call=str(call)[:60]):
+            for path in ("/metadata/plan", "/metadata/apply"):
+                response = admin.call("POST", path, **call)
+                assert response.status_code == status, response.get_data(as_text=True)
+                assert response.content_type == "application/problem+json"
+
+
+def test_rollback_and_export_say_what_is_not_there(admin: Any) -> None:
+    assert admin.post("/metadata/rollback", {"revision": 999}, status=404)["code"] == "not_found"
+    assert admin.get("/metadata/export?package=nothing", status=404)["code"] == "not_found"
+    assert admin.get("/metadata/export?revision=999", status=404)["code"] == "not_found"
+    assert admin.get("/metadata/export?format=xml", status=400)["parameter"] == "format"
+    for body in ({}, {"revision": "one"}, {"revision": 0}, {"revision": 1, "nonsense": 2}):
+        assert admin.post("/metadata/rollback", body, status=422)["code"] == "validation_failed"
