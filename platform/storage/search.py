@@ -26,6 +26,7 @@ MAX_WORD = 100
 MAX_QUERY_WORDS = 32
 _CJK = "぀-ヿ㐀-䶿一-鿿가-힯豈-﫿𠀀-𳎯"
 _RUNS = re.compile(f"[{_CJK}]+|[^\\W_{_CJK}]+")
+_CJK_FIRST = re.compile(f"[{_CJK}]")
 
 _SQLITE = (
     "CREATE TABLE IF NOT EXISTS ratoon_search (number INTEGER PRIMARY KEY, object VARCHAR(60) NOT NULL, "
@@ -61,11 +62,13 @@ def tokens(text: str) -> list[str]:
     return list(found)
 
 
-def index(conn: Connection, object: str, records: Sequence[tuple[str, str, str]]) -> None:
-    """Puts records into the index, or puts their new texts: (id, title, text) each."""
+def index(conn: Connection, object: str, records: Sequence[tuple[str, str, str]], *, new: bool = False) -> None:
+    """Puts records into the index, or puts their new texts: (id, title, text) each. ``new``: none was there before."""
     if not records:
         return
     if conn.dialect.name == "sqlite":
+        if not new:
+            _forget_sqlite(conn, [record for record, _, _ in records])
         _index_sqlite(conn, object, records)
         return
     cursor = driver(conn).cursor()
@@ -134,25 +137,31 @@ def _search_sqlite(
 
 def _index_sqlite(conn: Connection, object: str, records: Sequence[tuple[str, str, str]]) -> None:
     raw = driver(conn)
-    _forget_sqlite(conn, [record for record, _, _ in records])
-    for record, title, text in records:
-        words, more = " ".join(tokens(title)), " ".join(tokens(text))
-        (number,) = raw.execute(
-            "INSERT INTO ratoon_search (object, record, title, words, more) VALUES (?, ?, ?, ?, ?) "
-            "ON CONFLICT (record) DO UPDATE SET title = excluded.title, words = excluded.words, more = excluded.more "
-            "RETURNING number",
-            (object, record, title, words, more),
-        ).fetchone()
-        raw.execute("INSERT INTO ratoon_search_words (rowid, words, more) VALUES (?, ?, ?)", (number, words, more))
+    raw.executemany(
+        "INSERT INTO ratoon_search (object, record, title, words, more) VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT (record) DO UPDATE SET title = excluded.title, words = excluded.words, more = excluded.more",
+        [(object, id, title, " ".join(tokens(title)), " ".join(tokens(text))) for id, title, text in records],
+    )
+    raw.execute(
+        f"INSERT INTO ratoon_search_words (rowid, words, more) SELECT number, words, more {_AMONG}",
+        (_json([id for id, _, _ in records]),),
+    )
 
 
 def _forget_sqlite(conn: Connection, ids: Collection[str]) -> None:
     """Takes the words of these records out of the FTS index, which needs to be told what they were."""
     driver(conn).execute(
         "INSERT INTO ratoon_search_words (ratoon_search_words, rowid, words, more) "
-        "SELECT 'delete', number, words, more FROM ratoon_search WHERE record IN (SELECT value FROM json_each(?))",
+        f"SELECT 'delete', number, words, more {_AMONG}",
         (_json(ids),),
     )
+
+
+_AMONG = (
+    "FROM json_each(?) AS given CROSS JOIN ratoon_search INDEXED BY sqlite_autoindex_ratoon_search_1 "
+    "ON ratoon_search.record = given.value"
+)
+"""The index rows of these ids. Statistics from when the table was small would make SQLite read all of it instead."""
 
 
 def _json(values: Collection[str]) -> str:
@@ -161,10 +170,13 @@ def _json(values: Collection[str]) -> str:
 
 def _runs(text: str) -> Iterator[tuple[str, bool]]:
     """The runs of a text: (text, whether it is written without spaces)."""
+    if text.isascii():
+        yield from ((run[:MAX_WORD], False) for run in _RUNS.findall(text[:MAX_TEXT].lower()))
+        return
     folded = unicodedata.normalize("NFKD", text[:MAX_TEXT])
     folded = "".join(c for c in folded if not unicodedata.combining(c))
     for run in _RUNS.findall(unicodedata.normalize("NFKC", folded).casefold()):
-        yield (run, True) if re.match(f"[{_CJK}]", run) else (run[:MAX_WORD], False)
+        yield (run, True) if _CJK_FIRST.match(run) else (run[:MAX_WORD], False)
 
 
 def _pairs(run: str) -> Iterator[str]:

@@ -77,8 +77,10 @@ def decoder(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
 
 
 def _unscaled(scale: int) -> Convert:
+    unit = Decimal(1).scaleb(-scale)
+
     def decode(value: int) -> Decimal:
-        return Decimal(value).scaleb(-scale)
+        return value * unit
 
     return decode
 
@@ -218,30 +220,18 @@ class Statement:
 
     def rows(self, connection: Connection, **given: Any) -> list[Row]:
         """The rows as dicts."""
-        found = driver(connection).execute(self.sql, self.params(given)).fetchall()
-        keys, decode = self.keys, self._decode
-        rows = [dict(zip(keys, values, strict=True)) for values in found]
-        if decode:
-            for row in rows:
-                for key, convert in decode:
-                    value = row[key]
-                    if value is not None:
-                        row[key] = convert(value)
-        return rows
+        keys = self.keys
+        return [dict(zip(keys, values, strict=True)) for values in self.tuples(connection, **given)]
 
     def tuples(self, connection: Connection, **given: Any) -> list[tuple[Any, ...]]:
         """The rows as tuples."""
         found: list[tuple[Any, ...]] = driver(connection).execute(self.sql, self.params(given)).fetchall()
-        if not self._decode_at:
+        if not self._decode_at or not found:
             return found
-        rows = []
-        for values in found:
-            row = list(values)
-            for place, convert in self._decode_at:
-                if row[place] is not None:
-                    row[place] = convert(row[place])
-            rows.append(tuple(row))
-        return rows
+        columns = list(zip(*found, strict=True))
+        for place, convert in self._decode_at:
+            columns[place] = tuple([None if value is None else convert(value) for value in columns[place]])
+        return list(zip(*columns, strict=True))
 
     def first_column(self, connection: Connection, **given: Any) -> list[Any]:
         """The first column of every row."""
