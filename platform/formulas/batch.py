@@ -8,22 +8,25 @@ units, dates ``2026-11-21``, moments ``2026-11-21T08:00:00Z``, times ``08:00:00.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Connection, Numeric, cast, literal, null, select
+import orjson
+from sqlalchemy import Connection, Numeric, Select, bindparam, cast, create_engine, event, literal, select, type_coerce
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from ratoon.platform.errors import FormulaError
 from ratoon.platform.formulas.columns import Choices, ExactDecimal, UtcDateTime
 from ratoon.platform.formulas.formula import Formula, compile_formula
 from ratoon.platform.formulas.functions import FunctionSet
-from ratoon.platform.formulas.scopes import Names
+from ratoon.platform.formulas.scopes import Names, dotted
 from ratoon.platform.formulas.sql import SQL_TYPES, Sql
-from ratoon.platform.formulas.sqlite import RESULTS, DecimalText
+from ratoon.platform.formulas.sqlite import DecimalText, register_sqlite_functions
 from ratoon.platform.formulas.types import EvalContext, Name, Type
 
 _NUMBERS = (
@@ -108,132 +111,172 @@ def write_value(value: Any, *, percent: bool = False) -> Any:
     return [write_value(v) for v in value] if isinstance(value, tuple) else value
 
 
-class Case:
-    """One case, its names resolved and its formulas compiled when needed."""
+class Shape:
+    """What cases with the same formula and fields share: the scope and the compiled formulas."""
 
     def __init__(self, case: Mapping[str, Any], functions: FunctionSet | None = None) -> None:
-        if not isinstance(case.get("formula"), str):
+        self.source = case.get("formula")
+        if not isinstance(self.source, str):
             raise BadCase("a case needs a formula")
         self.fields: Mapping[str, Mapping[str, Any]] = case.get("fields") or {}
-        self._options: dict[str, Any] = {
-            "dialect": case.get("dialect") or "native",
-            "blanks": case.get("blanks") or "blank",
-            "functions": functions,
-        }
-        if self._options["dialect"] not in ("native", "salesforce"):
-            raise BadCase(f"dialect is native or salesforce, not {self._options['dialect']}")
-        if self._options["blanks"] not in ("zero", "blank"):
-            raise BadCase(f"blanks is zero or blank, not {self._options['blanks']}")
-        self.kinds = {name: type_named(spec["type"]) for name, spec in self.fields.items()}
+        self.dialect: Any = case.get("dialect") or "native"
+        self.blanks: Any = case.get("blanks") or "blank"
+        if self.dialect not in ("native", "salesforce"):
+            raise BadCase(f"dialect is native or salesforce, not {self.dialect}")
+        if self.blanks not in ("zero", "blank"):
+            raise BadCase(f"blanks is zero or blank, not {self.blanks}")
+        self.kinds = {name: type_named(str(spec.get("type") or "text")) for name, spec in self.fields.items()}
         self.percent = str(case.get("returns") or "").lower() == "percent"
-        record = case.get("record") or {}
-        self.record = {name: read_value(record.get(name), kind) for name, kind in self.kinds.items()}
-        self.scope = Names(
-            {
-                name: Name(name, kind, percent=self.fields[name]["type"].lower() == "percent" and not self._own(name))
-                for name, kind in self.kinds.items()
-            }
-        )
+        self._functions = functions
+        self._scope = dotted({name: self._name(name) for name in self.fields})
         self._compiled: dict[str, Formula] = {}
-        self._open: list[str] = []
-        self.source: str = case["formula"]
+        self.statements: dict[Any, Select[Any]] = {}
+        """Statements that were built, by database, context and column types."""
 
-    def _own(self, name: str) -> str | None:
+    def _name(self, name: str) -> Name:
+        percent = str(self.fields[name].get("type")).lower() == "percent" and not self.own(name)
+        return Name(name, self.kinds[name], percent=percent)
+
+    def own(self, name: str) -> str | None:
+        """The formula of a formula field; ``None`` for a stored one."""
         return self.fields[name].get("formula")
 
-    def formula(self) -> Formula:
-        """The compiled formula of the case."""
-        return compile_formula(self.source, self.scope, **self._options)
+    def compiled(self, source: str) -> Formula:
+        """A formula in this scope. Raises ``FormulaError``."""
+        if source not in self._compiled:
+            self._compiled[source] = compile_formula(
+                source, self._scope, dialect=self.dialect, blanks=self.blanks, functions=self._functions
+            )
+        return self._compiled[source]
 
-    def nested(self, name: str) -> Formula | None:
-        """The compiled formula of a formula field; ``None`` for a stored one. Raises ``FormulaError`` for a circle."""
-        source = self._own(name)
+
+class Case:
+    """One case: a shape and a record."""
+
+    def __init__(self, shape: Shape, record: Mapping[str, Any]) -> None:
+        self.shape = shape
+        self.record = {name: read_value(record.get(name), kind) for name, kind in shape.kinds.items()}
+        self._open: list[str] = []
+
+    @contextmanager
+    def nested(self, name: str) -> Iterator[Formula | None]:
+        """The compiled formula of a formula field while it is worked out. Raises ``FormulaError`` for a circle."""
+        source = self.shape.own(name)
         if source is None:
-            return None
+            yield None
+            return
         if name in self._open:
-            raise FormulaError("circle", "The formula of {name} needs itself", name=name)
-        if name not in self._compiled:
-            self._compiled[name] = compile_formula(source, self.scope, **self._options)
-        return self._compiled[name]
+            raise FormulaError("circle", "The formula of {field} needs itself", field=name)
+        self._open.append(name)
+        try:
+            yield self.shape.compiled(source)
+        finally:
+            self._open.pop()
+
+    def row(self, context: EvalContext) -> Mapping[str, Any]:
+        """The record; formula fields are computed when they are read."""
+        return _Row(self, context)
 
     def evaluate(self, context: EvalContext) -> Any:
         """The value in Python. Raises ``FormulaError``."""
-        return self.formula().evaluate(_Row(self, context), context)
+        return self.shape.compiled(str(self.shape.source)).evaluate(_Row(self, context), context)
 
     def query(self, connection: Connection, context: EvalContext) -> Any:
         """The value that the database gives. Raises ``FormulaError`` for what does not compile to SQL."""
         dialect = connection.dialect.name
-        stored = {
-            name: _bound(self.record[name], kind, dialect) for name, kind in self.kinds.items() if not self._own(name)
-        }
-        labels = [value.label(name) for name, value in stored.items()] or [literal(1).label("one")]
-        rows = select(*labels).offset(0).subquery("record")
+        stored = {name: kind for name, kind in self.shape.kinds.items() if not self.shape.own(name)}
+        types = {name: _column_type(self.record[name], kind, dialect) for name, kind in stored.items()}
+        key = (dialect, id(context), tuple(map(_type_key, types.values())))
+        if key not in self.shape.statements:
+            self.shape.statements[key] = self._statement(types, context, dialect)
+        value = connection.execute(self.shape.statements[key], {n: self.record[n] for n in types}).scalar()
+        return value if value != "" else None
+
+    def _statement(self, types: Mapping[str, TypeEngine[Any]], context: EvalContext, dialect: str) -> Select[Any]:
+        typed = cast if dialect == "postgresql" else type_coerce  # a cast would change the value on SQLite
+        values = [typed(bindparam(name, type_=kind), kind).label(name) for name, kind in types.items()]
+        rows = select(*(values or [literal(1).label("one")])).offset(0).subquery("record")
 
         def column(key: str) -> Sql:
-            own = self.nested(key)
-            if own is None:
-                return rows.c[key]
-            self._open.append(key)
-            try:
-                return own.sql_value(column, context, dialect)
-            finally:
-                self._open.pop()
+            with self.nested(key) as own:
+                return rows.c[key] if own is None else own.sql_value(column, context, dialect)
 
-        formula = self.formula()
-        expression = formula.sql_value(column, context, dialect)
-        kind = (RESULTS if dialect == "sqlite" else SQL_TYPES).get(formula.type)
-        value = connection.execute(select(expression).select_from(rows)).scalar()
-        return _decoded(value, kind, connection)
-
-
-def _decoded(value: Any, kind: TypeEngine[Any] | None, connection: Connection) -> Any:
-    if isinstance(value, str) and isinstance(kind, DecimalText):
-        return Decimal(value)
-    return value if value != "" else None
+        formula = self.shape.compiled(str(self.shape.source))
+        return select(formula.sql_value(column, context, dialect)).select_from(rows)
 
 
 class _Row(dict[str, Any]):
     """The record; formula fields are computed when they are read."""
 
     def __init__(self, case: Case, context: EvalContext) -> None:
-        super().__init__({k: v for k, v in case.record.items() if not case.fields[k].get("formula")})
+        super().__init__({k: v for k, v in case.record.items() if not case.shape.own(k)})
         self._case = case
         self._context = context
 
     def __missing__(self, key: str) -> Any:
-        own = self._case.nested(key)
-        if own is None:
-            raise KeyError(key)
-        self._case._open.append(key)
-        try:
+        with self._case.nested(key) as own:
+            if own is None:
+                raise KeyError(key)
             self[key] = own.evaluate(self, self._context)
-        finally:
-            self._case._open.pop()
         return self[key]
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value; computed when it is a formula field's."""
-        return self[key] if key in self or self._case.fields.get(key) else default
+        return self[key] if key in self._case.shape.fields else default
 
 
-def _bound(value: Any, kind: Type, dialect: str) -> Sql:
-    """A value as a column would keep it."""
-    column: TypeEngine[Any] = SQL_TYPES[kind]
+@contextmanager
+def open_connection(url: str) -> Iterator[Connection]:
+    """A connection for ``Case.query``; every statement stands for itself."""
+    if url.startswith(("postgresql://", "postgres://")):
+        url = "postgresql+psycopg://" + url.split("://", 1)[1]
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", lambda connection, record: register_sqlite_functions(connection))
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def run_batch(
+    cases: Iterable[Mapping[str, Any]], context: EvalContext, connection: Connection | None
+) -> Iterator[Mapping[str, Any]]:
+    """For each case ``{"id", "value"}`` or ``{"id", "error"}``; in Python, or in the database of the connection."""
+    shapes: dict[bytes, Shape] = {}
+    for case in cases:
+        try:
+            key = orjson.dumps([case.get(k) for k in ("formula", "dialect", "blanks", "fields", "returns")])
+            if key not in shapes:
+                shapes[key] = Shape(case)
+            made = Case(shapes[key], case.get("record") or {})
+            value = made.evaluate(context) if connection is None else made.query(connection, context)
+            yield {"id": case.get("id"), "value": write_value(value, percent=shapes[key].percent)}
+        except FormulaError as error:
+            yield {"id": case.get("id"), "error": error_json(error)}
+        except BadCase as error:
+            yield {"id": case.get("id"), "error": {"code": "bad_case", "message": str(error), "position": None}}
+        except DBAPIError as error:
+            yield {"id": case.get("id"), "error": {"code": "database", "message": str(error.orig), "position": None}}
+
+
+def _column_type(value: Any, kind: Type, dialect: str) -> TypeEngine[Any]:
+    """The type of a column that would keep the value."""
     if kind is Type.NUMBER:
         scale = max(0, -int(value.as_tuple().exponent)) if value is not None else 2
-        precision = max(18, scale + 6)
-        column = ExactDecimal(precision, scale)
-        if dialect == "sqlite" and value is not None and abs(value.scaleb(scale)) >= 2**63:
-            column = DecimalText()
-        elif dialect == "postgresql":
-            column = Numeric()
-    elif kind is Type.MULTI:
-        column = Choices()
-    elif kind is Type.DATETIME:
-        column = UtcDateTime()
-    if value is None:
-        return cast(null(), column)
-    return literal(value, column)
+        if dialect == "postgresql":
+            return Numeric()
+        if value is not None and abs(value.scaleb(scale)) >= 2**63:
+            return DecimalText()
+        return ExactDecimal(max(18, scale + 6), scale)
+    if kind is Type.MULTI:
+        return Choices()
+    return UtcDateTime() if kind is Type.DATETIME else SQL_TYPES[kind]
+
+
+def _type_key(kind: TypeEngine[Any]) -> tuple[str, Any]:
+    return type(kind).__name__, getattr(kind, "scale", None)
 
 
 def error_json(error: FormulaError) -> Mapping[str, Any]:
@@ -241,7 +284,7 @@ def error_json(error: FormulaError) -> Mapping[str, Any]:
     return {"code": error.error_code, "message": str(error), "position": error.position}
 
 
-def infer_fields(record: Mapping[str, Any], prefix: str = "") -> dict[str, Name]:
+def infer_fields(record: Mapping[str, Any]) -> dict[str, Name]:
     """Names and types out of a JSON record alone: numbers, texts that look like numbers or dates, records inside."""
     names = {}
     for key, value in record.items():

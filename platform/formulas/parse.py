@@ -46,7 +46,7 @@ WORDS: Mapping[str, tuple[Type, Any]] = MappingProxyType(
 )
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "'": "'", "\\": "\\"}
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_STEP = re.compile(r"\$?\w+")
+_STEP = re.compile(r"\$?(?:%%%\w+%%%)*\w+")
 _LOOKALIKE = MappingProxyType(
     {
         "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "‘": "'", "’": "'", "‚": "'", "–": "-", "—": "-", "−": "-",

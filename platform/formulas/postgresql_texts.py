@@ -85,21 +85,24 @@ def _escape(text: Sql, quotes: bool = True) -> Sql:
     return func.replace(func.replace(escaped, '"', "&quot;"), "'", "&#x27;") if quotes else escaped
 
 
+def _address(text: Sql) -> Sql:
+    return func.replace(_escape(text), "&amp;", "&")
+
+
 def _link(address: Sql, shown: Sql, target: Sql | None = None) -> Sql:
-    where = literal("_blank", Text()) if target is None else func.coalesce(blanked(_escape(target)), "_blank")
-    return func.concat(
-        '<a href="', _escape(address), '" target="', where, '">', _escape(shown, False), "</a>", type_=Text()
-    )
+    where: Any = literal("", Text())
+    if target is not None:
+        attribute = func.concat(' target="', _escape(target), '"', type_=Text())
+        where = case((func.coalesce(target, "") == "", ""), else_=attribute)
+    return func.concat('<a href="', _address(address), '"', where, ">", _escape(shown, False), "</a>", type_=Text())
 
 
 def _image(address: Sql, text: Sql, height: Sql | None = None, width: Sql | None = None) -> Sql:
     size: Any = literal("", Text())
     if height is not None and width is not None:
-        sizes = func.concat(' style="height:', whole(height), "px; width:", whole(width), 'px;"', type_=Text())
+        sizes = func.concat(' height="', whole(height), '" width="', whole(width), '"', type_=Text())
         size = case((or_(height.is_(None), width.is_(None)), ""), else_=sizes)
-    return func.concat(
-        '<img src="', _escape(address), '" alt="', _escape(text), '"', size, ' border="0"/>', type_=Text()
-    )
+    return func.concat('<img src="', _address(address), '" alt="', _escape(text), '"', size, "/>", type_=Text())
 
 
 def _json_path(document: Sql, path: Sql) -> Sql:

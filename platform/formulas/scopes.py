@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
-from ratoon.platform.formulas.types import Name, Scope, Type
+from ratoon.platform.formulas.types import Name, Type
 
 
 class Names:
@@ -25,5 +26,17 @@ class Names:
         return self._shown
 
 
-def _is_scope(names: Names) -> Scope:
-    return names
+def dotted(names: Mapping[str, Name]) -> Names:
+    """A scope out of names with dots: ``account.name`` makes ``account`` a reference to a record with a ``name``."""
+    here: dict[str, Name] = {}
+    inside: dict[str, dict[str, Name]] = {}
+    for key, name in names.items():
+        first, _, rest = key.partition(".")
+        if rest:
+            inside.setdefault(first, {})[rest] = name
+        else:
+            here[key] = name
+    for first, more in inside.items():
+        target = dotted({rest: replace(name, key=rest.rpartition(".")[2]) for rest, name in more.items()})
+        here[first] = Name(first, Type.REFERENCE, target)
+    return Names(here)

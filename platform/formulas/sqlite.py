@@ -151,10 +151,8 @@ def register_sqlite_functions(dbapi_connection: Any, functions: FunctionSet | No
 
     def ratoon_formula(source: str, spec: str, moment: str, *values: Any) -> Any:
         run, readers = compiled(source, spec)
-        row = {}
-        for (key, decode), value in zip(readers, values, strict=True):
-            row[key] = None if value is None else decode(value)
         try:
+            row = {k: None if v is None else decode(v) for (k, decode), v in zip(readers, values, strict=True)}
             return _store(run(row, context_of(moment)))
         except (FormulaError, ArithmeticError, ValueError):
             return None
@@ -253,7 +251,7 @@ def _store(value: Any) -> Any:
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, Decimal | int):
-        return plain(settle(Decimal(value)))
+        return format(settle(Decimal(value)), "f")
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     if isinstance(value, time):

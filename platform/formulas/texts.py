@@ -176,16 +176,19 @@ def _proper(text: str) -> str:
     return re.sub(r"[^\W\d_]+", lambda m: m.group()[0].upper() + m.group()[1:].lower(), text)
 
 
+def _address(text: str | None) -> str:
+    """An address for an attribute; ``&`` stays, since it is a part of addresses."""
+    return html.escape(text or "").replace("&amp;", "&")
+
+
 def _link(address: str | None, shown: str | None, target: str | None = None) -> str:
-    attribute = f' target="{html.escape(target)}"' if target else ' target="_blank"'
-    return f'<a href="{html.escape(address or "")}"{attribute}>{html.escape(shown or "", quote=False)}</a>'
+    attribute = f' target="{html.escape(target)}"' if target else ""
+    return f'<a href="{_address(address)}"{attribute}>{html.escape(shown or "", quote=False)}</a>'
 
 
 def _image(address: str | None, text: str | None, height: Decimal | None = None, width: Decimal | None = None) -> str:
-    sizes = (
-        f' style="height:{int(height)}px; width:{int(width)}px;"' if height is not None and width is not None else ""
-    )
-    return f'<img src="{html.escape(address or "")}" alt="{html.escape(text or "")}"{sizes} border="0"/>'
+    sizes = f' height="{int(height)}" width="{int(width)}"' if height is not None and width is not None else ""
+    return f'<img src="{_address(address)}" alt="{html.escape(text or "")}"{sizes}/>'
 
 
 def _same_text(args: Sequence[Run], nodes: Sequence[Typed]) -> Run:
@@ -443,7 +446,7 @@ FUNCTIONS = (
         strict=False,
         group="Text",
         doc="A link (HTML).",
-        examples=[('HYPERLINK("https://example.org", "go")', '<a href="https://example.org" target="_blank">go</a>')],
+        examples=[('HYPERLINK("https://example.org", "go")', '<a href="https://example.org">go</a>')],
     ),
     define(
         "IMAGE",
@@ -453,7 +456,7 @@ FUNCTIONS = (
         strict=False,
         group="Text",
         doc="A picture (HTML).",
-        examples=[('IMAGE("/star.png", "star")', '<img src="/star.png" alt="star" border="0"/>')],
+        examples=[('IMAGE("/star.png", "star")', '<img src="/star.png" alt="star"/>')],
     ),
     define(
         "ISNUMBER",

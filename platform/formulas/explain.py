@@ -1,0 +1,130 @@
+"""Why a formula says what it says: every part with its value, and a sentence.
+
+``explain(formula, row, context)`` gives a tree of ``Part``: the text of each part as written, its value, and whether it
+was used (the branch of an IF that was not taken is not). ``sentence`` tells in words what decided a truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ratoon.platform.errors import FormulaError
+from ratoon.platform.formulas import closures
+from ratoon.platform.formulas.batch import write_value
+from ratoon.platform.formulas.formula import Formula
+from ratoon.platform.formulas.tree import Apply, Constant, Typed
+from ratoon.platform.formulas.types import EvalContext, Type
+
+LOGIC = frozenset({"AND", "OR", "NOT"})
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a formula with its value for one row."""
+
+    text: str
+    type: Type
+    value: Any
+    form: str = ""
+    error: str | None = None
+    used: bool = True
+    parts: tuple[Part, ...] = ()
+
+    def json(self) -> Mapping[str, Any]:
+        """As JSON."""
+        value: dict[str, Any] = {"text": self.text, "type": self.type.value, "value": write_value(self.value)}
+        if self.error is not None:
+            value["error"] = self.error
+        if not self.used:
+            value["used"] = False
+        if self.parts:
+            value["parts"] = [part.json() for part in self.parts]
+        return value
+
+
+def explain(formula: Formula, row: Mapping[str, Any], context: EvalContext) -> Part:
+    """The formula's parts with their values for a row. What fails is told in ``error``, nothing is raised."""
+    return _part(formula, formula.tree, row, context, True)
+
+
+def _part(formula: Formula, node: Typed, row: Mapping[str, Any], context: EvalContext, used: bool) -> Part:
+    text = " ".join(formula.source[node.position : node.end].split())
+    value, error = None, None
+    try:
+        value = closures.top(node, formula.blanks)(row, context)
+    except (FormulaError, ArithmeticError, ValueError) as failure:
+        error = str(failure)
+    if not isinstance(node, Apply):
+        return Part(text, node.type, value, "constant" if isinstance(node, Constant) else "name", error, used)
+    taken = _taken(formula, node, row, context)
+    parts = [_part(formula, a, row, context, used and index in taken) for index, a in enumerate(node.args)]
+    return Part(text, node.type, value, node.overload.form, error, used, tuple(parts))
+
+
+def _taken(formula: Formula, node: Apply, row: Mapping[str, Any], context: EvalContext) -> Sequence[int] | range:
+    """Which arguments decide the value."""
+    if node.overload.form != "IF":
+        return range(len(node.args))
+    try:
+        yes = closures.build(node.args[0], formula.blanks)(row, context)
+    except (FormulaError, ArithmeticError, ValueError):
+        return (0,)
+    return (0, 1) if yes else (0, 2)
+
+
+def tree_lines(part: Part, depth: int = 0) -> Iterator[str]:
+    """The tree as indented lines ``text = value``; constants are left out below the top."""
+    mark = "" if part.used else "  (not used)"
+    yield f"{'  ' * depth}{part.text} = {part.error or shown(part.value)}{mark}"
+    for inner in part.parts:
+        if inner.form != "constant":
+            yield from tree_lines(inner, depth + 1)
+
+
+def shown(value: Any) -> str:
+    """A value for eyes: texts in quotes, truths in words."""
+    if value is None:
+        return "blank"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    written = write_value(value)
+    return f'"{written}"' if isinstance(value, str) else str(written)
+
+
+def sentence(part: Part) -> str:
+    """What decided: ``true because amount (1200) > 1000 and stage ("won") = "won"``."""
+    if part.error is not None:
+        return f"It fails: {part.error}"
+    if part.type is not Type.BOOLEAN or part.form == "name":
+        deciding = [p for p in part.parts if p.used and p.type is Type.BOOLEAN] if part.form == "IF" else []
+        why = f", because {_reasons(deciding[0])}" if deciding else ""
+        return f"It is {shown(part.value)}{why}"
+    return f"It is {shown(part.value)}, because {_reasons(part)}"
+
+
+def _reasons(part: Part) -> str:
+    """The parts of a truth that made it what it is."""
+    if part.form == "NOT":
+        return _reasons(part.parts[0])
+    if part.form not in ("AND", "OR"):
+        return _told(part)
+    decisive = [p for p in part.parts if p.value is part.value] or list(part.parts)
+    all_needed = (part.form == "AND") == (part.value is True)
+    chosen = decisive if all_needed else decisive[:1]
+    return " and ".join(_reasons(p) for p in chosen)
+
+
+def _told(part: Part) -> str:
+    names = {p.text: shown(p.value) for p in _names(part)}
+    values = ", ".join(f"{name} is {value}" for name, value in names.items())
+    verdict = "holds" if part.value is True else "does not hold"
+    return f"{part.text} {verdict}" + (f" ({values})" if values and values != f"{part.text} is {verdict}" else "")
+
+
+def _names(part: Part) -> Iterator[Part]:
+    if part.form == "name":
+        yield part
+    for inner in part.parts:
+        yield from _names(inner)

@@ -1,0 +1,27 @@
+"""Where an error is, for eyes: the line with a caret below the place."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from ratoon.platform.errors import FormulaError
+
+
+def point(source: str, position: int) -> str:
+    """The line of ``position`` (0-based offset) and a caret below that place."""
+    position = max(0, min(position, len(source)))
+    start = source.rfind("\n", 0, position) + 1
+    end = source.find("\n", position)
+    line = source[start : end if end >= 0 else len(source)].replace("\t", " ")
+    before = line[: position - start]
+    indent = sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in before)
+    return f"{line}\n{' ' * indent}^"
+
+
+def describe(source: str, error: FormulaError) -> str:
+    """The message of an error and, when it has a place, the line with a caret and the line and column numbers."""
+    if error.position is None:
+        return str(error)
+    before = source[: error.position]
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    return f"{error} (line {line}, column {column})\n{point(source, error.position)}"
