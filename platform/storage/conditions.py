@@ -7,75 +7,99 @@ place: ``ShapeCache.get``. The cache holds a bounded number of statements, least
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import BindParameter, ColumnElement, Dialect, and_
-from sqlalchemy.sql.expression import Executable, Select
+from sqlalchemy import BindParameter, ColumnElement, Dialect
+from sqlalchemy.sql.expression import Executable
 
 from ratoon.platform.storage.statements import Statement
 
 MAX_STATEMENTS = 2000
+MAX_CONDITIONS = 4000
 
-Build = Callable[[], Select[Any]]
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
 
 
-class ShapeCache:
-    """Compiled statements by shape."""
+class Recent(Generic[Key, Value]):
+    """A mapping that keeps what was asked for last; safe to share between threads."""
 
-    def __init__(self, dialect: Dialect, size: int = MAX_STATEMENTS) -> None:
-        self._dialect = dialect
+    def __init__(self, size: int) -> None:
         self._size = size
         self._lock = threading.Lock()
-        self._known: OrderedDict[Hashable, tuple[Statement, tuple[str | None, ...]]] = OrderedDict()
+        self._known: OrderedDict[Key, Value] = OrderedDict()
 
-    def get(
-        self, shape: Hashable, conditions: Sequence[ColumnElement[Any]], build: Callable[[], Executable]
-    ) -> tuple[Statement, dict[str, Any]]:
-        """The statement of this shape and the values of the conditions as parameters for it.
-
-        ``build`` makes the statement (including the conditions) when it is not known yet. ``shape`` must tell apart
-        everything that ``build`` depends on except the values bound in ``conditions``.
-        """
-        if not conditions:
-            found = self._find(shape)
-            if found is None:
-                found = (Statement.compile(build(), self._dialect), ())
-                self._keep(shape, found)
-            return found[0], {}
-        together = conditions[0] if len(conditions) == 1 else and_(*conditions)
-        cache_key = together._generate_cache_key()
-        if cache_key is None or any(bind.expanding for bind in cache_key.bindparams):
-            return Statement.compile(build(), self._dialect), {}
-        full = (shape, cache_key.key)
-        found = self._find(full)
-        if found is None:
-            return self._compile(full, cache_key.bindparams, build()), {}
-        statement, names = found
-        values = {
-            name: bind.effective_value
-            for name, bind in zip(names, cache_key.bindparams, strict=True)
-            if name is not None and not bind.required
-        }
-        return statement, values
-
-    def _compile(self, full: Hashable, binds: Sequence[BindParameter[Any]], built: Executable) -> Statement:
-        statement, named = Statement.compile_named(built, self._dialect)
-        names = tuple(named.get(bind) for bind in binds)
-        self._keep(full, (statement, names))
-        return statement
-
-    def _find(self, key: Hashable) -> tuple[Statement, tuple[str | None, ...]] | None:
+    def get(self, key: Key) -> Value | None:
+        """The value, or ``None``."""
         with self._lock:
             found = self._known.get(key)
             if found is not None:
                 self._known.move_to_end(key)
             return found
 
-    def _keep(self, key: Hashable, found: tuple[Statement, tuple[str | None, ...]]) -> None:
+    def keep(self, key: Key, value: Value) -> Value:
+        """Keeps the value unless there is one already; returns the one kept."""
         with self._lock:
-            self._known[key] = found
-            while len(self._known) > self._size:
+            kept = self._known.setdefault(key, value)
+            if len(self._known) > self._size:
                 self._known.popitem(last=False)
+            return kept
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Condition:
+    """A condition with its shape worked out."""
+
+    element: ColumnElement[Any]
+    shape: int | None
+    """Two conditions with the same number differ in their values only; ``None`` = not to be cached."""
+    binds: Sequence[BindParameter[Any]] = ()
+
+
+class ShapeCache:
+    """Compiled statements by shape."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._numbers = itertools.count(1)
+        self._shapes: Recent[Hashable, int] = Recent(MAX_CONDITIONS)
+        self._statements: Recent[Hashable, tuple[Statement, tuple[str | None, ...]]] = Recent(MAX_STATEMENTS)
+
+    def condition(self, element: ColumnElement[Any]) -> Condition:
+        """The condition with its shape."""
+        cache_key = element._generate_cache_key()
+        if cache_key is None or any(bind.expanding for bind in cache_key.bindparams):
+            return Condition(element, None)
+        shape = self._shapes.get(cache_key.key)
+        if shape is None:
+            shape = self._shapes.keep(cache_key.key, next(self._numbers))
+        return Condition(element, shape, cache_key.bindparams)
+
+    def get(
+        self, shape: Hashable, conditions: Sequence[Condition], build: Callable[[], Executable]
+    ) -> tuple[Statement, dict[str, Any]]:
+        """The statement of this shape and the values of the conditions as parameters for it.
+
+        ``build`` makes the statement (including the conditions) when it is not known yet. ``shape`` must tell apart
+        everything that ``build`` depends on besides ``conditions``.
+        """
+        if any(condition.shape is None for condition in conditions):
+            return Statement.compile(build(), self._dialect), {}
+        full = (shape, *(condition.shape for condition in conditions))
+        found = self._statements.get(full)
+        binds = [bind for condition in conditions for bind in condition.binds]
+        if found is None:
+            statement, named = Statement.compile_named(build(), self._dialect)
+            self._statements.keep(full, (statement, tuple(named.get(bind) for bind in binds)))
+            return statement, {}
+        statement, names = found
+        return statement, {
+            name: bind.effective_value
+            for name, bind in zip(names, binds, strict=True)
+            if name is not None and not bind.required
+        }

@@ -25,6 +25,7 @@ from sqlalchemy.sql.expression import Select
 from ratoon.platform.formulas import Formula
 from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.storage.aggregates import Grouping, Having, Measure
+from ratoon.platform.storage.conditions import Condition
 from ratoon.platform.storage.statements import Row, parameter
 from ratoon.platform.storage.tables import ALWAYS_FILLED
 
@@ -147,23 +148,24 @@ class Lists:
         return grouping.rows(found, column)
 
 
-def _conditions(store: RecordStore, request: ListRequest) -> tuple[ColumnElement[Any], ...]:
+def _conditions(store: RecordStore, request: ListRequest) -> tuple[Condition, ...]:
+    where = (store.shapes.condition(element) for element in request.where)
     if request.filter is None:
-        return request.where
-    return (store.paths.condition(request.object, request.filter, request.context), *request.where)
+        return tuple(where)
+    return (store.condition(request.object, request.filter, request.context), *where)
 
 
 def _filtered(
     store: RecordStore,
     request: ListRequest,
     query: Select[Any],
-    conditions: tuple[ColumnElement[Any], ...],
+    conditions: tuple[Condition, ...],
     paths: Sequence[str],
 ) -> Select[Any]:
     deleted_at = store.tables.table(request.object).c.deleted_at
     source = store.paths.joined(request.object, (*_paths_of(request), *paths))
     state = deleted_at.is_not(None) if request.deleted else deleted_at.is_(None)
-    return query.select_from(source).where(state, *conditions)
+    return query.select_from(source).where(state, *(condition.element for condition in conditions))
 
 
 def _query(
@@ -171,7 +173,7 @@ def _query(
     request: ListRequest,
     order: Sort,
     segment: _Segment,
-    conditions: tuple[ColumnElement[Any], ...],
+    conditions: tuple[Condition, ...],
 ) -> Select[Any]:
     keys = [key for key, _ in order]
     columns = [store.paths.column(request.object, key, request.context) for key in keys]

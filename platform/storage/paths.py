@@ -65,7 +65,7 @@ class Paths:
         if formula is None:
             raise KeyError(path)
         prefix = f"{before}." if before else ""
-        return formula.sql(lambda inner: self.column(object_name, prefix + inner, context), context, self.dialect)
+        return formula.sql_value(lambda inner: self.column(object_name, prefix + inner, context), context, self.dialect)
 
     def condition(self, object_name: str, formula: Formula, context: EvalContext) -> ColumnElement[Any]:
         """A formula over an object's records as an SQL expression."""

@@ -19,6 +19,7 @@ from sqlalchemy.types import TypeEngine
 from ratoon.platform.formulas.columns import ExactDecimal
 from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.metadata.model import Field, Rollup
+from ratoon.platform.storage.conditions import Condition
 from ratoon.platform.storage.statements import one_of
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ class Rollups:
             raise ValueError(f"{field.object}.{field.name} is no rollup")
         if not parent_ids:
             return {}
-        conditions: tuple[ColumnElement[Any], ...] = ()
+        conditions: tuple[Condition, ...] = ()
         if rollup.filter is not None:
-            conditions = (self._store.paths.condition(rollup.child, rollup.filter, context),)
+            conditions = (self._store.condition(rollup.child, rollup.filter, context),)
         statement, bound = self._store.shapes.get(
             ("rollup", field.object, field.name), conditions, lambda: self._query(rollup, conditions)
         )
@@ -55,7 +56,7 @@ class Rollups:
             values[parent] = finished(rollup.operation, value, number, field)
         return values
 
-    def _query(self, rollup: Rollup, conditions: tuple[ColumnElement[Any], ...]) -> Select[Any]:
+    def _query(self, rollup: Rollup, conditions: tuple[Condition, ...]) -> Select[Any]:
         store = self._store
         table = store.tables.table(rollup.child)
         parent = table.c[rollup.via]
@@ -70,7 +71,7 @@ class Rollups:
         return (
             select(parent, value.label("value"), number.label("number"))
             .select_from(source)
-            .where(one_of(parent, "ids", store.dialect), table.c.deleted_at.is_(None), *conditions)
+            .where(one_of(parent, "ids", store.dialect), table.c.deleted_at.is_(None), *(c.element for c in conditions))
             .group_by(parent)
         )
 

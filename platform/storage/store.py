@@ -19,10 +19,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Integer, Table, cast, func, literal, select, tuple_
 from sqlalchemy.sql.expression import Select
 
+from ratoon.platform.errors import FormulaError, Invalid
 from ratoon.platform.formulas import Formula
 from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.metadata.model import Field, Registry
-from ratoon.platform.storage.conditions import ShapeCache
+from ratoon.platform.storage.conditions import MAX_CONDITIONS, Condition, Recent, ShapeCache
 from ratoon.platform.storage.deletions import Deletions
 from ratoon.platform.storage.lists import Lists
 from ratoon.platform.storage.paths import Paths
@@ -45,6 +46,7 @@ class RecordStore:
         self.sql_dialect = sql_dialect(dialect)
         self.paths = Paths(registry, tables, dialect)
         self.shapes = ShapeCache(self.sql_dialect)
+        self._conditions: Recent[tuple[str, Formula, str], Condition] = Recent(MAX_CONDITIONS)
         self._statements: dict[tuple[object, ...], Statement] = {}
         self._writing = Writing(tables, self.sql_dialect)
         self._deletions = Deletions(self)
@@ -55,6 +57,18 @@ class RecordStore:
         """Lists, counts and aggregates."""
         return Lists(self)
 
+    def condition(self, object: str, formula: Formula, context: EvalContext) -> Condition:
+        """A formula over an object's records as a condition. One whose answer depends on the record alone is built
+        once."""
+        if formula.volatile or any(path.startswith("$") for path in formula.paths):
+            return self.shapes.condition(self.paths.condition(object, formula, context))
+        key = (object, formula, context.time_zone.key)
+        found = self._conditions.get(key)
+        if found is None:
+            made = self.shapes.condition(self.paths.condition(object, formula, context))
+            found = self._conditions.keep(key, made)
+        return found
+
     # reading by id
 
     def load(
@@ -64,6 +78,7 @@ class RecordStore:
         ids: Collection[str],
         *,
         paths: Collection[str] = (),
+        context: EvalContext | None = None,
         lock: bool = False,
         deleted: bool = False,
     ) -> dict[str, Row]:
@@ -80,15 +95,23 @@ class RecordStore:
         else:
             rows = self._load_many(object, lock, deleted).rows(conn, ids=ids)
         if paths:
-            self.attach_paths(conn, object, rows, paths)
+            self.attach_paths(conn, object, rows, paths, context)
         return {row["id"]: row for row in rows}
 
     def attach_paths(
-        self, conn: Connection, object: str, rows: Sequence[Row], paths: Iterable[str], *, lock: bool = False
+        self,
+        conn: Connection,
+        object: str,
+        rows: Sequence[Row],
+        paths: Iterable[str],
+        context: EvalContext | None,
+        *,
+        lock: bool = False,
     ) -> None:
         """Puts the values of dotted paths into rows in memory (saved or not): ``row["account.owner.name"]``.
 
-        One statement per step, for all rows. A blank lookup gives ``None``. ``lock`` shares a lock on the rows read, so
+        One statement per step, for all rows. A blank lookup gives ``None``. A path may end in a formula field without a
+        column, which is worked out in ``context`` (``None`` = now, in UTC). ``lock`` shares a lock on the rows read, so
         that nobody changes them before this transaction ends (PostgreSQL; SQLite has one writer anyway).
         """
         steps: dict[str, set[str]] = {}
@@ -97,24 +120,46 @@ class RecordStore:
             if dot and not first.startswith("$"):
                 steps.setdefault(first, set()).add(rest)
         for first, rests in sorted(steps.items()):
-            self._attach_step(conn, object, rows, first, rests, lock)
+            self._attach_step(conn, object, rows, first, rests, context, lock)
 
     def _attach_step(
-        self, conn: Connection, object: str, rows: Sequence[Row], first: str, rests: set[str], lock: bool
+        self,
+        conn: Connection,
+        object: str,
+        rows: Sequence[Row],
+        first: str,
+        rests: set[str],
+        context: EvalContext | None,
+        lock: bool,
     ) -> None:
         target = self.registry[object].field_of[first].targets[0]
         stored = self.tables.table(target).c
         ids = {row[first] for row in rows if row.get(first) is not None}
-        keys = tuple(sorted({rest.partition(".")[0] for rest in rests} & set(stored.keys()) - {"id"}))
+        worked_out = self._worked_out(target, rests)
+        needed = rests.union(*(formula.paths for _, formula in worked_out))
+        keys = tuple(sorted({rest.partition(".")[0] for rest in needed} & set(stored.keys()) - {"id"}))
         found: dict[str, Row] = {}
         if ids:
             near = self._load_keys(target, keys, lock).rows(conn, ids=ids)
-            self.attach_paths(conn, target, near, rests, lock=lock)
+            self.attach_paths(conn, target, near, needed, context, lock=lock)
+            for row in near if worked_out else ():
+                _work_out(row, worked_out, context or EvalContext())
             found = {row["id"]: row for row in near}
         for row in rows:
             there = found.get(row.get(first) or "")
             for rest in rests:
                 row[f"{first}.{rest}"] = None if there is None else there.get(rest)
+
+    def _worked_out(self, object: str, keys: Iterable[str]) -> list[tuple[Field, Formula]]:
+        """The formula fields without a column among ``keys``, after those they read themselves."""
+        fields = self.registry[object].fields
+        ordered: dict[str, tuple[Field, Formula]] = {}
+        for key in sorted(keys):
+            field = fields.get(key)
+            if field is not None and field.formula is not None and field.volatile:
+                ordered.update({inner.name: (inner, f) for inner, f in self._worked_out(object, field.formula.paths)})
+                ordered.setdefault(key, (field, field.formula))
+        return list(ordered.values())
 
     def existing(
         self, conn: Connection, object: str, key: str, values: Collection[Any], *, deleted: bool = False
@@ -182,7 +227,8 @@ class RecordStore:
             query = select(table.c.id).where(these, table.c.deleted_at.is_(None), *where)
             return query.order_by(table.c.id).with_for_update(read=True, key_share=True) if hold else query
 
-        statement, values = self.shapes.get(("visible", object, hold), where, build)
+        conditions = [self.shapes.condition(element) for element in where]
+        statement, values = self.shapes.get(("visible", object, hold), conditions, build)
         return set(statement.first_column(conn, ids=ids, **values))
 
     def filter_matches(
@@ -192,12 +238,12 @@ class RecordStore:
         if not ids:
             return set()
         table = self.tables.table(object)
-        condition = self.paths.condition(object, formula, context)
+        condition = self.condition(object, formula, context)
 
         def build() -> Select[Any]:
             source = self.paths.joined(object, formula.paths)
             these = one_of(table.c.id, "ids", self.dialect)
-            return select(table.c.id).select_from(source).where(these, table.c.deleted_at.is_(None), condition)
+            return select(table.c.id).select_from(source).where(these, table.c.deleted_at.is_(None), condition.element)
 
         statement, values = self.shapes.get(("matches", object, formula.paths), (condition,), build)
         return set(statement.first_column(conn, ids=ids, **values))
@@ -382,3 +428,11 @@ def _by_column(keys: tuple[str, ...], tuples: Collection[tuple[Any, ...]]) -> di
     """The values column by column, as the PostgreSQL form of ``same_tuple`` takes them."""
     columns = zip(*tuples, strict=True)
     return {f"tuples_{place}": list(column) for place, column in zip(range(len(keys)), columns, strict=True)}
+
+
+def _work_out(row: Row, fields: Sequence[tuple[Field, Formula]], context: EvalContext) -> None:
+    for field, formula in fields:
+        try:
+            row[field.name] = field.fit(formula.evaluate(row, context))
+        except (FormulaError, Invalid):
+            row[field.name] = None

@@ -150,11 +150,14 @@ def unique_keys(obj: Object) -> tuple[tuple[str, ...], ...]:
 
 
 def plain_indexes(obj: Object) -> tuple[tuple[str, ...], ...]:
-    """Column lists of the other indexes: each ends with ``id``, so that a list sorted by it has one order."""
+    """Column lists of the other indexes: each ends with ``id``, so that a list sorted by it has one order.
+
+    Besides what the object declares there is one for ``created_at``, the order of a list that names none.
+    """
     columns = {part.key for part in stored_parts(obj)}
     begun = {keys[0] for keys in obj.indexes if keys}
     references = (f for f in obj.references if _has_column(f) and f.name not in UNCHECKED_REFERENCES)
-    wanted = [*obj.indexes, *((f.name,) for f in references if f.name not in begun)]
+    wanted = [("created_at",), *obj.indexes, *((f.name,) for f in references if f.name not in begun)]
     unique = set(unique_keys(obj))
     found: dict[tuple[str, ...], None] = {}
     for keys in wanted:

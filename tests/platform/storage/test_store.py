@@ -68,7 +68,7 @@ def test_paths_are_followed_in_sets(shop: Any) -> None:
     unsaved = [{"id": None, "customer": customer}, {"id": None, "customer": None}]
     paths = ["customer.name", "customer.region.above.name", "customer.region", "name", "$source.x"]
     with shop.write() as conn:
-        shop.store.attach_paths(conn, "order", unsaved, paths, lock=True)
+        shop.store.attach_paths(conn, "order", unsaved, paths, None, lock=True)
     assert unsaved[0] == {
         "id": None,
         "customer": customer,
