@@ -14,6 +14,7 @@ from jinja2 import ChoiceLoader, FileSystemLoader
 
 from ratoon.platform.access.actor import SYSTEM
 from ratoon.platform.api import create_api
+from ratoon.platform.api.sessions import BrowserSessions
 from ratoon.platform.automation import Actions, AutomationReactions
 from ratoon.platform.config import Settings, World
 from ratoon.platform.environment import Environment, Parts
@@ -71,6 +72,7 @@ def create_app(environment: Environment, plugins: Plugins) -> Flask:
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=environment.settings.cookie_secure,
     )
+    app.session_interface = BrowserSessions()
     app.register_blueprint(create_api(environment))
     for blueprint in plugins.collect("blueprints", environment=environment):
         app.register_blueprint(blueprint)

@@ -107,7 +107,7 @@ def time_apply(url: str, package: Path) -> float:
 def _analyze(engine: Any) -> None:
     """Fresh statistics for the query planner, in both databases alike."""
     with engine.connect() as connection:
-        connection.execute(text("ANALYZE"))
+        connection.execute(text("ANALYZE deal"))
         connection.commit()
 
 
