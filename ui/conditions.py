@@ -78,11 +78,11 @@ def draft_of(
         _defaults(plan, row, given, context)
     paths = plan.rule_paths | plan.early_paths | _section_paths(object)
     if paths:
-        records.engine.store.attach_paths(records.connection, object.name, [row], paths)
+        records.engine.store.attach_paths(records.connection, object.name, [row], paths, context)
     for key, formula in plan.formulas:
         try:
-            row[key] = formula.evaluate(row, context)
-        except FormulaError:
+            row[key] = plan.fit(key, formula.evaluate(row, context))
+        except (FormulaError, Invalid):
             row[key] = None
     return Draft(object, row, stored, context)
 

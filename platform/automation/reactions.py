@@ -47,7 +47,8 @@ class AutomationReactions:
             ]
             paths = dotted(formulas)
             if paths:
-                records.engine.store.attach_paths(records.connection, object, [d.row for d in drafts], paths)
+                rows, context = [d.row for d in drafts], records.saving.context()
+                records.engine.store.attach_paths(records.connection, object, rows, paths, context)
         for automation in after:
             matching = [d for d in drafts if matches(records, obj, automation, event, d)]
             if matching:

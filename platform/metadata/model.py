@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal
@@ -20,6 +21,8 @@ from ratoon.platform.metadata.graph import Graph, build_graph
 from ratoon.platform.metadata.scope import ObjectScope
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
+WIDE = Context(prec=60)
+"""Wide enough to round anything a formula may answer."""
 OnDelete = Literal["restrict", "set_null", "cascade"]
 
 
@@ -93,6 +96,21 @@ class Field:
     def volatile(self) -> bool:
         """True for a formula field whose value changes by itself."""
         return self.formula is not None and self.formula.volatile
+
+    def fit(self, value: Any) -> Any:
+        """A formula's or rollup's answer as the field keeps it: rounded half up to its scale, within its range.
+
+        A percentage is 0.2 in a formula and 20 in a record. Raises ``Invalid`` when the answer does not fit (a number
+        with too many digits).
+        """
+        if value is None:
+            return None
+        part = self.parts[0]
+        if self.formula is not None and self.spec.option("returns") == "percent":
+            value = value * 100
+        if part.scale is not None:
+            value = Decimal(value).quantize(Decimal(1).scaleb(-part.scale), ROUND_HALF_UP, WIDE)
+        return part.coerce(value)
 
 
 @dataclass(frozen=True)

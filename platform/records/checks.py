@@ -170,7 +170,7 @@ def _check_targets(saving: Saving, field: Field, target: str, drafts: Sequence[D
         return
     formula = field.lookup_filter
     paths = [p for p in formula.paths if "." in p and not p.startswith("$")]
-    rows = saving.store.load(saving.connection, target, ids, paths=paths)
+    rows = saving.store.load(saving.connection, target, ids, paths=paths, context=saving.context())
     for draft in drafts:
         row = rows.get(draft.row[field.name])
         if row is None:

@@ -27,7 +27,7 @@ def coerce_given(plan: ObjectPlan, draft: Draft, values: Mapping[str, Any], edit
             draft.refuse("forbidden_field", "You may not change {field}.", key, field=key)
             continue
         try:
-            typed = None if value is None or value == "" else coerce(value)
+            typed = coerce(value)
         except Invalid as refusal:
             problem = refusal.problem(key)
             draft.problems.append(Problem(problem.code, problem.message, key, problem.params, index=draft.index))

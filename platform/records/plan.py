@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
@@ -21,8 +21,6 @@ from ratoon.platform.metadata.model import Field, Key, Object, Registry, Rule
 
 SYSTEM_KEYS = ("id", "created_at", "created_by", "modified_at", "modified_by", "version", "deleted_at")
 """System keys that only the platform writes (``owner`` is a system field too, but people may set it)."""
-WIDE = Context(prec=60)
-"""Wide enough to round anything a formula may answer."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class ObjectPlan:
 
     @cached_property
     def readable(self) -> tuple[str, ...]:
-        """Every key a record shows when nothing is said: all but many-to-many values."""
+        """Every key a record of a list shows when nothing is said: all but many-to-many values."""
         return tuple(key for key in self.object.parts if key not in self.links)
 
     @cached_property
@@ -151,8 +149,9 @@ class ObjectPlan:
 
     @cached_property
     def picklists(self) -> tuple[Field, ...]:
-        """Fields with choices."""
-        return tuple(f for f in self.object.fields.values() if f.choices)
+        """Fields of which a known value may still be refused: an inactive or a dependent one."""
+        fields = self.object.fields.values()
+        return tuple(f for f in fields if any(not o.active or o.parents is not None for o in f.choices))
 
     @cached_property
     def hierarchies(self) -> tuple[Field, ...]:
@@ -224,34 +223,9 @@ class ObjectPlan:
             ]
         )
 
-    @cached_property
-    def _percent(self) -> frozenset[str]:
-        """Formula fields that return a percentage: formulas see 0.2, the record keeps 20."""
-        return frozenset(
-            f.name for f in self.object.fields.values() if f.formula and f.spec.option("returns") == "percent"
-        )
-
     def fit(self, key: str, value: Any) -> Any:
-        """A formula's or rollup's answer as the field keeps it: rounded half up to its scale, within its range.
-
-        Raises ``Invalid`` when the answer does not fit (a number with too many digits).
-        """
-        if value is None:
-            return None
-        part = self.object.parts[key]
-        if key in self._percent:
-            value = value * 100
-        if part.scale is not None:
-            value = Decimal(value).quantize(Decimal(1).scaleb(-part.scale), ROUND_HALF_UP, WIDE)
-        return part.coerce(value)
-
-    @cached_property
-    def _percent_fields(self) -> frozenset[str]:
-        return frozenset(f.name for f in self.object.fields.values() if f.type.name == "percent")
-
-    def given_by_formula(self, key: str, value: Any) -> Any:
-        """What a default or an automation worked out, as a caller would write it: a percentage of 0.2 as 20."""
-        return value * 100 if value is not None and key in self._percent_fields else value
+        """A formula's or rollup's answer as its field keeps it. Raises ``Invalid`` when it does not fit."""
+        return self.object.field_of[key].fit(value)
 
     def unknown_key(self, key: str) -> str | None:
         """The writable key nearest to a wrong one, for the error message."""

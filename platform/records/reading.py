@@ -219,11 +219,11 @@ def finish(
     """Rows → records: volatile formulas worked out, many-to-many values and expanded records added."""
     volatile = [(name, f) for name, f in plan.volatile if name in keys]
     if volatile and rows:
+        context = context_of(service)
         # One volatile field may read another, so all are worked out in order and then cut down to what was asked.
         paths = frozenset(p for _, f in plan.volatile for p in f.paths if "." in p and not p.startswith("$"))
         if paths:
-            service.engine.store.attach_paths(service.connection, plan.name, rows, paths)
-        context = context_of(service)
+            service.engine.store.attach_paths(service.connection, plan.name, rows, paths, context)
         for row in rows:
             for name, formula in plan.volatile:
                 try:
@@ -299,7 +299,8 @@ def visible_rows(service: RecordService, object: str, ids: Iterable[str]) -> dic
 def fetch_one(
     service: RecordService, object: str, record: str, fields: Sequence[str] | None, expand: Sequence[str]
 ) -> dict[str, Any]:
-    """One record. Raises ``NotFound`` when there is none or the actor may not see it."""
+    """One record, with its many-to-many values unless ``fields`` says otherwise: an edit form that sends back what
+    it got must not lose them. Raises ``NotFound`` when there is none or the actor may not see it."""
     plan = service.plan(object)
     service.engine.policy.require(service.actor, object, "read")
     where = service.engine.policy.row_filter(service.actor, object, "read")
@@ -307,7 +308,11 @@ def fetch_one(
     row = None if hidden else service.engine.store.load(service.connection, object, [record]).get(record)
     if row is None:
         raise NotFound("There is no {object} with id {id}.", object=object, id=record)
-    return finish(service, plan, [row], keys_of(service, plan, fields), expand)[0]
+    keys = keys_of(service, plan, fields)
+    if fields is None and plan.links:
+        readable = None if service.actor.admin else service.engine.policy.readable_keys(service.actor, object)
+        keys = (*keys, *(key for key in plan.links if readable is None or key in readable))
+    return finish(service, plan, [row], keys, expand)[0]
 
 
 def titles(service: RecordService, object: str, ids: Iterable[str]) -> dict[str, str]:

@@ -161,7 +161,8 @@ class Saving:
             numbers.assign(self, plan, [d for d in drafts if d.old is None and not d.problems])
 
     def _attach(self, plan: ObjectPlan, drafts: Sequence[Draft], paths: frozenset[str], *, lock: bool) -> None:
-        self.store.attach_paths(self.connection, plan.name, [d.row for d in drafts], paths, lock=lock)
+        rows = [d.row for d in drafts]
+        self.store.attach_paths(self.connection, plan.name, rows, paths, self._plain, lock=lock)
 
     def _compute(self, plan: ObjectPlan, drafts: Sequence[Draft]) -> None:
         if plan.rule_paths:
@@ -297,7 +298,7 @@ class Saving:
                 continue
             paths = plan.rule_paths
             if paths:
-                self.store.attach_paths(self.connection, object, [d.row for d in again], paths)
+                self.store.attach_paths(self.connection, object, [d.row for d in again], paths, self._plain)
             for draft in again:
                 for key, formula in plan.volatile:
                     draft.row[key] = plan.fit(key, formula.evaluate(draft.row, self.context(draft)))

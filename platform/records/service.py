@@ -174,7 +174,9 @@ class RecordService:
         with self._operation(acknowledge) as saving:
             saving.save(plan, drafts, values)
         touched = saving.touched.get(plan.name, {})
-        rows = [{k: (touched[d.id].new if d.id in touched else d.row).get(k) for k in plan.columns} for d in drafts]
+        columns = plan.columns
+        written = (touched[d.id].new if d.id in touched else d.row for d in drafts)
+        rows = [{key: row.get(key) for key in columns} for row in written]
         return reading.finish(self, plan, rows, reading.keys_of(self, plan, None))
 
     def _operation(self, acknowledge: bool = False) -> _Operation:

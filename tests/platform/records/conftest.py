@@ -124,3 +124,15 @@ def shop(open_world: Any) -> Any:
 def ping(open_world: Any) -> Any:
     """Two objects whose automations chase each other."""
     return open_world(PING)
+
+
+@pytest.fixture
+def an_object() -> Any:
+    """Writes an object document: ``an_object(name, *fields, **more)``."""
+    return obj
+
+
+@pytest.fixture
+def a_field() -> Any:
+    """Writes a field: ``a_field(name, type, **options)``."""
+    return field

@@ -341,3 +341,33 @@ def test_values_that_change_by_themselves_are_worked_out_when_read(shop: Environ
         assert records.get("job", record["id"])["days_left"] == 7
         assert [r["days_left"] for r in records.list(Query("job", fields=["days_left"])).records] == [7]
         assert len(records.list(Query("job", filter="days_left < 8")).records) == 1
+
+
+def test_a_path_may_end_in_a_value_that_changes_by_itself(
+    open_world: Any, time: Any, an_object: Any, a_field: Any
+) -> None:
+    world = open_world(
+        [
+            {"kind": "package", "name": "rent", "version": "1.0.0", "label": "Rent"},
+            an_object("flat", a_field("until", "date"),
+                a_field("left", "formula", returns="number", scale=0, formula="until - TODAY()")),
+            an_object("visit", a_field("flat", "lookup", object="flat"),
+                a_field("after", "formula", returns="number", scale=0, formula="flat.left + 1"),
+                rules=[{"name": "late", "error_when": "flat.left < 0", "message": "Too late."}]),
+        ]
+    )  # fmt: skip
+
+    def fill(records: RecordService) -> str:
+        flats = records.create("flat", [{"name": "a", "until": "2026-12-01"}, {"name": "b", "until": "2026-11-01"}])
+        visit = records.create("visit", [{"name": "v", "flat": flats[0]["id"]}])[0]
+        assert visit["after"] == 11
+        with pytest.raises(ValidationFailed, match="Too late"):
+            records.create("visit", [{"name": "w", "flat": flats[1]["id"]}])
+        return str(visit["id"])
+
+    visit = world.transact(SYSTEM, fill)
+    time.pass_(days=2)
+    with world.read(SYSTEM) as records:
+        assert records.get("visit", visit)["after"] == 9
+        for formula in ("flat.left = 8", "after = 9"):
+            assert len(records.list(Query("visit", filter=formula)).records) == 1
