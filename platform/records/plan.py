@@ -227,6 +227,14 @@ class ObjectPlan:
         """A formula's or rollup's answer as its field keeps it. Raises ``Invalid`` when it does not fit."""
         return self.object.field_of[key].fit(value)
 
+    @cached_property
+    def _percent_fields(self) -> frozenset[str]:
+        return frozenset(f.name for f in self.object.fields.values() if f.type.name == "percent")
+
+    def given_by_formula(self, key: str, value: Any) -> Any:
+        """What a default or an automation worked out, as a caller would write it: a percentage of 0.2 as 20."""
+        return value * 100 if value is not None and key in self._percent_fields else value
+
     def unknown_key(self, key: str) -> str | None:
         """The writable key nearest to a wrong one, for the error message."""
         near = difflib.get_close_matches(key, [*self.coerce, *self.links], n=1)
