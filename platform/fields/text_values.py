@@ -22,7 +22,9 @@ _EMAIL = re.compile(
     r"(?=.{3,254}\Z)(?!\.)(?!.*\.\.)[^\s@<>()\[\],;:\"\\]{1,64}(?<!\.)@"
     r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_](?:[\w-]{0,61}[^\W_])"
 )
-_PHONE = re.compile(r"\+?[0-9 ().\-/]{3,32}(?: ?(?:ext\.?|x|#|转|轉|分机|分機) ?[0-9]{1,8})?", re.IGNORECASE)
+_PHONE = re.compile(
+    r"(?=(?:[^0-9]*[0-9]){3})\+?[0-9 ().\-/]{3,32}(?: ?(?:ext\.?|x|#|转|轉|分机|分機) ?[0-9]{1,8})?", re.IGNORECASE
+)
 _WEB = re.compile(
     r"(?:https?|ftp)://(?:[^\s/?#@<>\"`\\]+@)?[^\s/?#@<>\"`\\:.][^\s/?#@<>\"`\\]*(?:[/?#][^\s<>\"`\\]*)?", re.IGNORECASE
 )
@@ -83,11 +85,7 @@ def email() -> Coerce:
 
 def phone() -> Coerce:
     """A phone number as written: digits with the usual separators, at least three digits, an extension."""
-
-    def accept(value: str) -> str | None:
-        return value if _PHONE.fullmatch(value) and sum(c.isdigit() for c in value) >= 3 else None
-
-    return _checked(text(40), accept, "not_a_phone")
+    return _checked(text(40), lambda value: value if _PHONE.fullmatch(value) else None, "not_a_phone")
 
 
 def url(max_length: int = 2000) -> Coerce:

@@ -12,7 +12,7 @@ does not depend on how many there are: see ``one_of``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -58,8 +58,12 @@ def sql_dialect(name: str) -> Dialect:
 
 def encoder(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
     """How a Python value of this column type is handed to the driver; ``None`` = as it is."""
-    if dialect.name == "postgresql" and isinstance(kind, (Id, UtcDateTime)):
+    if isinstance(kind, Id) or (dialect.name == "postgresql" and isinstance(kind, (UtcDateTime, ExactDecimal))):
         return None
+    if isinstance(kind, UtcDateTime):
+        return _moment_text
+    if isinstance(kind, ExactDecimal):
+        return _scaled(kind.scale)
     return kind.dialect_impl(dialect).bind_processor(dialect)
 
 
@@ -74,6 +78,17 @@ def decoder(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
     impl = kind.dialect_impl(dialect)
     inner = impl.impl_instance if isinstance(impl, TypeDecorator) else impl
     return impl.result_processor(dialect, NUMERIC_OID if isinstance(inner, Numeric) else None)
+
+
+def _moment_text(value: datetime | None) -> str | None:
+    return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def _scaled(scale: int) -> Convert:
+    def encode(value: Decimal | int | None) -> int | None:
+        return None if value is None else int(Decimal(value).scaleb(scale).to_integral_value())
+
+    return encode
 
 
 def _unscaled(scale: int) -> Convert:
