@@ -8,17 +8,18 @@ headers is done here, once.
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, current_app, g, redirect, request, session, url_for
+from flask import Blueprint, Flask, Response, current_app, g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError, generate_csrf
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, InternalServerError
 
 from ratoon.platform.environment import Environment
 from ratoon.platform.errors import NotFound, RatoonError
@@ -73,31 +74,54 @@ def create_screens(environment: Environment) -> Blueprint:
 
     @screens.before_request
     def prepare() -> None:
-        actor = current_user.actor if current_user.is_authenticated else None
-        wanted = session.get("locale") or (actor.locale if actor else None)
-        g.locale = supported(wanted) or accepted(environment.settings.default_locale)
+        choose_locale(environment)
         if request.method not in ("GET", "HEAD", "OPTIONS"):
             current_app.extensions["csrf"].protect()
-
-    @screens.after_request
-    def protect(response: Response) -> Response:
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        if request.endpoint == "screens.static":
-            response.cache_control.max_age = YEAR if request.args.get("v") else 300
-        else:
-            response.headers.setdefault("Cache-Control", "no-store")
-            response.vary.update(["HX-Request", "Cookie", "Accept-Language"])
-        return response
 
     for rule, endpoint, view, methods in ROUTES:
         screens.add_url_rule(rule, endpoint, signed_in(environment, view), methods=list(methods))
     screens.add_url_rule("/sign-in", "sign_in", lambda: door.sign_in(environment), methods=["GET", "POST"])
     screens.add_url_rule("/language", "language", lambda: door.language(environment, _actor()), methods=["POST"])
-    screens.context_processor(lambda: template_names(environment))
+    screens.app_context_processor(lambda: template_names(environment))
     for kind in (RatoonError, HTTPException, CSRFError):
         screens.register_error_handler(kind, lambda error: failed(environment, error))
     return screens
+
+
+def install_pages(app: Flask, environment: Environment) -> None:
+    """Error pages and headers for addresses that no view has and for plugins' pages. The API keeps its own."""
+
+    def refused(error: HTTPException) -> ResponseReturnValue:
+        if request.path.startswith("/api/"):
+            return error.get_response()
+        if isinstance(error, InternalServerError):
+            logging.getLogger("ratoon").error("a page failed", exc_info=error.original_exception)
+        return failed(environment, error)
+
+    for code in (404, 405, 413, 500):
+        app.register_error_handler(code, refused)
+    app.after_request(lambda response: response if request.path.startswith("/api/") else protect(response))
+
+
+def protect(response: Response) -> Response:
+    """Security and caching headers of everything that is shown in a browser."""
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if request.endpoint == "screens.static":
+        response.cache_control.max_age = YEAR if request.args.get("v") else 300
+    else:
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.vary.update(["HX-Request", "Cookie", "Accept-Language"])
+    return response
+
+
+def choose_locale(environment: Environment) -> str:
+    """The language of this request: chosen in this session, else the user's, else the browser's."""
+    if "locale" not in g:
+        actor = _actor()
+        wanted = session.get("locale") or (actor.locale if actor else None)
+        g.locale = supported(wanted) or accepted(environment.settings.default_locale)
+    return str(g.locale)
 
 
 def _actor() -> Any:
@@ -107,7 +131,7 @@ def _actor() -> Any:
 def screen_of(environment: Environment) -> Screen | None:
     """The screen of this request; ``None`` when nobody is signed in."""
     actor = _actor()
-    return Screen(environment, actor, g.get("locale", "en"), environment.engine) if actor else None
+    return Screen(environment, actor, choose_locale(environment), environment.engine) if actor else None
 
 
 def signed_in(environment: Environment, view: View) -> View:
@@ -153,7 +177,7 @@ def template_names(environment: Environment) -> dict[str, Any]:
         "theme": "dark" if request.cookies.get("theme") == "dark" else "light",
         "t": screen.translate if screen else str,
         "screen": screen,
-        "locale": g.get("locale", "en"),
+        "locale": choose_locale(environment),
     }
 
 

@@ -114,9 +114,9 @@ def local_path(text: str) -> str:
 class Attempt:
     """What became of a save."""
 
-    record: Stored | None
-    posted: Posted
-    problems: Sequence[Problem] = ()
+    record: dict[str, Any]
+    notices: Sequence[Problem]
+    """What the rules want to be known, without refusing anything."""
 
 
 def _save(screen: Screen, object: Object, id: str | None) -> ResponseReturnValue:
@@ -130,7 +130,9 @@ def _save(screen: Screen, object: Object, id: str | None) -> ResponseReturnValue
         return _again(screen, object, id, [problem], version)
     except Stale as stale:
         return _stale(screen, object, str(id), stale.current)
-    record = dict(attempt.record or {})
+    record = attempt.record
+    for notice in attempt.notices:
+        flash(text_of(screen, object, notice), "info")
     flash(_("“%(title)s” was saved.", title=title_of(object, record)), "success")
     back = local_path(request.form.get("__back", ""))
     return redirect(back or screen.record_url(object.name, record["id"]), 303)
@@ -159,7 +161,7 @@ def _attempt(screen: Screen, records: RecordService, object: Object, id: str | N
     if posted.problems:
         raise ValidationFailed(posted.problems)
     attach(records, object.name, record["id"], posted)
-    return Attempt(record, posted)
+    return Attempt(record, [n for n in records.notices if n.severity == "info"])
 
 
 def _again(

@@ -287,7 +287,8 @@ def form_fields(screen: Screen, object: Object, extra: Iterable[str] = ()) -> li
 
 def is_writable(field: Field, editable: frozenset[str]) -> bool:
     """Whether people fill this field in."""
-    return not field.computed and field.name in editable and (not field.system or field.name == "owner")
+    mine = any(part.key in editable for part in field.parts)
+    return not field.computed and mine and (not field.system or field.name == "owner")
 
 
 def build(

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-from flask import Blueprint, Flask, g, request
-from flask.typing import ResponseReturnValue
+from flask import Blueprint, Flask
 from flask_wtf.csrf import CSRFProtect
 from htmx_flask import Htmx
-from werkzeug.exceptions import HTTPException, InternalServerError
 
 from ratoon.platform.environment import Environment
 from ratoon.platform.hookspecs import hookimpl
 from ratoon.ui import i18n, session
-from ratoon.ui.blueprint import create_screens, failed
+from ratoon.ui.blueprint import create_screens, install_pages
 from ratoon.ui.icons import Icons
 
 
@@ -44,19 +41,4 @@ def configure_app(app: Flask, environment: Environment) -> None:
     app.extensions["ratoon_assets"] = {}
     app.config.update(WTF_CSRF_CHECK_DEFAULT=False, WTF_CSRF_TIME_LIMIT=None)
 
-    def unknown_address(error: HTTPException) -> ResponseReturnValue:
-        if request.path.startswith("/api/"):
-            return error.get_response()
-        g.setdefault("locale", i18n.accepted(environment.settings.default_locale))
-        return failed(environment, error)
-
-    def crashed(error: InternalServerError) -> ResponseReturnValue:
-        if request.path.startswith("/api/"):
-            return error.get_response()
-        logging.getLogger("ratoon").error("a page failed", exc_info=error.original_exception)
-        g.setdefault("locale", i18n.accepted(environment.settings.default_locale))
-        return failed(environment, error)
-
-    for code in (404, 405, 413):
-        app.register_error_handler(code, unknown_address)
-    app.register_error_handler(InternalServerError, crashed)
+    install_pages(app, environment)

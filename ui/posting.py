@@ -75,6 +75,8 @@ def _read_parts(screen: Screen, owner: Field, form: Form, posted: Posted) -> Non
         posted.inputs[part.key] = text
         if owner.type.name == "secret" and not text:
             continue
+        if owner.type.name == "currency" and part.key != owner.name and not form.get(owner.name, "").strip():
+            continue  # a code without an amount says nothing
         if owner.type.name == "datetime" and text:
             posted.values[part.key] = local_moment(text, screen.zone)
         else:

@@ -73,11 +73,20 @@ def record(screen: Screen, object: str, id: str) -> ResponseReturnValue:
             ]
         context["ancestors"] = _ancestors(screen, records, found, row)
     layout = layout_of(found)
-    highlights = [presenter.show(found, k, row) for k in layout.highlights if k in row]
+    highlights = [
+        presenter.show_field(found.fields[k], row)
+        for k in layout.highlights
+        if k in found.fields and readable(found, k, row)
+    ]
     return render_template(
         "record.html", screen=screen, current=object, object=found, id=id, tab=tab, highlights=highlights,
         deleted=False, version=row["version"], **context,
     )  # fmt: skip
+
+
+def readable(object: Object, name: str, row: Mapping[str, Any]) -> bool:
+    """Whether the actor was given this field: an address has parts, but no key of its own name."""
+    return any(part.key in row for part in object.fields[name].parts)
 
 
 def _sections(
@@ -90,7 +99,7 @@ def _sections(
         fields = [
             presenter.show_field(object.fields[name], row)
             for name in section.fields
-            if name in object.fields and name in row and draft.visible(object.fields[name])
+            if name in object.fields and readable(object, name, row) and draft.visible(object.fields[name])
         ]
         if fields:
             sections.append(

@@ -1,0 +1,114 @@
+"""A small site per database: the standard package, an administrator, a few records, and a browser made of requests."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from ratoon.platform.access.accounts import Accounts
+from ratoon.platform.access.actor import SYSTEM
+from ratoon.platform.app import create_app, open_environment
+from ratoon.platform.config import Settings
+from ratoon.platform.environment import Environment
+from ratoon.platform.plugins import load_plugins
+
+PASSWORD = "correct horse battery"
+
+
+@dataclass
+class Site:
+    """An environment and its application."""
+
+    environment: Environment
+    app: Any
+
+    def visitor(self) -> Visitor:
+        """Somebody who is not signed in."""
+        return Visitor(self, self.app.test_client())
+
+    def create(self, object: str, **values: Any) -> str:
+        """Makes a record as the platform; returns its id."""
+        with self.environment.write(SYSTEM) as records:
+            return str(records.create(object, [values], acknowledge=True)[0]["id"])
+
+    def read(self, object: str, id: str) -> dict[str, Any]:
+        """A record as it is stored."""
+        with self.environment.read(SYSTEM) as records:
+            return records.get(object, id)
+
+
+@dataclass
+class Visitor:
+    """Somebody who reads pages and sends their forms back."""
+
+    site: Site
+    client: FlaskClient
+    token: str = ""
+
+    def get(self, path: str, **headers: str) -> TestResponse:
+        """A page; remembers its CSRF token."""
+        response = self.client.get(path, headers={k.replace("_", "-"): v for k, v in headers.items()})
+        found = re.search(r'name="csrf-token" content="([^"]+)"', response.text)
+        self.token = found.group(1) if found else self.token
+        return response
+
+    def post(self, path: str, data: dict[str, Any] | None = None, **headers: str) -> TestResponse:
+        """Sends a form with the token of the last page."""
+        values = {"csrf_token": self.token, **(data or {})}
+        return self.client.post(path, data=values, headers={k.replace("_", "-"): v for k, v in headers.items()})
+
+    def sign_in(self, email: str, password: str = PASSWORD) -> TestResponse:
+        """Goes through the door."""
+        self.get("/sign-in")
+        return self.post("/sign-in", {"email": email, "password": password})
+
+    def speak(self, locale: str) -> None:
+        """Changes the language."""
+        self.get("/")
+        self.post("/language", {"locale": locale, "next": "/"})
+        self.get("/")  # takes the notice away
+
+
+def empty_database(backend: str, server: Any, folder: Any) -> str:
+    """URL of a new database that lives as long as the session."""
+    name = f"ui_{uuid.uuid4().hex[:12]}"
+    if backend == "sqlite":
+        return f"sqlite:///{folder / name}.db"
+    with psycopg.connect(server(), autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    return str(server()).replace("/postgres?", f"/{name}?", 1)
+
+
+@pytest.fixture(scope="session")
+def site(backend: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One site for all tests of a session; tests make the records they need."""
+    folder = tmp_path_factory.mktemp("site")
+    url = empty_database(backend, lambda: request.getfixturevalue("postgresql_server"), folder)
+    settings = Settings(database_url=url, files_dir=str(folder / "files"), secret_key="for tests only")
+    plugins = load_plugins()
+    environment = open_environment(settings, plugins=plugins)
+    app = create_app(environment, plugins)
+    app.config["PROPAGATE_EXCEPTIONS"] = True
+    with environment.write(SYSTEM) as records:
+        accounts = Accounts(environment.world)
+        accounts.create_user(records, name="Ada Lovelace", email="ada@example.com", password=PASSWORD, admin=True)
+        accounts.create_user(records, name="Nobody Much", email="nobody@example.com", password=PASSWORD)
+    yield Site(environment, app)
+    environment.close()
+
+
+@pytest.fixture
+def ada(site: Site) -> Visitor:
+    """The administrator, signed in, reading English."""
+    visitor = site.visitor()
+    assert visitor.sign_in("ada@example.com").status_code == 303
+    visitor.get("/")
+    return visitor

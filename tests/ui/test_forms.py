@@ -1,0 +1,281 @@
+"""Forms: what is wrong comes back all at once, what was typed is kept, nothing is lost when two people save."""
+
+from __future__ import annotations
+
+import io
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+
+from ratoon.platform.access.actor import SYSTEM
+from ratoon.platform.records.drafts import Change
+from ratoon.platform.records.reading import Query
+
+
+def fields_of(page: str) -> dict[str, Any]:
+    """What a browser would send for the record form of a page."""
+    form = page[page.index('id="form"') : page.index("</form>", page.index('id="form"'))]
+    form = re.sub(r"<template.*?</template>", "", form, flags=re.S)
+    values: dict[str, Any] = {}
+    for tag in re.findall(r"<input[^>]*>", form):
+        name = re.search(r'\sname="([^"]*)"', tag)
+        if name is None or 'type="file"' in tag or ('type="checkbox"' in tag and " checked" not in tag):
+            continue
+        value = re.search(r'\svalue="([^"]*)"', tag)
+        _add(values, name.group(1), unescape(value.group(1)) if value else "")
+    for name, body in re.findall(r'<select[^>]*\sname="([^"]*)"[^>]*>(.*?)</select>', form, re.S):
+        chosen = re.search(r'<option value="([^"]*)"[^>]*\sselected', body) or re.search(r'value="([^"]*)"', body)
+        _add(values, name, unescape(chosen.group(1)) if chosen else "")
+    for name, body in re.findall(r'<textarea[^>]*\sname="([^"]*)"[^>]*>(.*?)</textarea>', form, re.S):
+        _add(values, name, unescape(body))
+    return values
+
+
+def _add(values: dict[str, Any], name: str, value: str) -> None:
+    if name in values:
+        before = values[name] if isinstance(values[name], list) else [values[name]]
+        values[name] = [*before, value]
+    else:
+        values[name] = value
+
+
+def test_a_record_is_made_through_the_form_as_a_browser_sends_it(site: Any, ada: Any) -> None:
+    values = fields_of(ada.get("/o/account/new").text)
+    assert values["kind"] == "prospect", "defaults are filled in"
+    values.update(name="Harbour Foods", employees="120", annual_revenue="1200.50", annual_revenue_currency="EUR",
+                  segments=["", "midsize"], billing_city="Bergen")  # fmt: skip
+    response = ada.post("/o/account/new", values)
+    assert response.status_code == 303, response.text
+    id = response.headers["Location"].rsplit("/", 1)[1]
+    stored = site.read("account", id)
+    assert stored["name"] == "Harbour Foods"
+    assert str(stored["annual_revenue"]) == "1200.50"
+    assert stored["annual_revenue_currency"] == "EUR"
+    assert tuple(stored["segments"]) == ("midsize",)
+    assert "Harbour Foods" in ada.get(response.headers["Location"]).text
+
+
+def test_every_problem_is_shown_at_once_beside_its_field_and_the_input_is_kept(ada: Any) -> None:
+    ada.get("/o/account/new")
+    response = ada.post(
+        "/o/account/new",
+        {"name": "", "employees": "many", "website": "not a page", "phone": "12", "billing_city": "Kept"},
+    )
+    assert response.status_code == 422
+    for message in (
+        "Name is required.",
+        "This must be a whole number, such as 12.",
+        "This is not a web address",
+        "This is not a phone number",
+    ):
+        assert message in unescape(response.text)
+    assert 'value="many"' in response.text
+    assert 'value="Kept"' in response.text
+    assert 'href="#f-employees"' in response.text
+    assert 'aria-invalid="true"' in response.text
+
+
+def test_only_what_was_changed_is_saved(site: Any, ada: Any) -> None:
+    id = site.create("account", name="Before", employees=5, description="two\nlines")
+    values = fields_of(ada.get(f"/o/account/{id}/edit").text)
+    before = site.read("account", id)
+    response = ada.post(f"/o/account/{id}/edit", {**values, "name": "After"})
+    assert response.status_code == 303, response.text
+    after = site.read("account", id)
+    changed = {k for k in after if after[k] != before[k]}
+    assert changed <= {"name", "group_name", "version", "modified_at", "modified_by"}
+    assert after["name"] == "After"
+
+
+def test_a_stale_form_shows_both_versions_and_either_can_be_kept(site: Any, ada: Any) -> None:
+    id = site.create("account", name="Original", phone="+1 415 555 0100")
+    values = fields_of(ada.get(f"/o/account/{id}/edit").text)
+    ada.post(f"/o/account/{id}/edit", {**values, "name": "Theirs"})
+    response = ada.post(f"/o/account/{id}/edit", {**values, "name": "Mine"})
+    assert response.status_code == 409
+    assert "Mine" in response.text
+    assert "Theirs" in response.text
+    assert site.read("account", id)["name"] == "Theirs"
+    hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', response.text))
+    again = ada.post(f"/o/account/{id}/edit", {k: unescape(v) for k, v in hidden.items()})
+    assert again.status_code == 303, again.text
+    assert site.read("account", id)["name"] == "Mine"
+
+
+def test_a_lookup_works_without_javascript_by_typing_the_name(site: Any, ada: Any) -> None:
+    account = site.create("account", name="Typed By Hand 手填")
+    site.create("account", name="Twice"), site.create("account", name="Twice")
+    ada.get("/o/contact/new")
+    person = {"last_name": "Doe", "email": "doe@example.com", "account": "", "account__shown": ""}
+    made = ada.post("/o/contact/new", {**person, "account__text": "typed by hand 手填"})
+    assert made.status_code == 303, made.text
+    assert site.read("contact", made.headers["Location"].rsplit("/", 1)[1])["account"] == account
+    none = ada.post("/o/contact/new", {**person, "account__text": "No such company"})
+    assert none.status_code == 422
+    assert "No record is called “No such company”." in none.text
+    two = ada.post("/o/contact/new", {**person, "account__text": "Twice"})
+    assert "More than one record is called “Twice”" in two.text
+
+
+def test_the_type_ahead_respects_the_filter_of_the_lookup(site: Any, ada: Any) -> None:
+    mine, other = site.create("account", name="Mine Ltd"), site.create("account", name="Other Ltd")
+    site.create("contact", last_name="Zhang", first_name="Wei", account=mine, email="w@example.com")
+    site.create("contact", last_name="Zhang", first_name="Min", account=other, email="m@example.com")
+    ada.get("/o/opportunity/new")
+    response = ada.post(
+        "/o/opportunity/lookup/primary_contact",
+        {"account": mine, "primary_contact__text": "zhang", "account__text": "Mine Ltd", "account__shown": "Mine Ltd"},
+        HX_Request="true",
+    )
+    assert response.status_code == 200
+    assert "Wei" in response.text
+    assert "Min" not in response.text.replace("Mine", "")
+
+
+def test_dependent_choices_follow_the_controlling_field(ada: Any) -> None:
+    ada.get("/o/case/new")
+    for category, offered, missing in (("question", "how_to", "how_to_not"), ("change", "documentation", "how_to")):
+        response = ada.post(
+            "/o/case/form-state", {"__changed": "category", "category": category, "subject": "x"}, HX_Request="true"
+        )
+        assert response.status_code == 200
+        assert f'value="{offered}"' in response.text
+        assert f'value="{missing}"' not in response.text
+        assert 'hx-swap-oob="true"' in response.text
+
+
+def test_conditional_fields_appear_and_become_required_with_what_is_typed(ada: Any) -> None:
+    ada.get("/o/activity/new")
+    task = ada.post("/o/activity/form-state", {"kind": "task", "__changed": "kind"}, HX_Request="true").text
+    meeting = ada.post("/o/activity/form-state", {"kind": "meeting", "__changed": "kind"}, HX_Request="true").text
+    assert 'name="location"' not in task
+    assert 'name="location"' in meeting
+    due = meeting[meeting.index('id="f-due--box"') :]
+    assert 'class="form-label required"' in due[:400]
+
+
+def test_times_are_read_and_shown_in_the_zone_of_the_reader(site: Any) -> None:
+    visitor = site.visitor()
+    visitor.sign_in("ada@example.com")
+    with site.environment.write(SYSTEM) as records:
+        user = records.list(Query("user", filter='email = "ada@example.com"')).records[0]["id"]
+        records.update("user", [Change(user, {"time_zone": "Asia/Shanghai"})])
+    visitor.get("/o/activity/new")
+    made = visitor.post("/o/activity/new", {"subject": "Call", "kind": "task", "due": "2026-11-21T16:00"})
+    assert made.status_code == 303, made.text
+    id = made.headers["Location"].rsplit("/", 1)[1]
+    stored = site.read("activity", id)["due"]
+    page = visitor.get(f"/o/activity/{id}/edit").text
+    with site.environment.write(SYSTEM) as records:
+        records.update("user", [Change(user, {"time_zone": "UTC"})])
+    assert stored.isoformat() == "2026-11-21T08:00:00+00:00"
+    assert 'value="2026-11-21T16:00:00"' in page
+
+
+def test_many_to_many_links_are_set_as_a_whole(site: Any, ada: Any) -> None:
+    account = site.create("account", name="Linked")
+    people = [
+        site.create("contact", last_name=name, account=account, email=f"{name}@example.com") for name in ("one", "two")
+    ]
+    ada.get("/o/campaign/new")
+    made = ada.post("/o/campaign/new", {"name": "Fair", "kind": "event", "status": "planned",
+                                        "members__present": "1", "members": people})  # fmt: skip
+    assert made.status_code == 303, made.text
+    id = made.headers["Location"].rsplit("/", 1)[1]
+    assert {link["id"] for link in site.read("campaign", id)["members"]} == set(people)
+    values = fields_of(ada.get(f"/o/campaign/{id}/edit").text)
+    assert set(values["members"]) == set(people)
+    kept = ada.post(f"/o/campaign/{id}/edit", {**values, "members": people[:1]})
+    assert kept.status_code == 303, kept.text
+    assert [link["id"] for link in site.read("campaign", id)["members"]] == people[:1]
+
+
+def test_a_polymorphic_lookup_takes_the_object_beside_the_record(site: Any, ada: Any) -> None:
+    account = site.create("account", name="Talked about")
+    page = ada.get(f"/o/activity/new?about={account}&about_object=account").text
+    values = fields_of(page)
+    assert values["about__text"] == "Talked about"
+    made = ada.post("/o/activity/new", {**values, "subject": "Visit"})
+    assert made.status_code == 303, made.text
+    stored = site.read("activity", made.headers["Location"].rsplit("/", 1)[1])
+    assert (stored["about"], stored["about_object"]) == (account, "account")
+
+
+def test_files_go_in_with_the_form_and_come_out_for_who_may_read(site: Any, ada: Any) -> None:
+    ada.get("/o/activity/new")
+    upload = (io.BytesIO(b"<script>alert(1)</script>"), "notes.html", "text/html")
+    made = ada.client.post(
+        "/o/activity/new",
+        data={"csrf_token": ada.token, "subject": "With file", "kind": "task", "attachment": "",
+              "attachment__file": upload},
+        content_type="multipart/form-data",
+    )  # fmt: skip
+    assert made.status_code == 303, made.text
+    record = site.read("activity", made.headers["Location"].rsplit("/", 1)[1])
+    page = ada.get(made.headers["Location"]).text
+    assert "notes.html" in page
+    file = ada.client.get(f"/files/{record['attachment']}")
+    assert file.data == b"<script>alert(1)</script>"
+    assert file.headers["Content-Type"] == "application/octet-stream"
+    assert file.headers["Content-Disposition"].startswith("attachment")
+    stranger = site.visitor()
+    stranger.sign_in("nobody@example.com")
+    assert stranger.get(f"/files/{record['attachment']}").status_code in (403, 404)
+
+
+def test_deleting_asks_first_and_the_recycle_bin_gives_back(site: Any, ada: Any) -> None:
+    id = site.create("account", name="Thrown away")
+    asked = ada.get(f"/o/account/{id}/delete")
+    assert "Delete “Thrown away”?" in asked.text
+    assert site.read("account", id)["name"] == "Thrown away"
+    assert ada.post(f"/o/account/{id}/delete").status_code == 303
+    assert ada.get(f"/o/account/{id}").status_code == 404
+    assert "Thrown away" in ada.get("/o/account/trash").text
+    assert ada.post(f"/o/account/{id}/restore").status_code == 303
+    assert ada.get(f"/o/account/{id}").status_code == 200
+
+
+def test_what_others_hold_cannot_be_deleted_and_the_page_says_why(site: Any, ada: Any) -> None:
+    account = site.create("account", name="Held")
+    site.create("opportunity", name="Holds it", account=account)
+    ada.get("/")
+    response = ada.post(f"/o/account/{account}/delete")
+    assert response.status_code == 409
+    assert site.read("account", account)["name"] == "Held"
+
+
+def test_a_stage_move_shows_everything_that_is_missing_then_succeeds(site: Any, ada: Any) -> None:
+    account = site.create("account", name="Moving")
+    id = site.create(
+        "opportunity", name="Deal", account=account, stage="proposal", stage_pipeline="sales", amount="100"
+    )
+    ada.get(f"/o/opportunity/{id}")
+    refused = ada.post(f"/o/opportunity/{id}/stage", {"stage": "negotiation"}, HX_Request="true", HX_Target="path")
+    assert refused.status_code == 422
+    assert "Primary contact is required in stage Negotiation." in refused.text
+    assert site.read("opportunity", id)["stage"] == "proposal"
+    contact = site.create("contact", last_name="Yes", account=account, email="yes@example.com")
+    values = fields_of(ada.get(f"/o/opportunity/{id}/edit?stage=negotiation").text)
+    assert values["stage"] == "negotiation"
+    saved = ada.post(
+        f"/o/opportunity/{id}/edit", {**values, "primary_contact": contact, "primary_contact__text": "Yes",
+                                      "primary_contact__shown": "Yes"},
+    )  # fmt: skip
+    assert saved.status_code == 303, saved.text
+    moved = ada.post(f"/o/opportunity/{id}/stage", {"stage": "won"}, HX_Request="true", HX_Target="path")
+    assert moved.headers["HX-Redirect"].endswith(f"/o/opportunity/{id}")
+    assert site.read("opportunity", id)["stage"] == "won"
+    history = ada.get(f"/o/opportunity/{id}?tab=history").text
+    assert "Time in each stage" in history
+
+
+@pytest.mark.parametrize("key", ["name", "owner", "kind"])
+def test_messages_of_fields_speak_the_language_of_the_reader(site: Any, key: str) -> None:
+    visitor = site.visitor()
+    visitor.sign_in("ada@example.com")
+    visitor.speak("zh-Hans")
+    response = visitor.post("/o/account/new", {"name": "", "kind": ""})
+    assert "必须填写名称。" in response.text
+    assert "is required" not in response.text

@@ -1,0 +1,185 @@
+"""Every page answers, in every language, with everything escaped and nothing inline."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+LOCALES = ("en", "zh-Hans", "zh-Hant")
+EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+
+
+@pytest.fixture(scope="session")
+def addresses(site: Any) -> list[str]:
+    """Every kind of page with something on it."""
+    account = site.create("account", name="Wide & Narrow 宽窄")
+    opportunity = site.create("opportunity", name="Big one", account=account)
+    pages = ["/", "/search", "/search?q=wide", "/search?q=nothing-like-this"]
+    for object in site.environment.registry:
+        pages += [f"/o/{object.name}", f"/o/{object.name}/new", f"/o/{object.name}/trash"]
+        pages += [f"/o/{object.name}?view={view.name}" for view in object.views]
+    for object, id in (("account", account), ("opportunity", opportunity)):
+        pages += [f"/o/{object}/{id}{rest}" for rest in ("", "?tab=history", "/edit", "/delete")]
+    return pages
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_every_page_answers_in_every_language(site: Any, addresses: list[str], locale: str) -> None:
+    visitor = site.visitor()
+    visitor.sign_in("ada@example.com")
+    visitor.speak(locale)
+    for address in addresses:
+        response = visitor.get(address)
+        assert response.status_code == 200, address
+        assert f'<html lang="{locale}"' in response.text
+        assert not re.search(r"<script(?![^>]*\ssrc=)|\sstyle=|\son\w+=", response.text), f"inline code on {address}"
+        assert "style-src 'self'" in response.headers["Content-Security-Policy"]
+
+
+def test_chinese_pages_show_no_english_of_ours(site: Any, addresses: list[str]) -> None:
+    visitor = site.visitor()
+    visitor.sign_in("ada@example.com")
+    visitor.speak("zh-Hans")
+    words = re.compile(r">\s*(Edit|Delete|Save|Cancel|New|History|Details|Filter|Home|Search|Owner|Name|Stage)\s*<")
+    for address in addresses:
+        found = words.search(visitor.get(address).text)
+        assert found is None, f"{found and found.group(1)!r} on {address}"
+
+
+def test_text_of_people_is_escaped_everywhere(site: Any, ada: Any) -> None:
+    account = site.create("account", name=EVIL, description=EVIL)
+    site.create("opportunity", name=EVIL, account=account)
+    for address in (
+        f"/o/account/{account}",
+        f"/o/account/{account}/edit",
+        f"/o/account/{account}?tab=history",
+        f"/o/account/{account}/delete",
+        "/o/account?view=all",
+        "/o/opportunity?view=board",
+        "/search?q=script",
+        "/o/account?filter=" + EVIL.replace("&", "%26"),
+        "/",
+    ):
+        text = ada.get(address).text
+        assert "<script>alert" not in text, address
+        assert "<img src=x" not in text, address
+    assert ada.get(f"/o/account/{account}").text.count("&lt;script&gt;") >= 1
+
+
+def test_nobody_gets_in_without_signing_in_and_comes_back_afterwards(site: Any) -> None:
+    visitor = site.visitor()
+    response = visitor.get("/o/account?view=all")
+    assert response.status_code == 303
+    assert "next=/o/account?view%3Dall" in response.headers["Location"]
+    visitor.get(response.headers["Location"])
+    response = visitor.post(
+        response.headers["Location"], {"email": "ada@example.com", "password": "correct horse battery"}
+    )
+    assert response.headers["Location"].endswith("/o/account?view=all")
+
+
+def test_a_redirect_never_leaves_the_site(site: Any) -> None:
+    for target in ("//evil.example", "https://evil.example", "/\\evil.example"):
+        visitor = site.visitor()
+        visitor.get("/sign-in")
+        response = visitor.client.post(
+            "/sign-in",
+            query_string={"next": target},
+            data={"csrf_token": visitor.token, "email": "ada@example.com", "password": "correct horse battery"},
+        )
+        assert response.headers["Location"] == "/", target
+
+
+def test_a_wrong_password_is_refused_without_saying_which_part_is_wrong(site: Any) -> None:
+    visitor = site.visitor()
+    known = visitor.sign_in("nobody@example.com", "wrong")
+    unknown = visitor.sign_in("stranger@example.com", "wrong")
+    assert known.status_code == unknown.status_code == 401
+    assert "E-mail or password is wrong." in known.text
+    assert "E-mail or password is wrong." in unknown.text
+
+
+def test_signing_out_ends_the_session_on_the_server(ada: Any) -> None:
+    cookie = ada.client.get_cookie("session")
+    assert ada.post("/sign-out").status_code == 303
+    ada.client.set_cookie("session", cookie.value)
+    assert ada.get("/").status_code == 303
+
+
+def test_every_form_needs_its_csrf_token(site: Any, ada: Any) -> None:
+    account = site.create("account", name="Safe")
+    for address in (
+        "/o/account/new",
+        f"/o/account/{account}/edit",
+        f"/o/account/{account}/delete",
+        f"/o/account/{account}/restore",
+        f"/o/account/{account}/stage",
+        "/o/account/form-state",
+        "/o/account/lookup/parent",
+        "/sign-out",
+        "/language",
+        "/sign-in",
+    ):
+        assert ada.client.post(address, data={"name": "Taken over"}).status_code == 400, address
+    assert site.read("account", account)["name"] == "Safe"
+
+
+def test_somebody_without_a_role_sees_nothing(site: Any) -> None:
+    account = site.create("account", name="Hidden from most")
+    visitor = site.visitor()
+    visitor.sign_in("nobody@example.com")
+    assert visitor.get("/").status_code == 200
+    assert visitor.get("/o/account").status_code == 404
+    assert visitor.get(f"/o/account/{account}").status_code == 404
+    assert "Hidden from most" not in visitor.get("/search?q=hidden").text
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("/o/nothing", 404),
+        ("/o/account/not-an-id", 404),
+        ("/o/account/01900000-0000-7000-8000-000000000000", 404),
+        ("/no/such/page", 404),
+        ("/o/account?view=nothing", 400),
+        ("/o/account?cursor=edited", 400),
+        ("/o/account?sort=nothing", 400),
+        ("/o/account?where=nothing:eq:1", 400),
+        ("/o/account?filter=nothing%20%3D%201", 400),
+        ("/files/01900000-0000-7000-8000-000000000000", 404),
+        ("/sign-out", 405),
+    ],
+)
+def test_what_is_not_there_is_a_page_in_the_readers_language(site: Any, address: str, status: int) -> None:
+    visitor = site.visitor()
+    visitor.sign_in("ada@example.com")
+    visitor.speak("zh-Hant")
+    response = visitor.get(address)
+    assert response.status_code == status
+    assert '<html lang="zh-Hant"' in response.text
+
+
+def test_a_form_that_is_too_large_is_refused_with_a_page(site: Any, ada: Any) -> None:
+    limit = site.environment.settings.max_body_bytes
+    response = ada.post("/o/account/new", {"name": "x" * (limit + 1)})
+    assert response.status_code == 413
+    assert "MB" in response.text
+
+
+def test_one_address_serves_the_page_or_the_fragment(ada: Any) -> None:
+    page = ada.client.get("/o/account")
+    part = ada.client.get("/o/account", headers={"HX-Request": "true", "HX-Target": "list"})
+    assert "<html" in page.text
+    assert "<html" not in part.text
+    assert part.text.lstrip().startswith('<div id="list"')
+    assert "HX-Request" in page.headers["Vary"]
+
+
+def test_static_files_are_kept_by_browsers_when_they_carry_their_mark(ada: Any) -> None:
+    address = re.search(r'href="(/static/ratoon.css\?v=\w+)"', ada.get("/").text)
+    assert address is not None
+    response = ada.client.get(address.group(1))
+    assert response.status_code == 200
+    assert "max-age=31536000" in response.headers["Cache-Control"]
