@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ratoon.platform.cli.opening import environment as environment_of_variables
 from ratoon.platform.cli.printing import print_json, table
 
 if TYPE_CHECKING:
@@ -19,16 +19,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def opened() -> Iterator[tuple[Environment, Accounts]]:
-    """The environment of the ``RATOON_*`` variables with its accounts."""
+    """The environment of the ``RATOON_*`` variables with its accounts; on an empty database it is made first."""
     from ratoon.platform.access.accounts import Accounts
-    from ratoon.platform.app import open_environment
-    from ratoon.platform.config import Settings
 
-    environment = open_environment(Settings.from_environ(os.environ))
-    try:
+    with environment_of_variables(apply_packages=True) as environment:
         yield environment, Accounts(environment.world)
-    finally:
-        environment.close()
 
 
 def known_user(accounts: Accounts, connection: Any, email: str) -> str:
