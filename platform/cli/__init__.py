@@ -31,7 +31,6 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "init": ("init", "Write a starter package."),
         "user": ("user", "Add users and list them."),
         "token": ("token", "Make API tokens, list and revoke them."),
-        "worker": ("worker", "Run background jobs."),
     }
 )
 """Command → (module, the line that ``ratoon --help`` shows)."""
