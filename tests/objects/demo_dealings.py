@@ -286,13 +286,25 @@ class Dealings(Companies):
         self.activities.append(record(key, max(day, target["day"]), values))
 
     def _later_changes(self) -> None:
-        """Customers cool down, warm up, leave."""
+        """Customers get a health score, cool down, warm up, leave."""
+        won: dict[str, int] = {}
+        for sale in self.opportunities:
+            for change in sale.get("changes", []):
+                if change["values"].get("stage") == "won":
+                    won.setdefault(sale["values"]["account"].removeprefix("@account."), change["day"])
         for account in self.accounts:
-            if "health_score" in account["values"] and self.chance(0.5):
-                day = workday(self.between(account["day"] + 30, -1))
-                account.setdefault("changes", []).append({"day": day, "values": {"health_score": self.between(15, 99)}})
+            changes = account.setdefault("changes", [])
+            since = account["day"] if "health_score" in account["values"] else won.get(account["key"])
+            if since is not None:
+                first = max(since, account["day"]) + 7
+                for _ in range(self.between(1, 3)):
+                    day = workday(self.between(min(first, -4), -3))
+                    changes.append({"day": max(day, account["day"]), "values": {"health_score": self._health()}})
             if self.chance(0.03):
-                account.setdefault("changes", []).append({"day": workday(-5), "values": {"kind": "former"}})
+                changes.append({"day": workday(-5), "values": {"kind": "former"}})
+            changes.sort(key=lambda change: change["day"])
+            if not changes:
+                del account["changes"]
 
-
-PLAIN = str.maketrans({"ø": "o", "ö": "oe", "ä": "ae", "ü": "ue", "é": "e", "í": "i", "É": "e", " ": ""})
+    def _health(self) -> int:
+        return self.between(12, 45) if self.chance(0.15) else self.between(50, 99)
