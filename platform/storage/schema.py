@@ -7,6 +7,9 @@ new column; the old one stays beside it under another name.
 
 Adding a field is one ``ADD COLUMN`` without a default: no row is touched. DDL is transactional on both databases, on
 SQLite because ``database.py`` begins transactions itself, so a failure half-way leaves nothing.
+
+No statistics are gathered here. PostgreSQL does it by itself; SQLite plans well without, and badly with those of a
+table that was small when they were taken.
 """
 
 from __future__ import annotations
@@ -39,8 +42,6 @@ ORDER: tuple[Kind, ...] = (
     "create_index",
 )
 """Changes are applied in this order: what a later one needs is there."""
-ANALYZED_ROWS = 1000
-"""Rows per index that SQLite looks at for its statistics after a new index."""
 
 
 @dataclass(frozen=True)
@@ -95,13 +96,6 @@ def apply_changes(connection: Connection, wanted: Sequence[Change]) -> None:
     present = Present(connection)
     for change in wanted:
         change.run(operations, present)
-    new = {change.table for change in wanted if change.kind == "create_table"}
-    indexed = {change.table for change in wanted if change.kind == "create_index"}
-    quote = connection.dialect.identifier_preparer.quote
-    if not postgresql:
-        driver(connection).execute(f"PRAGMA analysis_limit = {ANALYZED_ROWS}")
-    for table in sorted(indexed - new):
-        driver(connection).execute(f"ANALYZE {quote(table)}")
     if postgresql:
         driver(connection).execute("SET CONSTRAINTS ALL DEFERRED")
 
