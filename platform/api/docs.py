@@ -6,7 +6,6 @@ and the list of refusals; with one, the objects and operations that this caller 
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from flask import Blueprint, Response, render_template, request
@@ -15,9 +14,8 @@ from ratoon.platform.access.actor import Actor
 from ratoon.platform.api.body import known_parameters
 from ratoon.platform.api.context import Api, answer
 from ratoon.platform.api.objects import readable_object
-from ratoon.platform.api.openapi import CONVENTIONS, Documents
+from ratoon.platform.api.openapi import CONVENTIONS, Documents, Published
 from ratoon.platform.api.problems import STATUS, Unauthenticated
-from ratoon.platform.api.rows import to_json
 
 METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -39,16 +37,15 @@ class DocumentViews:
         """The OpenAPI 3.1 document for this caller."""
         actor = self._api.actor()
         known_parameters(request, ())
-        body = to_json(self._document(actor))
-        etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
-        if request.headers.get("If-None-Match") == etag:
-            return Response(status=304, headers={"ETag": etag})
-        return answer(body, headers={"ETag": etag, "Vary": "Authorization, Accept-Language"})
+        published = self._published(actor)
+        if request.headers.get("If-None-Match") == published.etag:
+            return Response(status=304, headers={"ETag": published.etag})
+        return answer(published.body, headers={"ETag": published.etag, "Vary": "Authorization, Accept-Language"})
 
     def docs(self) -> Response:
         """The first page: conventions, objects, refusals."""
         try:
-            document = self._document(self._api.actor())
+            document = self._published(self._api.actor()).document
         except Unauthenticated:
             document = {"tags": [], "paths": {}, "info": {"title": "API"}}
         return self._page("index.html", document, _sections(document, "general", "metadata"), problems=STATUS)
@@ -57,7 +54,7 @@ class DocumentViews:
         """The page of one object."""
         actor = self._api.actor()
         obj = readable_object(self._api.environment.engine, actor, object)
-        document = self._document(actor)
+        document = self._published(actor).document
         schemas = document["components"]["schemas"]
         return self._page(
             "object.html",
@@ -69,10 +66,10 @@ class DocumentViews:
             required=schemas[f"{object}_new"].get("required", []),
         )
 
-    def _document(self, actor: Actor) -> dict[str, Any]:
+    def _published(self, actor: Actor) -> Published:
         environment = self._api.environment
         name = environment.settings.organization_name
-        return self._documents.document(environment.engine, actor, self._api.locale(), name)
+        return self._documents.published(environment.engine, actor, self._api.locale(), name)
 
     def _page(self, template: str, document: dict[str, Any], operations: Any, **more: Any) -> Response:
         html = render_template(

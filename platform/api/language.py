@@ -9,6 +9,14 @@ from pathlib import Path
 from ratoon.platform.environment import Environment
 from ratoon.platform.errors import Translate
 
+_END = ". "
+
+
+def _sentences(text: str) -> list[str]:
+    """A message made of several templates (“There is no x. Did you mean y?”), one by one as the catalogs have them."""
+    first, *rest = text.split(_END)
+    return [first + ".", *(f" {part}." for part in rest[:-1]), f" {rest[-1]}"]
+
 
 class Languages:
     """Translators of one environment, by locale."""
@@ -25,11 +33,17 @@ class Languages:
         catalog = self._catalog(locale)
         registry = self._environment.registry
 
+        def whole(text: str) -> str:
+            found = registry.text(text, locale)
+            return found if found != text else catalog.gettext(text)
+
         def translate(text: str) -> str:
             if not text:
                 return ""
-            found = registry.text(text, locale)
-            return found if found != text else catalog.gettext(text)
+            found = whole(text)
+            if found != text or _END not in text:
+                return found
+            return "".join(whole(sentence) for sentence in _sentences(text))
 
         return translate
 

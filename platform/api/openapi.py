@@ -6,7 +6,9 @@ once per revision, set of rights and locale, and kept; its ETag tells a client w
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from apispec import APISpec
@@ -15,6 +17,7 @@ from marshmallow import Schema
 
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.api.operations import RecordOperations, fixed_paths, metadata_paths, reference
+from ratoon.platform.api.rows import to_json
 from ratoon.platform.api.shapes import FIXED
 from ratoon.platform.metadata.model import Object
 from ratoon.platform.records.engine import Engine
@@ -102,21 +105,32 @@ class RecordSchemas:
         return f"{own}: {self._label(part.label)}" if part.label else own
 
 
+@dataclass(frozen=True)
+class Published:
+    """A document, and how it is answered."""
+
+    document: dict[str, Any]
+    body: bytes
+    etag: str
+
+
 class Documents:
     """OpenAPI documents of one environment, kept while their revision stands."""
 
     def __init__(self, base: str) -> None:
         self._base = base
         self._revision = -1
-        self._made: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self._made: dict[tuple[Any, ...], Published] = {}
 
-    def document(self, engine: Engine, actor: Actor, locale: str, organization: str) -> dict[str, Any]:
+    def published(self, engine: Engine, actor: Actor, locale: str, organization: str) -> Published:
         """The document for this caller."""
         if engine.registry.revision != self._revision:
             self._revision, self._made = engine.registry.revision, {}
         key = (actor.admin, actor.roles, locale)
         if key not in self._made:
-            self._made[key] = self._make(engine, actor, locale, organization)
+            document = self._make(engine, actor, locale, organization)
+            body = to_json(document)
+            self._made[key] = Published(document, body, f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"')
         return self._made[key]
 
     def _make(self, engine: Engine, actor: Actor, locale: str, organization: str) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from ratoon.platform.errors import (
     Stale,
     Translate,
     ValidationFailed,
+    fill,
 )
 from ratoon.platform.packages import DataRefuses, Destructive
 
@@ -35,6 +36,8 @@ CONTENT_TYPE = "application/problem+json"
 Translator = Callable[[str], Translate]
 """A locale (``en``, ``zh-Hans``, ``zh-Hant``) → what translates message templates into it."""
 LOCALES = ("en", "zh-Hans", "zh-Hant")
+LABELS = frozenset({"label", "controller", "stage", "before", "pipeline"})
+"""Parameters of messages that are texts of metadata."""
 _LANGUAGES = MappingProxyType(
     {
         "en": "en",
@@ -180,7 +183,7 @@ def _error(problem: Problem, translate: Translate, listed: bool) -> dict[str, An
     made: dict[str, Any] = {
         "field": problem.field,
         "code": problem.code,
-        "message": problem.text(translate),
+        "message": _message(problem, translate),
         "pointer": place + field,
         "severity": problem.severity,
         "rule": problem.rule,
@@ -188,6 +191,15 @@ def _error(problem: Problem, translate: Translate, listed: bool) -> dict[str, An
     if listed:
         made["index"] = problem.index or 0
     return made
+
+
+def _message(problem: Problem, translate: Translate) -> str:
+    """The message with the labels in its places translated too."""
+    params = {
+        name: translate(value) if name in LABELS and isinstance(value, str) else value
+        for name, value in problem.params.items()
+    }
+    return fill(problem.message, params, translate)
 
 
 def response(made: Mapping[str, Any], headers: Mapping[str, str] = MappingProxyType({})) -> Response:
