@@ -1,9 +1,15 @@
-"""``ratoon serve``: opens the environment, makes the first administrator, starts the HTTP server."""
+"""``ratoon serve``: opens the environment, makes the first administrator, starts the HTTP server.
+
+The application is made once, before the worker processes are forked off: they start at once and share its memory. Where
+processes cannot be forked, each worker makes its own.
+"""
 
 from __future__ import annotations
 
+import gc
 import os
 from dataclasses import replace
+from typing import Any
 
 import click
 from granian.constants import Interfaces
@@ -12,10 +18,11 @@ from sqlalchemy.engine import make_url
 
 from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.access.actor import SYSTEM
-from ratoon.platform.app import open_environment
+from ratoon.platform.app import create_app, open_environment, wsgi
 from ratoon.platform.config import Settings
 from ratoon.platform.environment import Environment
 from ratoon.platform.packages.demo import load_demo
+from ratoon.platform.plugins import load_plugins
 
 FIRST_EMAIL = "admin@localhost.example"
 DEMO_EMAIL = "admin@ratoon.example"
@@ -37,12 +44,14 @@ def command(demo: bool, host: str | None, port: int | None, workers: int | None)
         workers=workers or settings.workers,
     )
     click.echo(f"Ratoon opens {_shown(settings.database_url)} …")
-    environment = open_environment(settings)
+    plugins = load_plugins()
+    environment = open_environment(settings, plugins=plugins)
     try:
         if demo:
             load_demo(environment)
         login = _first_login(environment, demo)
         environment.secret()
+        application = Prepared(create_app(environment, plugins))
     finally:
         environment.close()
     click.echo(f"\n  Ratoon is at  http://{settings.host}:{settings.port}\n  {login}\n")
@@ -57,7 +66,24 @@ def command(demo: bool, host: str | None, port: int | None, workers: int | None)
         log_level=settings.log_level,  # type: ignore[arg-type]
         respawn_failed_workers=True,
     )
-    server.serve()
+    gc.collect()
+    gc.freeze()
+    server.serve(target_loader=application)
+
+
+class Prepared:
+    """Hands the finished application to a forked worker; a worker that was not forked makes its own."""
+
+    def __init__(self, application: Any) -> None:
+        self._application = application
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a worker that was not forked gets: nothing."""
+        return {"_application": None}
+
+    def __call__(self, target: str) -> Any:
+        """The application; ``target`` is where it would be imported from."""
+        return self._application or wsgi()
 
 
 def _shown(url: str) -> str:
