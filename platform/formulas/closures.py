@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 from ratoon.platform.formulas.functions import Overload, Run
@@ -31,6 +33,9 @@ def build(node: Typed, blanks: Blanks) -> Run:
         return _read(node.key, node.type, node.name.percent, blanks)
     if isinstance(node, Global):
         return _global(node, blanks)
+    direct = _direct(node, blanks)
+    if direct is not None:
+        return direct
     args = [build(arg, blanks) for arg in node.args]
     if node.overload.name in SETTLED:
         args = [_settled(run) if inexact(arg) else run for run, arg in zip(args, node.args, strict=True)]
@@ -50,6 +55,24 @@ def top(node: Typed, blanks: Blanks) -> Run:
     if node.type is Type.TEXT and isinstance(node, Apply):
         return _text(run)
     return run
+
+
+def _direct(node: Apply, blanks: Blanks) -> Run | None:
+    """The closure of the commonest conditions (a key against a known value, ISBLANK of a key) without inner calls."""
+    first = node.args[0] if node.args else None
+    if not isinstance(first, Read) or first.type is Type.BOOLEAN:
+        return None
+    if first.type is Type.NUMBER and (blanks == "zero" or first.name.percent):
+        return None
+    if node.overload.form == "ISBLANK":
+        return _key_blank(first.key)
+    if len(node.args) != 2 or not isinstance(node.args[1], Constant) or node.args[1].value in (None, ""):
+        return None
+    if node.overload.form == "compare":
+        return KEY_COMPARISONS[node.name](first.key, node.args[1].value)
+    if node.overload.form in ("same_text", "ISPICKVAL"):
+        return _key_same(first.key, node.args[1].value, node.name != "<>")
+    return None
 
 
 def _constant(value: Any) -> Run:
@@ -72,6 +95,53 @@ def _read(key: str, kind: Type, percent: bool, blanks: Blanks) -> Run:
             return None
 
     return read
+
+
+def _key_blank(key: str) -> Run:
+    def run(row: Mapping[str, Any], context: EvalContext) -> bool:
+        try:
+            value = row[key]
+        except KeyError:
+            return True
+        return value is None or value == ""
+
+    return run
+
+
+def _key_same(key: str, constant: Any, wanted: bool) -> Run:
+    def run(row: Mapping[str, Any], context: EvalContext) -> bool:
+        try:
+            return (row[key] == constant) is wanted
+        except KeyError:
+            return not wanted
+
+    return run
+
+
+def _key_compared(compare: Callable[[Any, Any], bool]) -> Callable[[str, Any], Run]:
+    def make(key: str, constant: Any) -> Run:
+        def run(row: Mapping[str, Any], context: EvalContext) -> bool | None:
+            try:
+                value = row[key]
+            except KeyError:
+                return None
+            return None if value is None else compare(value, constant)
+
+        return run
+
+    return make
+
+
+KEY_COMPARISONS: Mapping[str, Callable[[str, Any], Run]] = MappingProxyType(
+    {
+        "=": _key_compared(operator.eq),
+        "<>": _key_compared(operator.ne),
+        "<": _key_compared(operator.lt),
+        "<=": _key_compared(operator.le),
+        ">": _key_compared(operator.gt),
+        ">=": _key_compared(operator.ge),
+    }
+)
 
 
 def _read_boolean(key: str) -> Run:

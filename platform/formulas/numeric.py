@@ -18,6 +18,7 @@ EXACT = Context(
 DIVISION = Decimal(1).scaleb(-50)
 SHOWN = 32
 """Decimals kept of a result that is not exact."""
+SHOWN_STEP = Decimal(1).scaleb(-SHOWN)
 ZERO = Decimal(0)
 ONE = Decimal(1)
 HUNDRED = Decimal(100)
@@ -25,6 +26,7 @@ WORKING = Decimal(1).scaleb(-18)
 """FLOOR, CEILING … first round to this, so that a quotient just below a whole number counts as that number."""
 
 _quantize = EXACT.quantize
+_normalize = EXACT.normalize
 _divide = EXACT.divide
 
 
@@ -38,23 +40,20 @@ def divide(left: Decimal, right: Decimal) -> Decimal:
     if not right:
         raise FormulaError("division_by_zero", "Division by zero")
     result = _divide(left, right)
-    exponent = result.as_tuple().exponent
-    return _quantize(result, DIVISION) if isinstance(exponent, int) and exponent < -50 else result
+    return result if result.adjusted() > 28 else _quantize(result, DIVISION)
 
 
 def settle(value: Decimal) -> Decimal:
-    """An inexact result with at most ``SHOWN`` decimals and no trailing zeros behind them."""
-    exponent = value.as_tuple().exponent
-    if isinstance(exponent, int) and exponent < -SHOWN:
-        return tidy(_quantize(value, _step(SHOWN)))
-    return value
+    """An inexact result with at most ``SHOWN`` decimals and no trailing zeros."""
+    value = Decimal(value)
+    return tidy(_quantize(value, SHOWN_STEP)) if value.adjusted() < 46 else value
 
 
 def tidy(value: Decimal) -> Decimal:
     """Without trailing zeros after the point, never in exponent form."""
-    value = EXACT.normalize(value)
-    exponent = value.as_tuple().exponent
-    return _quantize(value, ONE) if isinstance(exponent, int) and exponent > 0 else value
+    short = _normalize(value)
+    whole = short.to_integral_value()
+    return _quantize(short, ONE) if short == whole else short
 
 
 def _step(places: int) -> Decimal:
@@ -83,5 +82,5 @@ def _to_places(value: Decimal, places: int, rounding: str) -> Decimal:
 
 def plain(value: Decimal) -> str:
     """The number as text: no exponent, no trailing zeros after the point."""
-    text = format(Decimal(value), "f")
+    text = format(value if value else abs(value), "f") if isinstance(value, Decimal) else str(value)
     return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"

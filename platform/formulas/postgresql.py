@@ -146,37 +146,34 @@ class PostgresBuilder(SqlBuilder):
         return FORMS[form](*args)
 
     def _branch(self, node: Apply, form: str) -> Sql:
-        args = node.args
-        kind = SQL_TYPES[node.type]
-        match form:
-            case "IF":
-                other = self._result(args[2], node) if len(args) > 2 else cast(null(), kind)
-                return case((self.truth(args[0]), self._result(args[1], node)), else_=other)
-            case "IFS":
-                whens = [(self.truth(t), self._result(v, node)) for t, v in zip(args[0:-1:2], args[1::2], strict=False)]
-                return case(*whens, else_=self._result(args[-1], node) if len(args) % 2 else cast(null(), kind))
-            case "CASE":
-                return self._case(node)
-            case "BLANKVALUE":
-                first = self._result(args[0], node)
-                return case((_blank(first, args[0]), self._result(args[1], node)), else_=first)
-            case "NULLVALUE":
-                if args[0].type in (Type.TEXT, Type.PICKLIST):
-                    return self._result(args[0], node)
-                return func.coalesce(self._result(args[0], node), self._result(args[1], node), type_=kind)
-        failed = self.fails(args[0])
-        first = self._result(args[0], node)
-        return first if failed is None else case((failed, self._result(args[1], node)), else_=first)
+        if form == "IFERROR":
+            failed = self.fails(node.args[0])
+            first = self._result(node.args[0], node)
+            return first if failed is None else case((failed, self._result(node.args[1], node)), else_=first)
+        whens, default = self._whens(node)
+        other = cast(null(), SQL_TYPES[node.type]) if default is None else self._result(default, node)
+        return case(*[(test, self._result(part, node)) for test, part in whens], else_=other) if whens else other
 
-    def _case(self, node: Apply) -> Sql:
-        subject = self.part(node.args[0])
-        whens = []
-        for when, result in zip(node.args[1:-1:2], node.args[2:-1:2], strict=True):
-            match_ = subject == self.part(when)
-            if node.args[0].type in TEXTUAL:
-                match_ = and_(match_, subject != "")
-            whens.append((match_, self._result(result, node)))
-        return case(*whens, else_=self._result(node.args[-1], node))
+    def _whens(self, node: Apply) -> tuple[list[tuple[Sql, Typed]], Typed | None]:
+        """The conditions of a branching function with the argument each leads to, and the argument for the rest."""
+        args = node.args
+        match node.overload.form:
+            case "IF":
+                return [(self.truth(args[0]), args[1])], args[2] if len(args) > 2 else None
+            case "IFS":
+                pairs = zip(args[0:-1:2], args[1::2], strict=False)
+                return [(self.truth(test), part) for test, part in pairs], args[-1] if len(args) % 2 else None
+            case "BLANKVALUE":
+                return [(_blank(self._result(args[0], node), args[0]), args[1])], args[0]
+            case "NULLVALUE":
+                textual = args[0].type in (Type.TEXT, Type.PICKLIST)
+                return [] if textual else [(self._result(args[0], node).is_(None), args[1])], args[0]
+        subject = self.part(args[0])
+        whens: list[tuple[Sql, Typed]] = []
+        for when, part in zip(args[1:-1:2], args[2:-1:2], strict=True):
+            test = subject == self.part(when)
+            whens.append((and_(test, subject != "") if args[0].type in TEXTUAL else test, part))
+        return whens, args[-1]
 
     def _result(self, part: Typed, node: Apply) -> Sql:
         """A branch's value in the type of the whole."""
@@ -199,25 +196,47 @@ class PostgresBuilder(SqlBuilder):
         if not isinstance(node, Apply):
             return None
         form = node.overload.form
-        if form == "IF":
-            return self._if_fails(node)
         if form == "IFERROR":
             return self.fails(node.args[1])
+        if form in BRANCHES:
+            return self._branches_fail(node)
+        if form in ("AND", "OR"):
+            return self._logic_fails(node, form)
         reasons = [reason for a in node.args if (reason := self.fails(a)) is not None]
         own = FAILURES.get(form)
         if own is not None:
             reasons.append(func.coalesce(own(*self._arguments(node)), false(), type_=Boolean()))
         return or_(*reasons) if reasons else None
 
-    def _if_fails(self, node: Apply) -> Sql | None:
-        test, *branches = node.args
-        reasons = [self.fails(b) for b in branches]
-        own = self.fails(test)
-        if own is None and not any(r is not None for r in reasons):
-            return None
-        yes, no = (false() if r is None else r for r in (*reasons, None)[:2])
-        either = case((self.truth(test), yes), else_=no)
-        return either if own is None else or_(own, either)
+    def _branches_fail(self, node: Apply) -> Sql | None:
+        """A branch that is not taken cannot fail."""
+        count = {"IF": 1, "BLANKVALUE": 1, "NULLVALUE": 1}.get(node.overload.form)
+        tested = node.args[:count] if count else (*node.args[0:1], *node.args[1:-1:2])
+        if node.overload.form == "IFS":
+            tested = node.args[0:-1:2]
+        reasons = [reason for part in tested if (reason := self.fails(part)) is not None]
+        if any(self.fails(part) is not None for part in node.args):
+            whens, default = self._whens(node)
+            fails = [(test, self._or_false(self.fails(part))) for test, part in whens]
+            other = self._or_false(None if default is None else self.fails(default))
+            reasons.append(case(*fails, else_=other) if fails else other)
+        return or_(*reasons) if reasons else None
+
+    def _logic_fails(self, node: Apply, form: str) -> Sql | None:
+        """What stands behind the part that decides is not computed."""
+        reasons = []
+        undecided: list[Sql] = []
+        for part in node.args:
+            reason = self.fails(part)
+            if reason is not None:
+                reasons.append(and_(*undecided, reason))
+            decided = self.falsity(part) if form == "AND" else self.truth(part)
+            undecided.append(~func.coalesce(decided, false(), type_=Boolean()))
+        return or_(*reasons) if reasons else None
+
+    @staticmethod
+    def _or_false(reason: Sql | None) -> Sql:
+        return false() if reason is None else reason
 
 
 NEEDS_ZONE = frozenset({"DATEVALUE_DATETIME", "TIMEVALUE_DATETIME", "DATETIMEVALUE_DATE"})

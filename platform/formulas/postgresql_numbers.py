@@ -69,7 +69,8 @@ def _format_currency(currency: Sql, amount: Sql) -> Sql:
         return func.to_char(func.round(amount, digits), mask, type_=Text())
 
     number = case((currency.in_(NO_CENTS), shown(0)), (currency.in_(MILS), shown(3)), else_=shown(2))
-    return case((func.coalesce(currency, "") == "", number), else_=func.concat(currency, " ", number, type_=Text()))
+    coded = func.concat(currency, " ", number, type_=Text())
+    return case((amount.is_(None), null()), (func.coalesce(currency, "") == "", number), else_=coded)
 
 
 def _within(condition: Callable[[Sql], Sql], compute: Callable[[Sql], Sql]) -> Callable[[Sql], Sql]:

@@ -237,7 +237,8 @@ class SqlBuilder(ABC):
         if node.overload.form == "compare":
             simple = self.simple(node, truth=True)
             if simple is not None:
-                return simple
+                zero = self.blanks == "zero" and node.args[0].type is Type.NUMBER
+                return func.coalesce(simple, false(), type_=Boolean()) if zero else simple
         elif node.overload.form in TWO_VALUED:
             simple = self.simple(node, truth=True)
             if simple is not None:

@@ -250,8 +250,10 @@ def _store(value: Any) -> Any:
     """A value as SQLite keeps it; an empty text is NULL."""
     if isinstance(value, bool):
         return int(value)
-    if isinstance(value, Decimal | int):
-        return format(settle(Decimal(value)), "f")
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, Decimal):
+        return format(settle(value) if value else abs(value), "f")
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     if isinstance(value, time):
