@@ -24,6 +24,14 @@ MESSAGES = {
     "Forbidden": 0,
     "BadRequest": 0,
     "BadBody": 0,
+    "BodyTooLarge": 0,
+    "CsrfRefused": 0,
+    "DuplicateKey": 0,
+    "KeyReused": 0,
+    "MethodNotAllowed": 0,
+    "Unauthenticated": 0,
+    "UnknownParameter": 0,
+    "UnsupportedMediaType": 0,
     "Conflict": 0,
     "Busy": 0,
     "Stale": 0,
@@ -44,7 +52,7 @@ Message = str | tuple[str, str]
 
 def messages() -> set[Message]:
     """Every text to translate."""
-    return {*_of_this_room(), *_of_the_platform(), *_of_the_types()}
+    return {*_of_this_room(), *_of_the_platform(), *_of_the_types(), *_of_the_api()}
 
 
 def _of_this_room() -> Iterator[Message]:
@@ -108,6 +116,14 @@ def _of_the_types() -> Iterator[str]:
         yield field.spec.label
     for kind in types:
         yield from (part.label for part in kind.parts(FieldSpec("x", kind.name, "x", targets=("x",))) if part.label)
+
+
+def _of_the_api() -> Iterator[str]:
+    from ratoon.platform.api.openapi import CONVENTIONS
+    from ratoon.platform.api.problems import STATUS
+
+    yield from CONVENTIONS
+    yield from (title for _, title in STATUS.values())
 
 
 def update(locale: str) -> tuple[int, int]:
