@@ -207,7 +207,9 @@ def _forget_after_fork(engine: Engine) -> None:
 def _translated(connection: Connection, error: Exception) -> Exception:
     """The refusal that a driver error stands for; the error itself when it is a mistake of ours."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    raw = None if connection.invalidated else driver(connection)
+    if connection.invalidated:
+        return Busy("The connection to the database was lost.")
+    raw = driver(connection)
     if isinstance(cause, psycopg.Error):
         if isinstance(raw, psycopg.Connection) and raw.closed:
             connection.invalidate()

@@ -20,6 +20,10 @@ from ratoon.platform.storage.database import driver
 from ratoon.platform.storage.system import system_tables
 
 
+_METADATA_LOCK = 0x7261746F6F6E
+"""PostgreSQL advisory lock: shared by who writes records, exclusive for who changes metadata."""
+
+
 @dataclass(frozen=True, slots=True)
 class Revision:
     """One applied change of the metadata."""
@@ -37,6 +41,20 @@ def current_revision(conn: Connection) -> int:
     """The number of the newest revision; 0 before the first. One look at a primary key."""
     found = driver(conn).execute("SELECT max(revision) FROM ratoon_revision").fetchone()
     return found[0] or 0
+
+
+def held_revision(conn: Connection) -> int:
+    """The newest revision, which stays the newest until this transaction ends: a change of the metadata waits for the
+    writers that began before it, and writers that begin during it wait for it. SQLite has one writer at a time."""
+    if conn.dialect.name == "postgresql":
+        driver(conn).execute(f"SELECT pg_advisory_xact_lock_shared({_METADATA_LOCK})")
+    return current_revision(conn)
+
+
+def lock_metadata(conn: Connection) -> None:
+    """Waits until nobody writes and keeps writers out until this transaction ends; readers go on."""
+    if conn.dialect.name == "postgresql":
+        driver(conn).execute(f"SELECT pg_advisory_xact_lock({_METADATA_LOCK})")
 
 
 def save_revision(
