@@ -12,13 +12,13 @@ modification times change: nobody edited these records.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from ratoon.platform.errors import FormulaError, Invalid
 from ratoon.platform.fields.autonumber import counter_period, render
@@ -28,11 +28,15 @@ from ratoon.platform.metadata.model import Field, Object, Registry
 from ratoon.platform.records.aftermath import search_text
 from ratoon.platform.records.plan import Plans
 from ratoon.platform.storage import search
+from ratoon.platform.storage.database import driver
+from ratoon.platform.storage.statements import encoder
 from ratoon.platform.storage.store import RecordStore
 from ratoon.platform.storage.tables import Tables
 
 GROUP = 1000
 """Rows worked on at a time."""
+FEW = 20
+"""Fewer rows than this are written one by one."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,7 @@ class _Work:
                     {"id": row["id"], field.name: render(pattern, number, _day(row["created_at"]))}
                     for row, number in zip(members, taken, strict=True)
                 ]
-                self._store.update(self._connection, obj.name, (field.name,), updates)
+                write_rows(self._store, self._connection, obj.name, (field.name,), updates)
                 written += len(updates)
         return written
 
@@ -151,6 +155,9 @@ class _Work:
         paths = [p for p in formula.paths if "." in p and not p.startswith("$")]
         code = field.spec.option("currency") or self._context.organization.get("currency")
         beside = {part.key: code for part in field.parts if part.suffix == "_currency" and code}
+        if not formula.paths:
+            value = self._fitted(plan, field, {})
+            return self._same_for_all(obj.name, {field.name: value, **beside}) if value is not None else 0
         written = 0
         for ids in self.groups(obj.name):
             rows = self._store.load(self._connection, obj.name, ids, paths=paths, deleted=True)
@@ -160,9 +167,15 @@ class _Work:
                 if value is not None and row[field.name] is None:
                     updates.append({"id": row["id"], field.name: value, **beside})
             if updates:
-                self._store.update(self._connection, obj.name, (field.name, *beside), updates)
+                write_rows(self._store, self._connection, obj.name, (field.name, *beside), updates)
             written += len(updates)
         return written
+
+    def _same_for_all(self, object_name: str, values: dict[str, Any]) -> int:
+        table = self._store.tables.table(object_name)
+        blank = table.c[next(iter(values))].is_(None)
+        done = self._connection.execute(update(table).where(blank).values(values))
+        return int(done.rowcount)
 
     def _fitted(self, plan: Any, field: Field, row: dict[str, Any]) -> Any:
         formula = field.formula or field.default
@@ -191,7 +204,7 @@ class _Work:
                 if rows[record][field.name] != value
             ]
             if updates:
-                self._store.update(self._connection, object_name, (field.name,), updates)
+                write_rows(self._store, self._connection, object_name, (field.name,), updates)
             written += len(updates)
         return written
 
@@ -204,6 +217,32 @@ class _Work:
                 continue
             rows = self._store.load(self._connection, obj.name, ids)
             search.index(self._connection, obj.name, [(i, *search_text(plan, row)) for i, row in rows.items()])
+
+
+def write_rows(
+    store: RecordStore,
+    connection: Connection,
+    object_name: str,
+    keys: tuple[str, ...],
+    rows: Sequence[Mapping[str, Any]],
+) -> None:
+    """Writes ``keys`` of many rows; on PostgreSQL in one statement, because tables are locked while this goes on."""
+    if store.dialect != "postgresql" or len(rows) < FEW:
+        store.update(connection, object_name, keys, rows)
+        return
+    columns, quote = store.tables.table(object_name).c, store.sql_dialect.identifier_preparer.quote
+    arrays: list[list[Any]] = [[row["id"] for row in rows]]
+    casts = ["%s::uuid[]"]
+    for key in keys:
+        kind = columns[key].type
+        convert = encoder(kind, store.sql_dialect)
+        values = [row[key] for row in rows]
+        arrays.append([v if v is None or convert is None else convert(v) for v in values])
+        casts.append(f"%s::{kind.compile(store.sql_dialect).split(' COLLATE')[0]}[]")
+    sets = ", ".join(f"{quote(key)} = d.v{i}" for i, key in enumerate(keys))
+    names = ", ".join(["id", *(f"v{i}" for i in range(len(keys)))])
+    sql = f"UPDATE {quote(object_name)} AS t SET {sets} FROM unnest({', '.join(casts)}) AS d({names}) WHERE t.id = d.id"
+    driver(connection).execute(sql, arrays)
 
 
 def _fit(plan: Any, field: Field, value: Any) -> Any:

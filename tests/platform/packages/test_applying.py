@@ -279,3 +279,27 @@ def test_what_the_records_do_not_allow_is_refused(clinic: Clinic, package: Packa
     with pytest.raises(DataRefuses) as refused:
         clinic.apply(package)
     assert len(refused.value.reasons) == 2
+
+
+@pytest.mark.parametrize("kind", ["text", "number", "currency", "percent", "boolean", "date", "datetime", "time"])
+def test_computed_values_of_every_type_are_filled_into_many_rows(clinic: Clinic, package: Package, kind: str) -> None:
+    owner = clinic.create("pet_owner", {"name": "Lin"})[0]["id"]
+    pets = [{"name": f"P{i}", "pet_owner": owner, "species": "cat", "weight": str(i)} for i in range(40)]
+    made = clinic.create("pet", *pets, {"name": "Q", "pet_owner": owner, "species": "cat"})
+    formula = {
+        "text": 'IF(ISBLANK(weight), NULL, name & "!")',
+        "number": "weight / 3",
+        "currency": "weight / 3",
+        "percent": "weight / 100",
+        "boolean": "weight > 5",
+        "date": "DATE(2026, 1, 1) + weight",
+        "datetime": 'DATETIMEVALUE("2026-01-01 00:00:00") + weight',
+        "time": 'IF(ISBLANK(weight), NULL, TIMEVALUE("10:30:00.000"))',
+    }[kind]
+    package.add("pet", "made", "formula", formula=formula, returns=kind)
+    clinic.apply(package)
+    new = clinic.create("pet", {**pets[7], "name": "P7 again"})[0]
+    old = clinic.get("pet", made[7]["id"])
+    assert old["made"] == (new["made"] if kind != "text" else "P7!")
+    assert old["made"] is not None
+    assert clinic.get("pet", made[-1]["id"])["made"] in (None, False)
