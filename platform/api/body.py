@@ -107,11 +107,10 @@ def objects(value: Any) -> list[dict[str, Any]]:
 
 def known_parameters(request: Request, known: Collection[str]) -> Mapping[str, str]:
     """The query parameters. Raises ``UnknownParameter`` for one not ``known``, ``BadRequest`` for one given twice."""
-    args = request.args
-    if not args:
+    if not request.query_string:
         return {}
     given: dict[str, str] = {}
-    for name, values in args.lists():
+    for name, values in request.args.lists():
         if name not in known:
             near = difflib.get_close_matches(name, list(known), n=1)
             raise UnknownParameter(
