@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from ratoon.platform.api.body import DuplicateKey, parse
 from ratoon.platform.api.problems import CONTENT_TYPE, STATUS
 
 SOMEBODY = "01900000-0000-7000-8000-00000000ffff"
@@ -300,3 +305,18 @@ def test_more_records_than_one_call_takes_are_refused(admin: Any) -> None:
 def test_an_empty_list_makes_nothing(admin: Any) -> None:
     assert admin.post("/records/customer", [])["records"] == []
     assert admin.patch("/records/customer", [])["records"] == []
+
+
+@given(
+    keys=st.lists(st.sampled_from(["a", "b", 'c":', "d :", "é", ""]), max_size=4),
+    text=st.sampled_from(["", ":", '":', " :", '\\":', "{}", '"a":1']),
+    gap=st.sampled_from(["", " ", "\n", "\t ", "\r"]),
+)
+def test_a_key_that_stands_twice_is_always_seen(keys: list[str], text: str, gap: str) -> None:
+    inner = ",".join(f"{json.dumps(key)}{gap}:{gap}{json.dumps(text)}" for key in keys)
+    body = f'[{{{inner}}}, {{"x"{gap}:{{{inner}}}}}]'.encode()
+    if len(set(keys)) == len(keys):
+        assert parse(body) == json.loads(body)
+    else:
+        with pytest.raises(DuplicateKey):
+            parse(body)
