@@ -10,7 +10,7 @@ from flask import Blueprint, Response, current_app, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import MethodNotAllowed as WrongMethod
 from werkzeug.exceptions import NotFound as NoRoute
-from werkzeug.routing import RequestRedirect
+from werkzeug.routing import BaseConverter, RequestRedirect
 
 from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.api.auth import Callers
@@ -29,6 +29,14 @@ NAME = "api"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
+class Anything(BaseConverter):
+    """The rest of an address, whatever it is: slashes and line ends too."""
+
+    regex = r"(?s:.+?)"
+    part_isolating = False
+    weight = 300
+
+
 def create_api(environment: Environment) -> Blueprint:
     """The blueprint of the API. An application that checks CSRF tokens itself leaves it out: it checks its own."""
     folders = [folder for found in environment.plugins.hook.translation_folders() for folder in found]
@@ -39,9 +47,10 @@ def create_api(environment: Environment) -> Blueprint:
     blueprint = Blueprint(
         NAME, __name__, url_prefix=BASE, template_folder="templates", static_folder="static", static_url_path="/static"
     )
+    blueprint.record(lambda state: state.app.url_map.converters.setdefault("anything", Anything))
     for views in (RecordViews(api), ObjectViews(api), MetadataViews(api), DocumentViews(api)):
         views.register(blueprint)
-    blueprint.add_url_rule("/<path:rest>", "nowhere", _nowhere, methods=METHODS, provide_automatic_options=False)
+    blueprint.add_url_rule("/<anything:rest>", "nowhere", _nowhere, methods=METHODS, provide_automatic_options=False)
     blueprint.register_error_handler(RatoonError, refusals.refused)
     blueprint.register_error_handler(HTTPException, refusals.failed)
     return blueprint

@@ -57,7 +57,7 @@ class RecordViews:
         blueprint.add_url_rule(f"{one}/history", "history", self.history, methods=["GET"])
         blueprint.add_url_rule(f"{one}/stages", "stages", self.stages, methods=["GET"])
         blueprint.add_url_rule("/records/<object>/<field>", "upsert_many", self.upsert_many, methods=["PUT"])
-        blueprint.add_url_rule("/records/<object>/<field>/<path:value>", "upsert", self.upsert, methods=["PUT"])
+        blueprint.add_url_rule("/records/<object>/<field>/<anything:value>", "upsert", self.upsert, methods=["PUT"])
 
     def page(self, object: str) -> Response:
         """A page of records."""

@@ -133,6 +133,8 @@ def test_an_external_id_makes_or_changes(admin: Any) -> None:
     admin.put("/records/customer/code/X-2", {"name": "A", "code": "X-3"}, status=400)
     admin.put("/records/customer/name/A", {}, status=400)
     assert admin.put("/records/customer/code/a%2Fb%20c", {"name": "S"}, status=201)["code"] == "a/b c"
+    assert admin.put("/records/customer/code/a%0Ab", {"name": "S"}, status=422)["code"] == "validation_failed"
+    assert admin.get("/nothing%0Aat/all", status=404)["code"] == "not_found"
 
 
 def test_a_list_is_made_or_changed_by_external_id(admin: Any) -> None:
