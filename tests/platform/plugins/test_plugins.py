@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -24,6 +25,12 @@ def test_every_hook_explains_itself_and_names_its_arguments(hook: str) -> None:
         parameter.annotation is not inspect.Parameter.empty
         for parameter in inspect.signature(function).parameters.values()
     )
+
+
+def test_the_readme_lists_every_hook_and_no_other() -> None:
+    readme = Path(plugins.__file__).with_name("README.md").read_text(encoding="utf-8")
+    table = readme.partition("## The hooks")[2]
+    assert tuple(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == HOOKS
 
 
 def test_the_standard_package_comes_in_through_the_same_door() -> None:
