@@ -9,7 +9,7 @@ from sqlalchemy import Boolean
 
 from ratoon.platform.fields import display, number_values
 from ratoon.platform.fields.base import FieldSpec, FieldType, Part
-from ratoon.platform.fields.faces import FLAG_OPERATORS, part
+from ratoon.platform.fields.faces import FLAG_OPERATORS, column, part
 from ratoon.platform.formulas.types import Type
 
 
@@ -17,7 +17,7 @@ def boolean_part(key: str, *, writable: bool = True) -> Part:
     """True or false."""
     return part(
         key,
-        sql=Boolean(),
+        sql=column(Boolean),
         coerce=number_values.boolean,
         schema={"type": "boolean"},
         formula=Type.BOOLEAN,

@@ -17,7 +17,7 @@ from sqlalchemy import Text
 from ratoon.platform.fields import display
 from ratoon.platform.fields.base import Coerce, FieldSpec, FieldType, Part
 from ratoon.platform.fields.decimal import LIMITS, PRECISION, SCALE, decimal_of, decimal_sample
-from ratoon.platform.fields.faces import CHOICE_OPERATORS, part
+from ratoon.platform.fields.faces import CHOICE_OPERATORS, column, part
 from ratoon.platform.fields.refusals import refuse, short
 from ratoon.platform.formulas.types import Type
 
@@ -30,6 +30,7 @@ def known_currencies() -> frozenset[str]:
     return frozenset(list_currencies())
 
 
+@lru_cache(maxsize=1)
 def currency_code() -> Coerce:
     """A known ISO 4217 code, in capitals."""
     known = known_currencies()
@@ -69,7 +70,7 @@ class CurrencyType(FieldType):
     def parts(self, spec: FieldSpec) -> tuple[Part, ...]:
         code = part(
             spec.name,
-            sql=Text(),
+            sql=column(Text),
             coerce=currency_code(),
             schema={"type": "string", "pattern": "^[A-Z]{3}$", "description": "ISO 4217 currency code"},
             formula=Type.TEXT,

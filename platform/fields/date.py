@@ -9,7 +9,7 @@ from sqlalchemy import Date
 
 from ratoon.platform.fields import display, time_values
 from ratoon.platform.fields.base import FieldSpec, FieldType, Part
-from ratoon.platform.fields.faces import ORDER_OPERATORS, part
+from ratoon.platform.fields.faces import ORDER_OPERATORS, column, part
 from ratoon.platform.formulas.types import Type
 
 
@@ -17,7 +17,7 @@ def date_part(key: str, *, writable: bool = True) -> Part:
     """A calendar day, the same in every time zone."""
     return part(
         key,
-        sql=Date(),
+        sql=column(Date),
         coerce=time_values.day,
         schema={"type": "string", "format": "date"},
         formula=Type.DATE,

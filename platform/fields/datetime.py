@@ -7,7 +7,7 @@ from typing import Any
 
 from ratoon.platform.fields import display, time_values
 from ratoon.platform.fields.base import FieldSpec, FieldType, Part
-from ratoon.platform.fields.faces import ORDER_OPERATORS, part
+from ratoon.platform.fields.faces import ORDER_OPERATORS, column, part
 from ratoon.platform.formulas.columns import UtcDateTime
 from ratoon.platform.formulas.types import Type
 
@@ -16,7 +16,7 @@ def datetime_part(key: str, *, writable: bool = True) -> Part:
     """A moment: stored in UTC, shown in the time zone of the user."""
     return part(
         key,
-        sql=UtcDateTime(),
+        sql=column(UtcDateTime),
         coerce=time_values.moment,
         schema={"type": "string", "format": "date-time"},
         formula=Type.DATETIME,

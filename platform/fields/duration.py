@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger
 
 from ratoon.platform.fields import display, time_values
 from ratoon.platform.fields.base import FieldSpec, FieldType, Part
-from ratoon.platform.fields.faces import ORDER_OPERATORS, part
+from ratoon.platform.fields.faces import ORDER_OPERATORS, column, part
 from ratoon.platform.formulas.types import Type
 
 
@@ -17,7 +17,7 @@ def duration_part(key: str, *, writable: bool = True) -> Part:
     """A length of time in seconds."""
     return part(
         key,
-        sql=BigInteger(),
+        sql=column(BigInteger),
         coerce=time_values.duration,
         schema={
             "type": "integer",

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from ratoon.platform.fields import text_values
 from ratoon.platform.fields.base import FieldSpec, FieldType, Part
-from ratoon.platform.fields.faces import PRESENCE_OPERATORS, part, sample_id
+from ratoon.platform.fields.faces import PRESENCE_OPERATORS, column, part, sample_id
 from ratoon.platform.formulas.columns import Id
 
 MAX_BYTES: Mapping[str, Any] = {
@@ -44,7 +44,7 @@ class FileType(FieldType):
         return (
             part(
                 spec.name,
-                sql=Id(),
+                sql=column(Id),
                 coerce=text_values.identifier,
                 schema={"type": "string", "format": "uuid", "description": "id of the uploaded file"},
                 formula=None,

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger
 
 from ratoon.platform.fields import display, number_values
 from ratoon.platform.fields.base import FieldSpec, FieldType, Part
-from ratoon.platform.fields.faces import ORDER_OPERATORS, part
+from ratoon.platform.fields.faces import ORDER_OPERATORS, column, part
 from ratoon.platform.formulas.types import Type
 
 LIMIT = number_values.INTEGER_LIMIT
@@ -20,7 +20,7 @@ def integer_part(key: str, *, minimum: int | None = None, maximum: int | None = 
     """A whole number between the limits."""
     return part(
         key,
-        sql=BigInteger(),
+        sql=column(BigInteger),
         coerce=number_values.integer(minimum, maximum),
         schema={
             "type": "integer",

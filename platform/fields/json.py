@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from ratoon.platform.fields.base import FieldSpec, FieldType, Part
-from ratoon.platform.fields.faces import PRESENCE_OPERATORS, part
+from ratoon.platform.fields.faces import PRESENCE_OPERATORS, column, part
 from ratoon.platform.fields.number_values import INTEGER_LIMIT
 from ratoon.platform.fields.refusals import refuse
 from ratoon.platform.formulas.columns import Json
@@ -80,7 +80,7 @@ class JsonType(FieldType):
         return (
             part(
                 spec.name,
-                sql=Json(),
+                sql=column(Json),
                 coerce=any_json,
                 schema={"description": "any JSON value"},
                 formula=None,

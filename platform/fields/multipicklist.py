@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ratoon.platform.fields.base import Coerce, FieldSpec, FieldType, Part
-from ratoon.platform.fields.faces import part
+from ratoon.platform.fields.faces import column, part
 from ratoon.platform.fields.picklist import CHOICE_OPTIONS, choice, choice_label
 from ratoon.platform.fields.refusals import refuse
 from ratoon.platform.formulas.columns import Choices
@@ -47,7 +47,7 @@ class MultipicklistType(FieldType):
         return (
             part(
                 spec.name,
-                sql=Choices(),
+                sql=column(Choices),
                 coerce=several(spec),
                 schema={"type": "array", "items": {"type": "string", "enum": values}, "uniqueItems": True},
                 formula=Type.MULTI,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 from ratoon.platform.fields.base import Coerce
@@ -44,6 +45,7 @@ def _number(value: Any) -> Decimal | None:
     return number
 
 
+@lru_cache(maxsize=256)
 def decimal(precision: int, scale: int, minimum: Decimal | None = None, maximum: Decimal | None = None) -> Coerce:
     """An exact number of at most ``precision`` digits, kept with exactly ``scale`` of them after the point."""
     one = Decimal(1).scaleb(-scale)
@@ -73,6 +75,7 @@ def decimal(precision: int, scale: int, minimum: Decimal | None = None, maximum:
     return coerce
 
 
+@lru_cache(maxsize=256)
 def integer(minimum: int | None = None, maximum: int | None = None) -> Coerce:
     """A whole number between the limits; without limits, one that every JSON reader reads exactly."""
     low = -INTEGER_LIMIT if minimum is None else minimum

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Text
 
 from ratoon.platform.fields.base import Coerce, FieldSpec, FieldType, Part
-from ratoon.platform.fields.faces import CHOICE_OPERATORS, part
+from ratoon.platform.fields.faces import CHOICE_OPERATORS, column, part
 from ratoon.platform.fields.refusals import refuse, short
 from ratoon.platform.formulas.types import Type
 
@@ -110,7 +110,7 @@ class PicklistType(FieldType):
         return (
             part(
                 spec.name,
-                sql=Text(),
+                sql=column(Text),
                 coerce=choice(spec),
                 schema={"type": "string", "enum": [option.value for option in spec.choices]},
                 formula=Type.PICKLIST,

@@ -13,7 +13,7 @@ from sqlalchemy import Text
 
 from ratoon.platform.fields import text_values
 from ratoon.platform.fields.base import FieldSpec, FieldType, Part
-from ratoon.platform.fields.faces import CHOICE_OPERATORS, part, reference_part, sample_id
+from ratoon.platform.fields.faces import CHOICE_OPERATORS, column, part, reference_part, sample_id
 from ratoon.platform.fields.lookup import ON_DELETE, RELATED_LABEL
 from ratoon.platform.formulas.types import Type
 
@@ -48,7 +48,7 @@ class PolymorphicType(FieldType):
         targets = frozenset(spec.targets)
         which = part(
             spec.name,
-            sql=Text(),
+            sql=column(Text),
             coerce=text_values.member(targets, "unknown_object", "objects"),
             schema={"type": "string", "enum": sorted(targets)},
             formula=Type.TEXT,

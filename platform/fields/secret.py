@@ -13,7 +13,7 @@ from sqlalchemy import Text
 
 from ratoon.platform.fields import text_values
 from ratoon.platform.fields.base import FieldSpec, FieldType, Part
-from ratoon.platform.fields.faces import PRESENCE_OPERATORS, part
+from ratoon.platform.fields.faces import PRESENCE_OPERATORS, column, part
 from ratoon.platform.fields.refusals import refuse
 
 MARKER = "••••••••"
@@ -42,7 +42,7 @@ class SecretType(FieldType):
         return (
             part(
                 spec.name,
-                sql=Text(),
+                sql=column(Text),
                 coerce=secret,
                 dump=lambda value: MARKER,
                 schema={"type": "string", "maxLength": MAX_LENGTH},

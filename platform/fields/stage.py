@@ -13,7 +13,7 @@ from sqlalchemy import Text
 
 from ratoon.platform.fields import text_values
 from ratoon.platform.fields.base import FieldSpec, FieldType, Part
-from ratoon.platform.fields.faces import CHOICE_OPERATORS, part
+from ratoon.platform.fields.faces import CHOICE_OPERATORS, column, part
 from ratoon.platform.fields.picklist import choice_label
 from ratoon.platform.formulas.types import Type
 
@@ -32,7 +32,7 @@ class StageType(FieldType):
         return tuple(
             part(
                 spec.name,
-                sql=Text(),
+                sql=column(Text),
                 coerce=text_values.name,
                 schema={"type": "string", "maxLength": 80},
                 formula=kind,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import nh3
@@ -33,6 +34,7 @@ _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,79}")
 
 
+@lru_cache(maxsize=256)
 def text(max_length: int, *, multiline: bool = False) -> Coerce:
     """Text of at most ``max_length`` characters, outer white space removed; empty is blank.
 
@@ -78,16 +80,19 @@ def _checked(plain: Coerce, accept: Callable[[str], str | None], code: str) -> C
     return coerce
 
 
+@lru_cache(maxsize=256)
 def email() -> Coerce:
     """An e-mail address, kept in lower case so that two spellings of one address are equal."""
     return _checked(text(254), lambda value: value.lower() if _EMAIL.fullmatch(value) else None, "not_an_email")
 
 
+@lru_cache(maxsize=256)
 def phone() -> Coerce:
     """A phone number as written: digits with the usual separators, at least three digits, an extension."""
     return _checked(text(40), lambda value: value if _PHONE.fullmatch(value) else None, "not_a_phone")
 
 
+@lru_cache(maxsize=256)
 def url(max_length: int = 2000) -> Coerce:
     """A web address; ``example.com`` becomes ``https://example.com``. Schemes that run code are refused."""
 
@@ -105,6 +110,7 @@ def url(max_length: int = 2000) -> Coerce:
     return _checked(text(max_length), accept, "not_a_url")
 
 
+@lru_cache(maxsize=256)
 def richtext(max_length: int) -> Coerce:
     """HTML with everything removed that could run, load or restyle the page; markup without any text is blank."""
     plain = text(max_length, multiline=True)

@@ -10,7 +10,7 @@ from sqlalchemy import Time
 
 from ratoon.platform.fields import display, time_values
 from ratoon.platform.fields.base import FieldSpec, FieldType, Part
-from ratoon.platform.fields.faces import ORDER_OPERATORS, part
+from ratoon.platform.fields.faces import ORDER_OPERATORS, column, part
 from ratoon.platform.formulas.types import Type
 
 TIME_PATTERN = r"^[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?$"
@@ -20,7 +20,7 @@ def time_part(key: str, *, writable: bool = True) -> Part:
     """A time of day, without a date or a time zone."""
     return part(
         key,
-        sql=Time(),
+        sql=column(Time),
         coerce=time_values.time_of_day,
         dump=time.isoformat,
         schema={"type": "string", "pattern": TIME_PATTERN},
