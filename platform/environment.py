@@ -24,7 +24,6 @@ from sqlalchemy import Connection
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.access.policy import Policy
 from ratoon.platform.config import Settings, World
-from ratoon.platform.errors import RatoonError
 from ratoon.platform.fields.base import FieldTypes
 from ratoon.platform.formulas import FunctionSet, compile_formula
 from ratoon.platform.metadata.compile import compile_registry
@@ -113,9 +112,9 @@ class Environment:
         """The metadata of the moment."""
         return self.engine.registry
 
-    def engine_at(self, connection: Connection) -> Engine:
-        """The engine for the revision that this connection sees."""
-        revision = revisions.current_revision(connection)
+    def engine_at(self, connection: Connection, *, writing: bool = False) -> Engine:
+        """The engine for the revision that this connection sees; ``writing`` keeps it until the transaction ends."""
+        revision = revisions.held_revision(connection) if writing else revisions.current_revision(connection)
         engine = self._engine
         if engine is not None and engine.registry.revision == revision:
             return engine
@@ -172,7 +171,7 @@ class Environment:
         Raises ``storage.Busy`` when the database could not do it just now; ``transact`` tries again by itself.
         """
         with self.database.write() as connection:
-            records = RecordService(self.engine_at(connection), connection, actor, trace=trace)
+            records = RecordService(self.engine_at(connection, writing=True), connection, actor, trace=trace)
             yield records
         if records.changes:
             self._after_commit(records.changes)
@@ -194,8 +193,7 @@ class Environment:
             return
         try:
             hook(environment=self, changes=changes)
-        except RatoonError:
-            # The transaction is safe on disk; a failing listener must not turn success into an error.
+        except Exception:
             logging.getLogger("ratoon").exception("after_commit failed")
 
     def close(self) -> None:

@@ -19,7 +19,6 @@ from ratoon.platform.metadata.documents import Document, canonical
 from ratoon.platform.storage.database import driver
 from ratoon.platform.storage.system import system_tables
 
-
 _METADATA_LOCK = 0x7261746F6F6E
 """PostgreSQL advisory lock: shared by who writes records, exclusive for who changes metadata."""
 
