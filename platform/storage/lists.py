@@ -93,7 +93,7 @@ class Lists:
         given = {f"k{at}": value for at, value in enumerate(request.after or ())}
         rows: list[Row] = []
         wanted = request.limit + 1
-        for segment in _segments(order, request.after):
+        for segment in _segments(order, request.after, _filled(request)):
             shape = ("list", request.object, request.fields, order, request.deleted, _paths_of(request), segment)
             build = partial(_query, self._store, request, order, segment, conditions)
             statement, values = self._store.shapes.get(shape, conditions, build)
@@ -188,11 +188,11 @@ def _query(
         level += 1
     elif segment.after:
         query = query.where(_follows(columns, places, order, level, segment.after))
-    elif _may_be_blank(keys[level]):
+    elif keys[level] not in _filled(request):
         query = query.where(columns[level].is_not(None))
     for at in range(level, len(order)):
         ordered = columns[at].desc() if order[at][1] else columns[at].asc()
-        filled = not _may_be_blank(keys[at]) or (at == level and not segment.blank)
+        filled = keys[at] in _filled(request) or (at == level and not segment.blank)
         query = query.order_by(ordered if filled else ordered.nulls_last())
     return query.limit(parameter("limit", Integer()))
 
@@ -216,34 +216,35 @@ def _order(sort: Sort) -> Sort:
     return (*kept, ("id", kept[-1][1] if kept else False))
 
 
-def _may_be_blank(key: str) -> bool:
-    return key not in ALWAYS_FILLED
+def _filled(request: ListRequest) -> frozenset[str]:
+    """Keys that no row of this list has blank."""
+    return ALWAYS_FILLED | {"deleted_at"} if request.deleted else ALWAYS_FILLED
 
 
-def _segments(order: Sort, after: tuple[Any, ...] | None) -> Iterator[_Segment]:
+def _segments(order: Sort, after: tuple[Any, ...] | None, filled: frozenset[str]) -> Iterator[_Segment]:
     """The segments of a list in order, beginning after the given position."""
     if after is None:
         yield _Segment(0, ())
-        if _may_be_blank(order[0][0]):
+        if order[0][0] not in filled:
             yield _Segment(0, (), blank=True)
         return
-    filled = [value is not None for value in after]
+    there = [value is not None for value in after]
     level = len(order) - 1
     while level >= 0:
-        if filled[level]:
+        if there[level]:
             first = level
-            while first and _mergeable(order, filled, first):
+            while first and _mergeable(order, there, first, filled):
                 first -= 1
-            yield _Segment(first, tuple(filled[:first]), after=level - first + 1)
-            if _may_be_blank(order[first][0]):
-                yield _Segment(first, tuple(filled[:first]), blank=True)
+            yield _Segment(first, tuple(there[:first]), after=level - first + 1)
+            if order[first][0] not in filled:
+                yield _Segment(first, tuple(there[:first]), blank=True)
             level = first
         level -= 1
 
 
-def _mergeable(order: Sort, filled: Sequence[bool], level: int) -> bool:
+def _mergeable(order: Sort, there: Sequence[bool], level: int, filled: frozenset[str]) -> bool:
     """One row comparison can cover this key and the one before: same direction, and no blanks in between."""
-    return not _may_be_blank(order[level][0]) and filled[level - 1] and order[level][1] == order[level - 1][1]
+    return order[level][0] in filled and there[level - 1] and order[level][1] == order[level - 1][1]
 
 
 def _follows(

@@ -18,9 +18,12 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
+from weakref import WeakValueDictionary
 
 from sqlalchemy import Column, ForeignKeyConstraint, Index, MetaData, String, Table
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -29,6 +32,9 @@ from ratoon.platform.fields.base import Part
 from ratoon.platform.formulas.columns import Id, Json, UtcDateTime
 from ratoon.platform.metadata.model import Field, Object, Registry
 
+_ID = Id()
+RECENT_TABLES = 40
+"""Tables that are kept though nobody holds them."""
 ALWAYS_FILLED = frozenset({"id", "version", "created_at", "modified_at"})
 UNCHECKED_REFERENCES = frozenset({"created_by", "modified_by"})
 
@@ -50,13 +56,24 @@ class Tables:
     def __init__(self, registry: Registry, dialect: str) -> None:
         self.registry = registry
         self.dialect = dialect
-        self._plain = MetaData()
+        self._lock = threading.Lock()
+        self._alive: WeakValueDictionary[str, Table] = WeakValueDictionary()
+        self._recent: OrderedDict[str, Table] = OrderedDict()
 
     def table(self, name: str) -> Table:
-        """The table of an object for building statements: its columns, no constraints."""
-        found = self._plain.tables.get(name)
-        if found is None:
-            found = Table(name, self._plain, *self.columns(self.registry[name]), keep_existing=True)
+        """The table of an object for building statements: its columns, no constraints.
+
+        It is the same one as long as anybody holds it or one of its columns. What is only in compiled statements needs
+        no table any more, and a table is heavy: with hundreds of objects only those in use are kept.
+        """
+        with self._lock:
+            found = self._alive.get(name)
+            if found is None:
+                found = self._alive[name] = Table(name, MetaData(), *self.columns(self.registry[name]))
+            self._recent[name] = found
+            self._recent.move_to_end(name)
+            if len(self._recent) > RECENT_TABLES:
+                self._recent.popitem(last=False)
         return found
 
     @cached_property
@@ -79,7 +96,7 @@ class Tables:
                 primary_key=part.key == "id",
                 nullable=part.key not in ALWAYS_FILLED,
             )
-        yield Column("deletion_id", Id())
+        yield Column("deletion_id", _ID)
 
     def foreign_keys(self, obj: Object) -> Iterator[ForeignKeyConstraint]:
         """The foreign keys of an object's table."""
@@ -180,6 +197,7 @@ def _has_column(field: Field) -> bool:
     return bool(field.parts) and field.parts[0].sql is not None
 
 
+@cache
 def _comparable(kind: TypeEngine[Any], dialect: str) -> TypeEngine[Any]:
     """The column type with texts compared by code point."""
     if dialect != "postgresql":
