@@ -87,7 +87,7 @@ def _constants(file: Path) -> Iterator[str]:
                 yield from _texts(node.args[place])
         elif isinstance(node, ast.Assign | ast.AugAssign):
             target = node.target if isinstance(node, ast.AugAssign) else node.targets[0]
-            if getattr(target, "id", "") in ("message", "MESSAGES"):
+            if getattr(target, "id", "") in ("message", "MESSAGES", "AT_CHARACTER"):
                 yield from _texts(node.value)
 
 

@@ -18,6 +18,7 @@ from ratoon.platform.errors import (
     Stale,
     ValidationFailed,
 )
+from ratoon.ui.problems import error_text
 from ratoon.ui.screen import Screen, wants_fragment
 
 STATUS: tuple[tuple[type[RatoonError], int], ...] = (
@@ -60,7 +61,7 @@ def explanation_of(error: Exception, screen: Screen | None, limit: int) -> str:
     if isinstance(error, CSRFError):
         return _("The form was open for too long or came from elsewhere. Nothing was saved; send it again.")
     if isinstance(error, RatoonError):
-        return error.text(screen.translate) if screen else error.text(_)
+        return error_text(screen, error) if screen else error.text(_)
     status = status_of(error)
     if status == 413:
         return _("At most %(size)s MB fit in one form.", size=limit // (1024 * 1024))

@@ -52,6 +52,8 @@ class Attribute:
     label: str
     input: str
     value: str
+    choices: tuple[Choice, ...] = ()
+    """For a picklist: its active values."""
 
 
 @dataclass(frozen=True)
@@ -222,13 +224,14 @@ class FormField:
         return self._link("__id__", "__title__")
 
     def _link(self, id: str, title: str) -> LinkRow:
-        attributes = [
-            Attribute(
-                p.key, self.screen.translate(f.label), _INPUTS.get(p.formula or Type.TEXT, "text"),
-                str(self.value(f"{self.name}__{id}__{p.key}")),
+        attributes = []
+        for owner, part in link_attributes(self.screen, self.field):
+            value = str(self.value(f"{self.name}__{id}__{part.key}"))
+            choices = tuple(
+                Choice(o.value, self.screen.translate(o.label), o.value == value) for o in owner.choices if o.active
             )
-            for f, p in link_attributes(self.screen, self.field)
-        ]  # fmt: skip
+            kind = _INPUTS.get(part.formula or Type.TEXT, "text")
+            attributes.append(Attribute(part.key, self.screen.translate(owner.label), kind, value, choices))
         return LinkRow(id, title, attributes)
 
 

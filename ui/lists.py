@@ -17,6 +17,7 @@ from ratoon.platform.records.service import RecordService
 from ratoon.ui.boards import Lane, calendar_month, lanes
 from ratoon.ui.filters import NEEDS_NO_VALUE, Condition, combined, input_type
 from ratoon.ui.present import NUMERIC, Presenter, Shown
+from ratoon.ui.problems import error_text
 from ratoon.ui.screen import Screen, query_with, wants_fragment
 
 PAGE = 50
@@ -111,7 +112,7 @@ def records(screen: Screen, object: str) -> ResponseReturnValue:
         except BadRequest as refused:
             if refused.field not in ("filter", "where"):
                 raise
-            error = refused.text(screen.translate)
+            error = error_text(screen, refused)
         presenter.load_titles(service, found, page.records, columns)
     rows = table_rows(screen, presenter, found, columns, page.records)
     next_url = _next_url(found, page)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ratoon.platform.errors import Problem, fill
+from ratoon.platform.errors import FormulaError, Problem, RatoonError, fill
 from ratoon.platform.metadata.model import Object
 from ratoon.ui.screen import Screen
 
+AT_CHARACTER = " (at character {position})"
 _LABELS = frozenset({"label", "labels", "controller", "stage", "before", "pipeline"})
 """Parameters of messages that are texts of metadata and are translated themselves."""
 
@@ -40,10 +41,22 @@ def text_of(screen: Screen, object: Object | None, problem: Problem) -> str:
     return fill(problem.message, params, screen.translate)
 
 
+def error_text(screen: Screen, error: RatoonError) -> str:
+    """An error in the reader's language. One that quotes a formula error quotes it in that language too."""
+    cause = error.__cause__
+    if isinstance(cause, FormulaError) and "reason" in error.params:
+        reason = cause.text(screen.translate)
+        if cause.position is not None:
+            reason += fill(AT_CHARACTER, {"position": cause.position + 1}, screen.translate)
+        return fill(error.message, {**error.params, "reason": reason}, screen.translate)
+    return error.text(screen.translate)
+
+
 def sort_problems(screen: Screen, object: Object, problems: Iterable[Problem]) -> Sorted:
-    """Problems by place and severity; infos are left out."""
+    """Problems by place and severity, in the order of the fields; infos are left out."""
     found = Sorted()
-    for problem in problems:
+    order = {key: place for place, key in enumerate(object.field_of)}
+    for problem in sorted(problems, key=lambda p: order.get(p.field or "", -1)):
         message = text_of(screen, object, problem)
         owner = object.field_of.get(problem.field or "")
         if problem.severity == "warning":

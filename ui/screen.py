@@ -18,6 +18,7 @@ from ratoon.platform.access.actor import Actor
 from ratoon.platform.access.policy import ObjectAction, Policy
 from ratoon.platform.environment import Environment
 from ratoon.platform.errors import NotFound
+from ratoon.platform.hookspecs import NavigationEntry
 from ratoon.platform.metadata.model import Field, Object, Registry
 from ratoon.platform.records.engine import Engine
 from ratoon.platform.records.service import RecordService
@@ -85,6 +86,13 @@ class Screen:
         """The objects in the menu: those that are not hidden and that the actor may read, the platform's own last."""
         shown = [o for o in self.registry if not o.hidden and self.may(o.name, "read")]
         return sorted(shown, key=lambda o: o.owner == "system")
+
+    @cached_property
+    def plugin_navigation(self) -> list[NavigationEntry]:
+        """The lines that plugins add to the menu, in their order."""
+        hook = self.environment.plugins.hook.navigation
+        answers = hook(environment=self.environment, actor=self.actor)
+        return sorted((entry for answer in answers for entry in answer), key=lambda entry: (entry.order, entry.label))
 
     def label(self, thing: Any) -> str:
         """The translated ``label`` of anything declared in metadata."""

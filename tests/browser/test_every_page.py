@@ -26,7 +26,8 @@ def addresses(site: Any) -> list[str]:
     pages = ["/", "/search?q=company", "/o/account/trash", "/o/nothing"]
     for object in site.environment.registry:
         if not object.hidden:
-            pages += [f"/o/{object.name}/new", *(f"/o/{object.name}?view={v.name}" for v in object.views)]
+            kinds = {view.kind: view.name for view in object.views}
+            pages += [f"/o/{object.name}/new", *(f"/o/{object.name}?view={name}" for name in kinds.values())]
     for object, id in (("account", account), ("contact", contact), ("opportunity", opportunity)):
         pages += [f"/o/{object}/{id}{rest}" for rest in ("", "?tab=history", "/edit", "/delete")]
     return pages

@@ -114,7 +114,7 @@
     if (box.dataset.lookup === "many") {
       var many = box.closest("[data-many]"), pattern = $("template[data-link]", many).content.firstElementChild.cloneNode(true);
       $("[data-title]", pattern).textContent = title;
-      $$("input", pattern).forEach(function (i) { i.name = i.name.replace("__id__", id); if (i.type === "checkbox") i.value = id; });
+      $$("input, select", pattern).forEach(function (i) { i.name = i.name.replace("__id__", id); if (i.type === "checkbox") i.value = id; });
       $(".rt-many-list", many).appendChild(pattern);
       $("[role=combobox]", box).value = "";
       $(".rt-options", box).replaceChildren();
