@@ -173,20 +173,20 @@ class Checker:
     ) -> FormulaError:
         # The overload that gets furthest knows best what was meant.
         def reach(o: Overload) -> int:
-            return next((i for i, a in enumerate(args) if not fits(a.type, o.param(i).types)), len(args))
+            return next((i for i, a in enumerate(args) if not _accepted(o, i, a)), len(args))
 
         furthest = max(reach(o) for o in overloads)
-        if furthest >= len(args):
-            return _wrong(position, function.overloads[0].signature, args[-1].type)
         wanted = dict.fromkeys(o.param(furthest).spec for o in overloads if reach(o) == furthest)
         return _wrong(args[furthest].position, " or ".join(wanted), args[furthest].type)
 
 
 def _accepts(overload: Overload, args: Sequence[Typed]) -> bool:
-    return all(
-        fits(arg.type, overload.param(i).types) and (overload.param(i).spec != "field" or isinstance(arg, Read))
-        for i, arg in enumerate(args)
-    )
+    return all(_accepted(overload, index, arg) for index, arg in enumerate(args))
+
+
+def _accepted(overload: Overload, index: int, arg: Typed) -> bool:
+    param = overload.param(index)
+    return fits(arg.type, param.types) and (param.spec != "field" or isinstance(arg, Read))
 
 
 def _result(overload: Overload, args: Sequence[Typed], position: int) -> Type:

@@ -13,10 +13,10 @@ from ratoon.platform.formulas import closures
 from ratoon.platform.formulas.check import Checker, expect
 from ratoon.platform.formulas.functions import FunctionSet, Run, builtin_functions
 from ratoon.platform.formulas.parse import parse
-from ratoon.platform.formulas.postgresql import PostgresBuilder, refusal
+from ratoon.platform.formulas.postgresql import MAX_DEPTH, PostgresBuilder, refusal
 from ratoon.platform.formulas.sql import SqlBuilder
 from ratoon.platform.formulas.sqlite import SqliteBuilder
-from ratoon.platform.formulas.tree import Apply, Global, Node, Read, Typed, walk
+from ratoon.platform.formulas.tree import Apply, Global, Node, Read, Typed, depth, walk
 from ratoon.platform.formulas.types import Blanks, Dialect, EvalContext, Scope, Type
 
 CHANGE = frozenset({"ISNEW", "ISCHANGED", "PRIORVALUE"})
@@ -75,8 +75,13 @@ class Formula:
         """The same as a column to select, sort or group by: a truth is TRUE or FALSE, never NULL."""
         return self._builder(column, context, dialect).top(self.tree)
 
+    @property
+    def _on_sqlite(self) -> bool:
+        """SQLite calls our Python back end, so that it can do what has no SQL form."""
+        return not self.uses_change and depth(self.node) <= MAX_DEPTH
+
     def _builder(self, column: Callable[[str], ColumnElement[Any]], context: EvalContext, dialect: str) -> SqlBuilder:
-        if self.sql_refusal is not None and (dialect != "sqlite" or self.uses_change):
+        if self.sql_refusal is not None and (dialect != "sqlite" or not self._on_sqlite):
             raise FormulaError("not_in_sql", "This cannot be asked of the database: {reason}", reason=self.sql_refusal)
         kind = SqliteBuilder if dialect == "sqlite" else PostgresBuilder
         return kind(self.source, column, context, self.blanks, self.dialect)
@@ -106,7 +111,7 @@ def compile_formula(
         tree.scale,
         facts.volatile,
         bool(facts.functions & CHANGE),
-        refusal(list(walk(tree))),
+        refusal(list(walk(tree)), depth(node)),
         dialect,
         blanks,
         node,

@@ -21,10 +21,10 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedToken
 
 from ratoon.platform.errors import FormulaError
 from ratoon.platform.formulas.numeric import parse_number
-from ratoon.platform.formulas.tree import Call, Literal, Node, Operation, Reference
+from ratoon.platform.formulas.tree import Call, Literal, Node, Operation, Reference, depth
 from ratoon.platform.formulas.types import Dialect, Type
 
-MAX_LENGTH = 20_000
+MAX_LENGTH = 10_000
 """Longest formula, in characters."""
 MAX_DEPTH = 120
 """Deepest nesting of functions, brackets and operators."""
@@ -79,6 +79,8 @@ def parse(source: str, dialect: Dialect = "native") -> Node:
             raise error.orig_exc from None
         raise
     node: Node = tree.children[0]
+    if depth(node) > MAX_DEPTH:
+        raise _too_deep(0)
     return node
 
 
@@ -91,10 +93,10 @@ def _parser(dialect: Dialect) -> Lark:
 def _refuse_deep(source: str) -> None:
     if source.count("(") <= MAX_DEPTH:
         return
-    depth = 0
+    opened = 0
     for match in re.finditer(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|/\*.*?\*/|[()]', source, re.DOTALL):
-        depth += {"(": 1, ")": -1}.get(match.group(), 0)
-        if depth > MAX_DEPTH:
+        opened += {"(": 1, ")": -1}.get(match.group(), 0)
+        if opened > MAX_DEPTH:
             raise _too_deep(match.start())
 
 
@@ -133,6 +135,8 @@ _SHOWN = MappingProxyType(
 
 def _bad_token(source: str, error: UnexpectedToken) -> FormulaError:
     token: Token = error.token
+    if token == "*" and source[(token.start_pos or 1) - 1] == "/":
+        return _bad_character(source, (token.start_pos or 1) - 1)
     wanted = " or ".join(dict.fromkeys(text for name, text in _SHOWN.items() if name in error.expected))
     if token.type == "$END":
         return FormulaError(
@@ -182,12 +186,12 @@ class _Builder(Transformer[Token, Node]):
         node, rest = self._climb(items, 0, 0, 0)
         return node if rest >= len(items) else _leaf(items[rest])
 
-    def _climb(self, items: list[Any], at: int, least: int, depth: int) -> tuple[Node, int]:
+    def _climb(self, items: list[Any], at: int, least: int, nested: int) -> tuple[Node, int]:
         item: Any = items[at]
-        if depth > MAX_DEPTH:
+        if nested > MAX_DEPTH:
             raise _too_deep(_at(item))
         if isinstance(item, Token) and item.type in ("PLUS", "MINUS", "BANG"):
-            operand, at = self._climb(items, at + 1, self._precedence["sign"], depth + 1)
+            operand, at = self._climb(items, at + 1, self._precedence["sign"], nested + 1)
             left: Node = Operation(_at(item), operand.end, str(item), (operand,), _at(item))
         else:
             left, at = _leaf(item), at + 1
@@ -197,12 +201,14 @@ class _Builder(Transformer[Token, Node]):
             level = self._precedence[operator]
             if level < least:
                 break
-            right, at = self._climb(items, at + 1, level if operator in self._right else level + 1, depth + 1)
-            if operator in FLAT and isinstance(left, Operation) and left.operator == operator:
-                args = (*left.args, right)
-            else:
-                args = (left, right)
-            left = Operation(left.position, right.end, operator, args, _at(token))
+            tighter = level if operator in self._right else level + 1
+            args = [left]
+            while True:
+                right, at = self._climb(items, at + 1, tighter, nested + 1)
+                args.append(right)
+                if operator not in FLAT or at >= len(items) or str(items[at]) != operator:
+                    break
+            left = Operation(left.position, right.end, operator, tuple(args), _at(token))
         return left, at
 
 

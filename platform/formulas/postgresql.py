@@ -7,7 +7,7 @@ would be, and whatever could hide such an error (ISBLANK, IF …) becomes NULL t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from sqlalchemy import Boolean, Numeric, String, Text, and_, case, cast, false, func, literal, null, or_
@@ -23,6 +23,8 @@ from ratoon.platform.formulas.types import Type
 
 BRANCHES = frozenset({"IF", "IFS", "CASE", "BLANKVALUE", "NULLVALUE", "IFERROR"})
 LOGIC = frozenset({"AND", "OR", "NOT"})
+MAX_DEPTH = 40
+"""Deepest formula that is written as SQL."""
 HIDING = frozenset({"ISBLANK", "ISNULL", "same_text", "ISPICKVAL", "IN", "ISNUMBER", "ISNUMBER_NUMBER", "EXACT"})
 """Conditions that would turn a failed part into an answer."""
 
@@ -31,6 +33,7 @@ class PostgresBuilder(SqlBuilder):
     """Expressions for PostgreSQL."""
 
     dialect = "postgresql"
+    _inside_guard = False
 
     def read(self, node: Read) -> Sql:
         """The column as formulas see it."""
@@ -80,15 +83,15 @@ class PostgresBuilder(SqlBuilder):
         """Branches, comparisons, and the forms of functions."""
         form = node.overload.form
         if form in BRANCHES:
-            return self._guarded(node, self._branch(node, form))
+            return self._guarded(node, lambda: self._branch(node, form))
         if form in ("compare", "compare_text"):
             return self.compare_values(node, node.name)
         if form in HIDING:
-            return self._guarded(node, self._condition(node, form))
+            return self._guarded(node, lambda: self._condition(node, form))
         if node.overload.sql is not None:
             return node.overload.sql([self.value(a) for a in node.args], "postgresql")
         if form == "REGEX":
-            return self._guarded(node, self._regex(node))
+            return self._guarded(node, lambda: self._regex(node))
         if form == "DISTANCE":
             return FORMS[form](*self._place(node.args[0]), *self._place(node.args[1]), self.value(node.args[2]))
         args = self._arguments(node)
@@ -183,11 +186,16 @@ class PostgresBuilder(SqlBuilder):
 
     # --- errors
 
-    def _guarded(self, node: Apply, expression: Sql) -> Sql:
-        """NULL where Python would raise: a failed part must not pass for a blank one."""
-        if node.overload.form == "IFERROR":
-            return expression
-        failed = self.fails(node)
+    def _guarded(self, node: Apply, build: Callable[[], Sql]) -> Sql:
+        """NULL where Python would raise: a failed part must not pass for a blank one. The outermost guard is enough."""
+        if self._inside_guard:
+            return build()
+        self._inside_guard = True
+        try:
+            failed = self.fails(node)
+            expression = build()
+        finally:
+            self._inside_guard = False
         return expression if failed is None else case((failed, null()), else_=expression)
 
     def fails(self, node: Typed) -> Sql | None:
@@ -214,11 +222,12 @@ class PostgresBuilder(SqlBuilder):
         tested = node.args[:count] if count else (*node.args[0:1], *node.args[1:-1:2])
         if node.overload.form == "IFS":
             tested = node.args[0:-1:2]
-        reasons = [reason for part in tested if (reason := self.fails(part)) is not None]
-        if any(self.fails(part) is not None for part in node.args):
+        failing = {id(part): reason for part in node.args if (reason := self.fails(part)) is not None}
+        reasons = [failing[id(part)] for part in tested if id(part) in failing]
+        if failing:
             whens, default = self._whens(node)
-            fails = [(test, self._or_false(self.fails(part))) for test, part in whens]
-            other = self._or_false(None if default is None else self.fails(default))
+            fails = [(test, failing.get(id(part), false())) for test, part in whens]
+            other = failing.get(id(default), false())
             reasons.append(case(*fails, else_=other) if fails else other)
         return or_(*reasons) if reasons else None
 
@@ -234,10 +243,6 @@ class PostgresBuilder(SqlBuilder):
             undecided.append(~func.coalesce(decided, false(), type_=Boolean()))
         return or_(*reasons) if reasons else None
 
-    @staticmethod
-    def _or_false(reason: Sql | None) -> Sql:
-        return false() if reason is None else reason
-
 
 NEEDS_ZONE = frozenset({"DATEVALUE_DATETIME", "TIMEVALUE_DATETIME", "DATETIMEVALUE_DATE"})
 
@@ -252,8 +257,10 @@ def _blank(value: Sql, node: Typed) -> Sql:
     return value.is_(None)
 
 
-def refusal(nodes: Sequence[Typed]) -> str | None:
+def refusal(nodes: Sequence[Typed], depth: int) -> str | None:
     """Why these parts cannot be pushed down; ``None`` when they can."""
+    if depth > MAX_DEPTH:
+        return "it is nested too deeply"
     for node in nodes:
         if isinstance(node, Read) and node.type is Type.GEO:
             return "a place is read field by field: use GEOLOCATION(latitude, longitude)"

@@ -137,3 +137,15 @@ def walk_nodes(node: Node) -> Iterator[Node]:
         yield top
         if isinstance(top, Call | Operation):
             stack.extend(reversed(top.args))
+
+
+def depth(node: Node) -> int:
+    """How deeply a tree is nested; one for a leaf."""
+    deepest = 0
+    stack: list[tuple[Node, int]] = [(node, 1)]
+    while stack:
+        top, level = stack.pop()
+        deepest = max(deepest, level)
+        if isinstance(top, Call | Operation):
+            stack.extend((arg, level + 1) for arg in top.args)
+    return deepest

@@ -139,17 +139,11 @@ class Deals:
         """How the database would run a filter."""
         condition = formula.sql(self.column, context, self.dialect)
         statement = sa.select(self.table.c.id).where(condition)
-        text = str(
-            statement.compile(self.connection, compile_kwargs={"literal_binds": True})
-            if self.dialect == "postgresql"
-            else statement.compile(self.connection)
-        )
+        text = str(statement.compile(self.connection, compile_kwargs={"literal_binds": True}))
         if self.dialect == "postgresql":
             self.connection.exec_driver_sql("SET enable_seqscan = off")
             return "\n".join(str(r[0]) for r in self.connection.exec_driver_sql(f"EXPLAIN {text}"))
-        made = statement.compile(self.connection)
-        params = tuple(made.construct_params()[name] for name in made.positiontup or ())
-        return "\n".join(str(r[3]) for r in self.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", params))
+        return "\n".join(str(r[3]) for r in self.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}"))
 
 
 @pytest.fixture(scope="module")
