@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from ratoon.platform.errors import Conflict
 from ratoon.platform.metadata.builtin import SYSTEM, system_documents
@@ -187,27 +187,59 @@ def _apply(
             _one_at_a_time(connection)
             plan = make(connection)
             _refuse(plan, allow_destructive, expected_revision)
-            if plan.empty:
-                return Applied(plan.revision, plan, validated_only=validate_only)
-            schema.apply_changes(connection, plan.schema)
-            values = 0
-            if plan.before is not None:
-                dialect = target.database.dialect
-                values = Backfill(connection, plan.before, plan.after, dialect, target.context()).run()
-            if validate_only:
-                raise _Undo(Applied(plan.revision, plan, values, validated_only=True))
-            now = target.world.clock()
-            said = message or _title(plan)
-            revision = revisions.save_revision(connection, plan.documents, by, said, now, _kept(plan))
-            return Applied(revision, plan, values)
+            if validate_only or not _columns_first(target, connection, plan):
+                return _carry_out(target, connection, plan, by=by, message=message, validate_only=validate_only)
+            schema.apply_changes(connection, [c for c in plan.schema if c.kind == "add_column"])
+        with target.database.write() as connection:
+            _one_at_a_time(connection)
+            again = make(connection)
+            _refuse(again, allow_destructive, plan.revision)
+            return _carry_out(target, connection, again, by=by, message=message)
     except _Undo as undo:
         return undo.applied
 
 
+def _carry_out(
+    target: Target,
+    connection: Connection,
+    plan: Plan,
+    *,
+    by: str | None,
+    message: str,
+    validate_only: bool = False,
+) -> Applied:
+    """Tables, values and the revision, in the caller's transaction."""
+    if plan.empty:
+        return Applied(plan.revision, plan, validated_only=validate_only)
+    schema.apply_changes(connection, plan.schema)
+    values = _backfill(target, connection, plan).run() if plan.before is not None else 0
+    if validate_only:
+        raise _Undo(Applied(plan.revision, plan, values, validated_only=True))
+    now, said = target.world.clock(), message or _title(plan)
+    revision = revisions.save_revision(connection, plan.documents, by, said, now, _kept(plan))
+    return Applied(revision, plan, values)
+
+
+def _backfill(target: Target, connection: Connection, plan: Plan) -> Backfill:
+    before = plan.before if plan.before is not None else plan.after
+    return Backfill(connection, before, plan.after, target.database.dialect, target.context())
+
+
+def _columns_first(target: Target, connection: Connection, plan: Plan) -> bool:
+    """Whether columns are added in a transaction of their own, before rows are filled in.
+
+    On PostgreSQL adding a column keeps readers out until the transaction ends, and filling in many rows takes long.
+    Nobody sees a column that no metadata names, so it may come first; the long transaction keeps out writers only.
+    """
+    if target.database.dialect != "postgresql" or plan.before is None:
+        return False
+    adds = any(change.kind == "add_column" for change in plan.schema)
+    return adds and bool(_backfill(target, connection, plan).objects())
+
+
 def _one_at_a_time(connection: Connection) -> None:
-    """Metadata is changed by one transaction at a time (SQLite has one writer anyway)."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("LOCK TABLE ratoon_revision IN EXCLUSIVE MODE"))
+    """Metadata is changed by one transaction at a time, while nobody writes records."""
+    revisions.lock_metadata(connection)
 
 
 def _refuse(plan: Plan, allow_destructive: bool, expected_revision: int | None) -> None:

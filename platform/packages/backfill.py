@@ -69,6 +69,15 @@ class Backfill:
                 work.index(obj)
         return written
 
+    def objects(self) -> set[str]:
+        """The objects whose rows will be written."""
+        found = {object_name for object_name, _ in self.stale() if object_name in self.before.objects}
+        for obj in self.after:
+            old = self.before.objects.get(obj.name)
+            if old is not None and any(name not in old.fields and _fills(f) for name, f in obj.fields.items()):
+                found.add(obj.name)
+        return found
+
     def stale(self) -> list[Node]:
         """Stored computed fields whose values may be wrong, in the order in which they must be worked out."""
         graph = self.after.graph
@@ -125,11 +134,9 @@ class _Work:
 
     def new_field(self, obj: Object, field: Field) -> int:
         """Gives existing rows the value of a new field, where there is one to give."""
-        if field.type.name == "autonumber":
-            return self._numbers(obj, field)
-        if field.default is None or not field.required or field.parts[0].sql is None:
+        if not _fills(field):
             return 0
-        return self._defaults(obj, field)
+        return self._numbers(obj, field) if field.type.name == "autonumber" else self._defaults(obj, field)
 
     def _numbers(self, obj: Object, field: Field) -> int:
         pattern = str(field.spec.option("format"))
@@ -250,6 +257,13 @@ def _fit(plan: Any, field: Field, value: Any) -> Any:
         return plan.fit(field.name, value)
     except Invalid:
         return None
+
+
+def _fills(field: Field) -> bool:
+    """Whether a new field has a value for rows that are there already."""
+    if field.type.name == "autonumber":
+        return True
+    return field.default is not None and field.required and field.parts[0].sql is not None
 
 
 def _day(moment: Any) -> Any:

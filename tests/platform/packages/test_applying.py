@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from ratoon.platform.access.actor import SYSTEM
+from ratoon.platform.config import World
 from ratoon.platform.errors import Conflict, MetadataRefused, NotFound, ValidationFailed
-from ratoon.platform.packages import DataRefuses, Destructive, Drifted, bootstrap, history, plan_rollback, rollback
+from ratoon.platform.packages import (
+    DataRefuses,
+    Destructive,
+    Drifted,
+    apply_package,
+    bootstrap,
+    history,
+    plan_rollback,
+    rollback,
+)
 from ratoon.platform.records.reading import Query
 
 Clinic = Any
@@ -303,3 +315,24 @@ def test_computed_values_of_every_type_are_filled_into_many_rows(clinic: Clinic,
     assert old["made"] == (new["made"] if kind != "text" else "P7!")
     assert old["made"] is not None
     assert clinic.get("pet", made[-1]["id"])["made"] in (None, False)
+
+
+def test_readers_go_on_while_rows_are_filled_in(
+    clinic: Clinic, package: Package, database_url: str, open_at: Any, injected: World
+) -> None:
+    owner_and_pet(clinic)
+    other = open_at(database_url).database
+    seen: list[Any] = []
+
+    def clock() -> datetime:
+        with other.read() as connection:
+            if other.dialect == "postgresql":
+                connection.exec_driver_sql("SET lock_timeout = '5s'")
+            seen.append(connection.exec_driver_sql("SELECT count(*) FROM pet").scalar())
+        return injected.clock()
+
+    package.add("pet", "loud", "formula", formula='name & "!"', returns="text")
+    target = replace(clinic.target, world=replace(injected, clock=clock))
+    assert apply_package(target, package.source).values == 1
+    assert len(seen) >= 2  # once before the column is there, once while its values are worked out
+    assert set(seen) == {1}
