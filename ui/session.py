@@ -51,10 +51,10 @@ def sign_in(environment: Environment) -> ResponseReturnValue:
     if request.method == "POST":
         accounts = Accounts(environment.world)
         origin = {"address": request.remote_addr or "", "agent": request.user_agent.string}
-        with environment.database.write() as connection:
-            result = accounts.sign_in(connection, email, request.form.get("password", ""), **origin)
-            secret = ""
-            if result.actor is not None and result.actor.id is not None:
+        result = accounts.sign_in(environment.database, email, request.form.get("password", ""), **origin)
+        secret = ""
+        if result.actor is not None and result.actor.id is not None:
+            with environment.database.write() as connection:
                 secret = accounts.start_session(connection, result.actor.id, **origin)
         if result.actor is not None and secret:
             chosen = session.get("locale")

@@ -1,8 +1,8 @@
 """Accounts: passwords, sign-in, roles of users, API tokens and browser sessions.
 
-``Accounts`` is stateless: every method takes the connection of the caller's transaction and nothing here commits.
-A refused sign-in is a value (``SignIn``), not an exception, because the attempt must be *committed*: the count of
-failures and the trail depend on it.
+``Accounts`` is stateless: its methods take the connection of the caller's transaction and do not commit. The exception
+is ``sign_in``, which has transactions of its own: an attempt must be kept whatever comes of it, since the count of
+failures and the trail depend on it. A refused sign-in is a value (``SignIn``), not an error.
 
 Tokens and session tokens are random; only their SHA-256 is stored. ``actor_for_token`` is one indexed select; callers
 may keep its answer for up to ``FRESH_SECONDS`` (a revoked token works at most that long).
@@ -41,6 +41,7 @@ from ratoon.platform.access.passwords import Passwords
 from ratoon.platform.config import World
 from ratoon.platform.formulas.columns import Id, UtcDateTime
 from ratoon.platform.storage.account_tables import define_account_tables
+from ratoon.platform.storage.database import Database
 
 FRESH_SECONDS = 1.0
 """How long an answer of ``actor_for_token`` or ``actor_for_session`` may be kept."""
@@ -206,14 +207,25 @@ class Accounts:
 
     # signing in
 
-    def sign_in(self, conn: Connection, email: str, password: str, *, address: str = "", agent: str = "") -> SignIn:
-        """Checks a password. Commit afterwards whatever the outcome: it leaves a trail and counts failures."""
+    def sign_in(self, database: Database, email: str, password: str, *, address: str = "", agent: str = "") -> SignIn:
+        """Checks a password. Leaves a trail and counts failures, in a transaction of its own.
+
+        The slow part, verifying the hash, runs outside of any transaction, so that nobody waits for it.
+        """
         email = email.replace("\0", "").strip().lower()[:255]
-        row = conn.execute(_BY_EMAIL, {"email": email}).first()
-        result = self._judge(conn, row, password)
-        conn.execute(
-            insert(_TRAIL),
-            {
+        with database.read() as conn:
+            row = conn.execute(_BY_EMAIL, {"email": email}).first()
+        stored = None if row is None else row.hash
+        verified = stored if stored is not None and self._passwords.matches(stored, password) else None
+        if stored is None:
+            self._passwords.waste(password)
+        anew = self._passwords.hash(password) if verified and self._passwords.outdated(verified) else None
+        with database.write() as conn:
+            row = conn.execute(_BY_EMAIL, {"email": email}).first()
+            result = self._judge(conn, row, verified)
+            if anew is not None and row is not None and result.outcome == "ok":
+                self._store_password(conn, row.id, anew)
+            trail = {
                 "id": self._world.new_id(),
                 "at": self._world.clock(),
                 "email": email,
@@ -221,40 +233,34 @@ class Accounts:
                 "outcome": result.outcome,
                 "address": address[:64],
                 "agent": agent[:255],
-            },
-        )
+            }
+            conn.execute(insert(_TRAIL), trail)
         return result
 
-    def _judge(self, conn: Connection, row: Any | None, password: str) -> SignIn:
+    def _judge(self, conn: Connection, row: Any | None, verified: str | None) -> SignIn:
+        """What the attempt comes to; ``verified`` is the stored hash that the password was found to fit."""
         now = self._world.clock()
         if row is None or row.hash is None:
-            self._passwords.waste(password)
             return SignIn("unknown_user" if row is None else "no_password")
         if row.locked_until is not None and row.locked_until > now:
             return SignIn("locked", wait_seconds=int((row.locked_until - now).total_seconds()) + 1)
-        if not self._passwords.matches(row.hash, password):
-            self._count_failure(conn, row.id, row.failures + 1)
+        if row.hash != verified:
+            self._count_failure(conn, row.id)
             return SignIn("wrong_password")
         if not row.alive:
             return SignIn("inactive")
-        if self._passwords.outdated(row.hash):
-            self._store_password(conn, row.id, self._passwords.hash(password))
-        elif row.failures:
+        if row.failures:
             mine = _PASSWORD.c.user_id == row.id
             conn.execute(update(_PASSWORD).where(mine).values(failures=0, locked_until=None))
         return SignIn("ok", self.actor_for_user(conn, row.id))
 
-    def _count_failure(self, conn: Connection, user_id: str, failures: int) -> None:
-        extra = failures - FREE_TRIES
-        wait = min(timedelta(seconds=2 ** min(extra, 20)), LONGEST_WAIT) if extra >= 0 else None
-        conn.execute(
-            update(_PASSWORD)
-            .where(_PASSWORD.c.user_id == user_id)
-            .values(
-                failures=_PASSWORD.c.failures + 1,
-                locked_until=None if wait is None else self._world.clock() + wait,
-            )
-        )
+    def _count_failure(self, conn: Connection, user_id: str) -> None:
+        mine = _PASSWORD.c.user_id == user_id
+        more = update(_PASSWORD).where(mine).values(failures=_PASSWORD.c.failures + 1).returning(_PASSWORD.c.failures)
+        extra = conn.execute(more).scalar_one() - FREE_TRIES
+        if extra >= 0:
+            wait = min(timedelta(seconds=2 ** min(extra, 20)), LONGEST_WAIT)
+            conn.execute(update(_PASSWORD).where(mine).values(locked_until=self._world.clock() + wait))
 
     def _store_password(self, conn: Connection, user_id: str, hashed: str) -> None:
         now = self._world.clock()

@@ -47,7 +47,7 @@ def create_api(environment: Environment) -> Blueprint:
     blueprint = Blueprint(
         NAME, __name__, url_prefix=BASE, template_folder="templates", static_folder="static", static_url_path="/static"
     )
-    blueprint.record(lambda state: state.app.url_map.converters.setdefault("anything", Anything))
+    blueprint.record(lambda state: state.app.url_map.converters.update(anything=Anything))
     for views in (RecordViews(api), ObjectViews(api), MetadataViews(api), DocumentViews(api)):
         views.register(blueprint)
     blueprint.add_url_rule("/<anything:rest>", "nowhere", _nowhere, methods=METHODS, provide_automatic_options=False)

@@ -65,9 +65,9 @@ def test_users_and_tokens_from_first_to_last(database_url: str) -> None:
         assert actor is not None
         assert (actor.id, actor.admin) == (made["id"], True)
         assert accounts.actor_for_token(connection, short["token"]) is None
-        assert accounts.sign_in(connection, "ada@example.com", "correct horse").outcome == "wrong_password"
-        assert accounts.sign_in(connection, "ada@example.com", "something else").outcome == "ok"
-        assert accounts.sign_in(connection, "bob@example.com", "").outcome == "no_password"
+    assert accounts.sign_in(database, "ada@example.com", "correct horse").outcome == "wrong_password"
+    assert accounts.sign_in(database, "ada@example.com", "something else").outcome == "ok"
+    assert accounts.sign_in(database, "bob@example.com", "").outcome == "no_password"
     database.dispose()
 
     assert isinstance(terminal.refused(user, "add", "ada@example.com", typed="correct horse\n"), ValidationFailed)

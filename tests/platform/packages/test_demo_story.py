@@ -121,8 +121,8 @@ def test_things_happen_on_their_days_by_their_owners(world: Environment, shelter
 
 def test_the_people_of_the_story_can_sign_in(world: Environment, shelter: Path) -> None:
     load_demo(world, [shelter])
-    with world.write(SYSTEM) as records:
-        assert Accounts(world.world).sign_in(records.connection, "wei@shelter.example", "very-secret-1").outcome == "ok"
+    result = Accounts(world.world).sign_in(world.database, "wei@shelter.example", "very-secret-1")
+    assert result.outcome == "ok"
 
 
 def test_it_is_played_once(world: Environment, shelter: Path) -> None:
