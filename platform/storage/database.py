@@ -15,7 +15,7 @@ out, which costs a microsecond and no round trip.
 
 What the driver raises about timing (a lock that did not come, a deadlock, a lost connection) becomes ``Busy``: the
 transaction is rolled back and the whole unit may be tried again. What it raises about constraints becomes
-``errors.Conflict``.
+``errors.Conflict``, and a text that it cannot hold ``errors.BadRequest``.
 """
 
 from __future__ import annotations
@@ -38,15 +38,19 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.pool import QueuePool
 
-from ratoon.platform.errors import Conflict
+from ratoon.platform.errors import BadRequest, Conflict
 from ratoon.platform.formulas.functions import FunctionSet
 from ratoon.platform.formulas.sqlite import register_sqlite_functions
 
 BUSY_TIMEOUT = 30
 """Seconds that a write waits for another one."""
+CACHED_STATEMENTS = 100
+"""Prepared statements that each SQLite connection keeps: one over 60 columns takes 40 KB."""
 POOL_SIZE = 16
 POOL_OVERFLOW = 48
 _READING = "ratoon.reading"
+DATABASE_ERRORS = (DBAPIError, sqlite3.Error, psycopg.Error, UnicodeEncodeError)
+"""What may come out of the driver; the last for half a surrogate pair, which no UTF-8 text can hold."""
 
 
 class Busy(Conflict):
@@ -88,7 +92,7 @@ class Database:
         try:
             with connection.begin():
                 yield connection
-        except (DBAPIError, sqlite3.Error, psycopg.Error) as error:
+        except DATABASE_ERRORS as error:
             raise _translated(connection, error) from error
         finally:
             connection.close()
@@ -103,7 +107,7 @@ class Database:
             if self.dialect == "sqlite":
                 driver(connection).execute("BEGIN")
             yield connection
-        except (DBAPIError, sqlite3.Error, psycopg.Error) as error:
+        except DATABASE_ERRORS as error:
             raise _translated(connection, error) from error
         finally:
             info.pop(_READING, None)
@@ -136,7 +140,7 @@ def _sqlite_engine(url: URL, functions: FunctionSet | None) -> Engine:
             "timeout": BUSY_TIMEOUT,
             "isolation_level": None,
             "check_same_thread": False,
-            "cached_statements": 1000,
+            "cached_statements": CACHED_STATEMENTS,
         },
     )
 
@@ -206,6 +210,8 @@ def _forget_after_fork(engine: Engine) -> None:
 
 def _translated(connection: Connection, error: Exception) -> Exception:
     """The refusal that a driver error stands for; the error itself when it is a mistake of ours."""
+    if isinstance(error, UnicodeEncodeError):
+        return BadRequest("The database cannot keep this text: it is not valid Unicode.")
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     if connection.invalidated:
         return Busy("The connection to the database was lost.")
@@ -230,6 +236,8 @@ def _translated_postgresql(cause: psycopg.Error) -> Exception | None:
         return Conflict("A record that it refers to is not there: {reason}", reason=cause.diag.message_detail or "")
     if isinstance(cause, psycopg.errors.NumericValueOutOfRange):
         return Conflict("A computed number is too large for its field.")
+    if isinstance(cause, psycopg.DataError):
+        return BadRequest("The database cannot keep or compare this value: {reason}", reason=str(cause).split("\n")[0])
     return None
 
 

@@ -158,15 +158,16 @@ class _Difference:
 
     def _columns(self, old: Object, new: Object) -> Iterator[Change]:
         before = {part.key: part.sql for part in stored_parts(old)}
+        remade = self._remade(old, new)
         for part in stored_parts(new):
             key, kind = part.key, part.sql
-            if kind is None:
+            if kind is None or (before.get(key) is kind and key not in remade):
                 continue
             was = before.get(key)
             if was is None:
                 run = partial(self._add_column, new, key)
                 yield self._change("add_column", new.name, key, f"Add the column {new.name}.{key}.", run)
-            elif key in self._remade(old, new):
+            elif key in remade:
                 yield self._remake(old, new, key, was, kind)
             elif self._signature(was) != self._signature(kind):
                 yield self._rescale(new, key, was, kind)
@@ -183,7 +184,7 @@ class _Difference:
             was = before.get(part.key)
             if was is None or part.sql is None:
                 continue
-            other = self._signature(was) != self._signature(part.sql)
+            other = was is not part.sql and self._signature(was) != self._signature(part.sql)
             in_place = other and rescale_column(new.name, part.key, was, part.sql, self.dialect) is not None
             if (other and not in_place) or old_targets.get(part.key) != new_targets.get(part.key):
                 found.add(part.key)

@@ -1,10 +1,8 @@
 """The tables of a registry: one per object, one column per part that has one.
 
-Table name = object name, column name = part key (quoted as needed). Two pictures of the same tables:
-
-* ``Tables.table(name)`` is what statements are built from: columns only, made when first asked for, so that a process
-  pays for the objects it touches;
-* ``Tables.metadata`` is the whole schema with constraints and indexes, made when asked for: for creating and comparing.
+Table name = object name, column name = part key (quoted as needed). ``Tables.table(name)`` is what statements are built
+from: columns only, made when first asked for, so that a process pays for the objects it touches. Constraints and
+indexes are described apart (``foreign_keys``, ``indexes``) for whoever creates and compares schemas.
 
 Every table has its record's columns plus ``deletion_id``, which ties together what one deletion took along.
 Foreign keys stand on every lookup that has one target; they are checked at the end of the transaction, so that rows may
@@ -21,7 +19,7 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from functools import cache, cached_property
+from functools import cache
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -33,7 +31,7 @@ from ratoon.platform.formulas.columns import Id, Json, UtcDateTime
 from ratoon.platform.metadata.model import Field, Object, Registry
 
 _ID = Id()
-RECENT_TABLES = 40
+RECENT_TABLES = 16
 """Tables that are kept though nobody holds them."""
 ALWAYS_FILLED = frozenset({"id", "version", "created_at", "modified_at"})
 UNCHECKED_REFERENCES = frozenset({"created_by", "modified_by"})
@@ -75,17 +73,6 @@ class Tables:
             if len(self._recent) > RECENT_TABLES:
                 self._recent.popitem(last=False)
         return found
-
-    @cached_property
-    def metadata(self) -> MetaData:
-        """The whole schema with foreign keys and indexes."""
-        metadata = MetaData()
-        for obj in self.registry:
-            table = Table(obj.name, metadata, *self.columns(obj))
-            for constraint in self.foreign_keys(obj):
-                table.append_constraint(constraint)
-            self._attach_indexes(obj, table)
-        return metadata
 
     def columns(self, obj: Object) -> Iterator[Column[object]]:
         """New columns for an object's table."""

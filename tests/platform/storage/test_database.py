@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+from ratoon.platform.errors import BadRequest
 from ratoon.platform.storage.database import Busy, Database, driver
 from ratoon.platform.storage.system import create_system_tables
 
@@ -264,3 +265,15 @@ def test_a_forked_child_opens_its_own_connections(database: Database, database_u
     with database.read() as conn:
         names = conn.execute(text("SELECT name FROM ratoon_setting ORDER BY name")).scalars().all()
     assert list(names) == ["child", "parent", "parent2"]
+
+
+def test_a_text_that_cannot_be_kept_is_a_bad_request(database: Database) -> None:
+    def keep(value: str) -> None:
+        with database.write() as conn:
+            conn.execute(ADD, {"n": value})
+
+    with pytest.raises(BadRequest, match="Unicode"):
+        keep("half a pair: \ud800")
+    if database.dialect == "postgresql":
+        with pytest.raises(BadRequest, match="NUL"):
+            keep("nothing\x00more")
