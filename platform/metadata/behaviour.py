@@ -9,6 +9,7 @@ from ratoon.platform.formulas import Formula
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.metadata.drafts import Drafts, ObjectDraft, Piece
 from ratoon.platform.metadata.formulas import Formulas
+from ratoon.platform.metadata.indexes import LONG
 from ratoon.platform.metadata.model import EMPTY, Action, Automation, Key, Pipeline, Rule, Stage
 from ratoon.platform.metadata.names import shape_problem, suggestion
 from ratoon.platform.metadata.report import Path, Report
@@ -83,16 +84,20 @@ class Behaviour:
                     good = False
                 elif not self.has_column(draft, key):
                     good = False
-                    message = f"{key!r} is not kept in a column, so it cannot be part of a key or an index."
+                    message = f"{key!r} is too long, or not kept in a column: it cannot be part of a key or an index."
                     self._report.add(piece.document, piece.at("fields", i), "wrong_type", message)
             if good:
                 found.append((piece, tuple(piece.data["fields"])))
         return found
 
     def has_column(self, draft: ObjectDraft, key: str) -> bool:
-        """Whether that record key is stored in a column of its own."""
+        """Whether that record key is stored in a column of its own that may be indexed."""
         field = draft.keys_of.get(key)
-        return field is not None and any(part.key == key and part.sql is not None for part in field.parts)
+        return (
+            field is not None
+            and field.spec.type not in LONG
+            and any(part.key == key and part.sql is not None for part in field.parts)
+        )
 
     def keys(self, draft: ObjectDraft) -> tuple[Key, ...]:
         """Fields that are unique together."""

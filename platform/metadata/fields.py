@@ -8,6 +8,7 @@ from ratoon.platform.formulas import Formula
 from ratoon.platform.formulas.types import Type
 from ratoon.platform.metadata.drafts import FieldDraft, ObjectDraft
 from ratoon.platform.metadata.formulas import Formulas
+from ratoon.platform.metadata.indexes import LONG
 from ratoon.platform.metadata.model import Field, OnDelete
 from ratoon.platform.metadata.report import Report
 
@@ -19,6 +20,7 @@ def finish_fields(draft: ObjectDraft, formulas: Formulas, report: Report) -> dic
 
 def _finish(draft: FieldDraft, formulas: Formulas, report: Report) -> Field:
     data = draft.data
+    _contradictions(draft, report)
     if draft.system:
         return Field(
             object=draft.object,
@@ -105,3 +107,26 @@ def _on_delete(draft: FieldDraft, report: Report) -> OnDelete | None:
             'use "restrict" or "cascade", or drop "required"',
         )
     return cast("OnDelete", declared)
+
+
+def _contradictions(draft: FieldDraft, report: Report) -> None:
+    """Options that are fine each and make no sense together."""
+    data, piece = draft.data, draft.piece
+    low, high = data.get("min"), data.get("max")
+    if isinstance(low, (int, float)) and isinstance(high, (int, float)) and low > high:
+        message = f"The smallest value {low} is larger than the largest {high}."
+        report.add(piece.document, piece.at("min"), "contradiction", message)
+    precision, scale = draft.spec.option("precision", 18), data.get("scale")
+    if isinstance(scale, int) and isinstance(precision, int) and scale > precision:
+        message = f"A number of {precision} digits cannot have {scale} decimal places."
+        report.add(piece.document, piece.at("scale"), "contradiction", message, "precision counts all digits")
+    for key in ("unique", "external_id"):
+        if data.get(key) and not _can_be_unique(draft):
+            message = f"A field of type {draft.spec.type!r} cannot be unique."
+            hint = "use a text, a number, a date or a reference"
+            report.add(piece.document, piece.at(key), "not_unique", message, hint)
+
+
+def _can_be_unique(draft: FieldDraft) -> bool:
+    stored = len(draft.parts) > 0 and draft.parts[0].sql is not None
+    return stored and draft.spec.type not in LONG and not (draft.type.computed and draft.spec.type != "autonumber")

@@ -14,7 +14,21 @@ from ratoon.platform.metadata.model import Field, View
 
 MAX_FILTER_COLUMNS = 3
 """Columns of one view's filter that get an index; more would make every save pay for one list."""
-_LONG = frozenset({"textarea", "richtext", "url", "json", "secret", "file", "image", "multipicklist", "geolocation"})
+LONG = frozenset(
+    {
+        "textarea",
+        "richtext",
+        "json",
+        "secret",
+        "file",
+        "image",
+        "multipicklist",
+        "geolocation",
+        "address",
+        "many_to_many",
+    }
+)
+"""Types that make no good key: long, or not one value."""
 _LONGEST = 500
 """Texts that may be longer are not indexed (PostgreSQL refuses index rows over 2.7 kB)."""
 _UNINDEXED = frozenset({"created_by", "modified_by", "version", "deleted_at"})
@@ -65,7 +79,7 @@ def _begins_another(columns: Columns, all_columns: Sequence[Columns]) -> bool:
 
 
 def _indexable(field: Field) -> bool:
-    if field.type.name in _LONG:
+    if field.type.name in LONG or field.type.name == "url":
         return False
     length = field.spec.option("max_length")
     return not isinstance(length, int) or length <= _LONGEST
