@@ -132,7 +132,7 @@ def _unix(moment: datetime) -> Decimal:
 
 
 def _from_unix(seconds: Decimal) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(seconds))
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(seconds * 1000))
 
 
 def _duration(seconds: Decimal, days: bool | None = None) -> str:

@@ -221,7 +221,9 @@ FORMS: Mapping[str, Callable[..., Sql]] = MappingProxyType(
         "UNIXTIMESTAMP": lambda a: func.floor(part("epoch", a), type_=Numeric()),
         "UNIXTIMESTAMP_DATE": lambda a: part("epoch", a),
         "UNIXTIMESTAMP_TIME": lambda a: func.floor(part("epoch", a), type_=Numeric()),
-        "FROMUNIXTIME": lambda a: type_moment(func.to_timestamp(cast(func.trunc(a), sa.Float(53)))),
+        "FROMUNIXTIME": lambda a: type_moment(
+            func.to_timestamp(0).op("+")(interval(func.trunc(a * 1000, type_=Numeric()), "millisecond"))
+        ),
         "FORMATDURATION": _duration,
         "FORMATDURATION_BETWEEN": lambda a, b: _duration(_between(b, a), true()),
         "FORMATDURATION_TIMES": lambda a, b: _duration(_between(b, a)),

@@ -66,14 +66,13 @@ def _pad(function: Any) -> Callable[..., Sql]:
 def _find(part: Sql, text: Sql, start: Sql | None = None) -> Sql:
     if start is None:
         return numeric(func.coalesce(func.strpos(text, blanked(part)), 0))
-    first = whole(start)
-    place = func.strpos(func.substr(text, whole(start, least=1)), blanked(part))
-    found = case((and_(start >= 1, place > 0), place + first - 1), else_=0)
-    return case((and_(start.is_(None)), null()), else_=numeric(found))
+    first = func.coalesce(whole(start, least=1), 1)
+    place = func.strpos(func.substr(text, first), blanked(part))
+    return numeric(case((place > 0, place + first - 1), else_=0))
 
 
 def _substitute(text: Sql, old: Sql, new: Sql) -> Sql:
-    return case((func.coalesce(old, "") == "", text), else_=blanked(func.replace(text, old, filled(new))))
+    return blanked(func.replace(text, blanked(old), filled(new)))
 
 
 def _ends(text: Sql, part: Sql) -> Sql:
@@ -151,6 +150,9 @@ FORMS: Mapping[str, Callable[..., Sql]] = MappingProxyType(
         "REVERSE": lambda a: func.reverse(a, type_=Text()),
         "CHR": _char,
         "JSONPATHVALUE": _json_path,
+        "JSONVALUE": lambda a, b: _json_path(a, func.concat("$.", b, type_=Text())),
+        "INITCAP": lambda a: func.initcap(a, type_=Text()),
+        "PROPER": lambda a: func.initcap(a, type_=Text()),
         "ASCII": lambda a: numeric(func.nullif(func.ascii(a), 0)),
         "BR": lambda: literal("\n", Text()),
         "HYPERLINK": _link,

@@ -116,14 +116,15 @@ def _ends(text: str | None, part: str | None) -> bool:
 
 
 def _find(part: str | None, text: str | None, start: Decimal | None = None) -> Decimal:
-    if not part or not text or (start is not None and start < 1):
+    if not part or not text:
         return Decimal(0)
-    return Decimal(text.find(part, int(start) - 1 if start is not None else 0) + 1)
+    first = int(start) - 1 if start is not None and start > 1 else 0
+    return Decimal(text.find(part, first) + 1)
 
 
 def _substitute(text: str | None, old: str | None, new: str | None) -> str | None:
     if not text or not old:
-        return text
+        return None
     _room(len(text) + text.count(old) * (len(new or "") - len(old)))
     return text.replace(old, new or "") or None
 
@@ -165,6 +166,10 @@ def _json_path(document: str, path: str) -> str | None:
     return orjson.dumps(value).decode()
 
 
+def _json_value(document: str, key: str) -> str | None:
+    return _json_path(document, f"$.{key}")
+
+
 def _char(code: Decimal) -> str | None:
     try:
         return chr(int(code)) if code >= 1 else None
@@ -173,7 +178,7 @@ def _char(code: Decimal) -> str | None:
 
 
 def _proper(text: str) -> str:
-    return re.sub(r"[^\W\d_]+", lambda m: m.group()[0].upper() + m.group()[1:].lower(), text)
+    return re.sub(r"[^\W_]+", lambda m: m.group()[0].upper() + m.group()[1:].lower(), text)
 
 
 def _address(text: str | None) -> str:
@@ -409,6 +414,24 @@ FUNCTIONS = (
         group="Text",
         doc="True when the whole text fits the regular expression.",
         examples=[('REGEX("AB-12", "[A-Z]{2}-\\\\d+")', True)],
+    ),
+    define(
+        "INITCAP",
+        "text",
+        "text",
+        _proper,
+        group="Text",
+        doc="Each word with a capital and small letters behind it.",
+        examples=[('INITCAP("ada LOVELACE")', "Ada Lovelace")],
+    ),
+    define(
+        "JSONVALUE",
+        "document: text, key: text",
+        "text",
+        _json_value,
+        group="Text",
+        doc="The value of a key of a JSON text.",
+        examples=[("JSONVALUE('{\"a\": 45}', 'a')", "45")],
     ),
     define(
         "JSONPATHVALUE",
