@@ -217,7 +217,16 @@ class FunctionSet:
 @functools.cache
 def builtin_functions() -> FunctionSet:
     """What every formula may use."""
-    from ratoon.platform.formulas import dates, logic, numbers, operators, picklists, texts  # they import this module
+    from ratoon.platform.formulas import (  # they import this module
+        conversions,
+        dates,
+        durations,
+        logic,
+        numbers,
+        operators,
+        picklists,
+        texts,
+    )
 
-    rooms = (operators, logic, texts, numbers, dates, picklists)
+    rooms = (operators, logic, texts, conversions, numbers, dates, durations, picklists)
     return FunctionSet.of(function for room in rooms for function in room.FUNCTIONS)

@@ -180,10 +180,11 @@ def _key(node: Typed) -> str:
 def _is_changed(args: Sequence[Run], nodes: Sequence[Typed]) -> Run:
     key = _key(nodes[0])
 
+    def plain(value: Any) -> Any:  # an empty text, no choices and an unticked box are blank; zero is not
+        return None if value is False or value == "" or value == () else value
+
     def run(row: Any, context: Any) -> bool:
-        if context.old is None:
-            return False
-        return (row.get(key) or None) != (context.old.get(key) or None)
+        return context.old is not None and bool(plain(row.get(key)) != plain(context.old.get(key)))
 
     return run
 

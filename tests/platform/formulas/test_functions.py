@@ -124,5 +124,15 @@ def test_change_functions_compare_with_the_row_before(deal: Any) -> None:
     assert deal.value("PRIORVALUE(amount)", context=new) == Decimal("1200.50")
 
 
+@pytest.mark.parametrize(
+    ("key", "before", "now", "changed"),
+    [("amount", None, Decimal(0), True), ("amount", Decimal("1.0"), Decimal("1.00"), False), ("name", None, "", False),
+     ("active", None, False, False), ("active", True, None, True), ("tags", None, (), False)],
+)  # fmt: skip
+def test_zero_is_not_blank_but_an_unticked_box_is(deal: Any, key: str, before: Any, now: Any, changed: bool) -> None:
+    context = EvalContext(old={**deal.full, key: before})
+    assert deal.value(f"ISCHANGED({key})", {**deal.full, key: now}, context) is changed
+
+
 def test_a_missing_key_is_blank(deal: Any) -> None:
     assert deal.value("ISBLANK(amount) && ISBLANK(name) && ISBLANK(starts_on) && NOT(active)", {})
