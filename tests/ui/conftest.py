@@ -110,5 +110,5 @@ def ada(site: Site) -> Visitor:
     """The administrator, signed in, reading English."""
     visitor = site.visitor()
     assert visitor.sign_in("ada@example.com").status_code == 303
-    visitor.get("/")
+    visitor.speak("en")
     return visitor

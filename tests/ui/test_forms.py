@@ -279,3 +279,49 @@ def test_messages_of_fields_speak_the_language_of_the_reader(site: Any, key: str
     response = visitor.post("/o/account/new", {"name": "", "kind": ""})
     assert "必须填写名称。" in response.text
     assert "is required" not in response.text
+
+
+def test_a_form_that_was_open_too_long_keeps_its_input_and_can_be_sent_again(site: Any, ada: Any) -> None:
+    ada.get("/o/account/new")
+    refused = ada.client.post("/o/account/new", data={"csrf_token": "stale", "name": "Kept <b>anyway</b>"})
+    assert refused.status_code == 400
+    assert "Kept &lt;b&gt;anyway&lt;/b&gt;" in refused.text
+    hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', refused.text))
+    again = ada.client.post("/o/account/new", data={k: unescape(v) for k, v in hidden.items()})
+    assert again.status_code == 303
+    assert site.read("account", again.headers["Location"].rsplit("/", 1)[1])["name"] == "Kept <b>anyway</b>"
+
+
+def test_a_failure_nobody_foresaw_keeps_the_input_too(site: Any, ada: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ada.get("/o/account/new")
+
+    def broken(*_: Any) -> None:
+        raise RuntimeError("the disk is on fire at /secret/path")
+
+    monkeypatch.setattr("ratoon.ui.editing.read_form", broken)
+    monkeypatch.setitem(site.app.config, "PROPAGATE_EXCEPTIONS", False)
+    response = ada.post("/o/account/new", {"name": "Not lost"})
+    assert response.status_code == 500
+    assert "Not lost" in response.text
+    assert "fire" not in response.text
+    assert "/secret/path" not in response.text
+
+
+def test_infos_of_rules_are_told_after_saving(site: Any, ada: Any) -> None:
+    account = site.create("account", name="Silent")
+    ada.get("/o/contact/new")
+    made = ada.post("/o/contact/new", {"last_name": "Quiet", "account": account})
+    assert made.status_code == 303, made.text
+    assert "nobody can reach this person" in ada.get(made.headers["Location"]).text
+
+
+def test_a_new_record_from_a_related_list_is_filled_in_and_leads_back(site: Any, ada: Any) -> None:
+    account = site.create("account", name="Parent of many")
+    page = ada.get(f"/o/account/{account}").text
+    link = re.search(r'href="(/o/contact/new\?[^"]+)"', page)
+    assert link is not None
+    values = fields_of(ada.get(unescape(link.group(1))).text)
+    assert values["account"] == account
+    made = ada.post("/o/contact/new", {**values, "last_name": "Child", "email": "c@example.com"})
+    assert made.headers["Location"] == f"/o/account/{account}"
+    assert "Child" in ada.get(f"/o/account/{account}").text
