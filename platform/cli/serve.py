@@ -61,7 +61,7 @@ def command(demo: bool, host: str | None, port: int | None, workers: int | None)
         port=settings.port,
         interface=Interfaces.WSGI,
         workers=settings.workers,
-        blocking_threads=8,
+        blocking_threads=min(8, 2 * (os.cpu_count() or 1) + 1),
         factory=True,
         log_level=settings.log_level,  # type: ignore[arg-type]
         respawn_failed_workers=True,
