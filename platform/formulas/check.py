@@ -132,20 +132,18 @@ class Checker:
             return Global(node.position, node.end, read.type, space, key, read.name.percent, read.scale, _written(node))
         if first not in GLOBALS:
             hint = nearest(first, (*GLOBALS, *WORDS))
-            raise _unknown("unknown_name", "There is no {name}{hint}", node.position, node.steps[0], hint)
+            raise _unknown("unknown_name", "There is no {name}", node.position, node.steps[0], hint)
         if len(node.steps) != 2 or node.steps[1].lower() not in GLOBALS[first]:
             wrong = node.steps[1] if len(node.steps) > 1 else ""
             hint = nearest(wrong, GLOBALS[first]) or GLOBALS[first][0]
-            raise _unknown(
-                "unknown_name", "There is no {name}{hint}", node.position, ".".join(node.steps), f"{first}.{hint}"
-            )
+            raise _unknown("unknown_name", "There is no {name}", node.position, ".".join(node.steps), f"{first}.{hint}")
         return Global(node.position, node.end, Type.TEXT, first, node.steps[1].lower(), written=_written(node))
 
     def _unknown_name(self, step: str, position: int, scope: Scope) -> FormulaError:
         hint = nearest(step, scope.names())
         if not hint and self._functions.get(step):
             hint = f"{step.upper()}(…)"
-        return _unknown("unknown_name", "There is no field {name}{hint}", position, step, hint)
+        return _unknown("unknown_name", "There is no field {name}", position, step, hint)
 
     # --- functions
 
@@ -153,7 +151,7 @@ class Checker:
         function = self._functions.get(node.name)
         if function is None or function.operator:
             hint = nearest(node.name, self._functions.names())
-            raise _unknown("unknown_function", "There is no function {name}{hint}", node.position, node.name, hint)
+            raise _unknown("unknown_function", "There is no function {name}", node.position, node.name, hint)
         args = tuple([self.check(arg) for arg in node.args])
         return self._apply(function, args, node, node.position)
 
@@ -241,7 +239,7 @@ def check_choice(subject: Typed, value: Typed) -> None:
     if subject.type not in (Type.PICKLIST, Type.MULTI) or not value.value or value.value in subject.name.values:
         return
     hint = nearest(str(value.value), subject.name.values)
-    raise _unknown("unknown_value", "This picklist has no value {name}{hint}", value.position, str(value.value), hint)
+    raise _unknown("unknown_value", "This picklist has no value {name}", value.position, str(value.value), hint)
 
 
 def _choice(overload: Overload, args: Sequence[Typed], node: Node) -> Type:
@@ -348,9 +346,20 @@ def _wrong(position: int, expected: str, found: Type) -> FormulaError:
     )
 
 
+SUGGESTING: MappingProxyType[str, str] = MappingProxyType(
+    {
+        "There is no {name}": "There is no {name}; did you mean {nearest}?",
+        "There is no field {name}": "There is no field {name}; did you mean {nearest}?",
+        "There is no function {name}": "There is no function {name}; did you mean {nearest}?",
+        "This picklist has no value {name}": "This picklist has no value {name}; did you mean {nearest}?",
+    }
+)
+"""Each refusal of a name, and the same with the nearest one there is."""
+
+
 def _unknown(code: str, message: str, position: int, name: str, hint: str) -> FormulaError:
-    tail = f"; did you mean {hint}?" if hint else ""
-    return FormulaError(code, message, position=position, name=name, hint=tail, nearest=hint)
+    template = SUGGESTING[message] if hint else message
+    return FormulaError(code, template, position=position, name=name, nearest=hint)
 
 
 def _arguments(function: Function, found: int, position: int) -> FormulaError:
