@@ -18,10 +18,11 @@ from ratoon.platform.access.policy import ObjectAction
 from ratoon.platform.api.body import known_parameters, whole_number, words
 from ratoon.platform.api.context import Api, answer_value
 from ratoon.platform.api.shapes import LookupCallShape, load
-from ratoon.platform.errors import BadRequest, NotFound
+from ratoon.platform.errors import BadRequest, Invalid, NotFound
 from ratoon.platform.formulas import Formula
 from ratoon.platform.metadata.model import Field, Object, Pipeline, Stage, View
 from ratoon.platform.records.engine import Engine
+from ratoon.platform.records.plan import ObjectPlan
 
 ACTIONS: tuple[ObjectAction, ...] = ("create", "read", "edit", "delete")
 Label = Callable[[str], str]
@@ -88,7 +89,8 @@ class ObjectViews:
         call = load(LookupCallShape, self._api.object_body())
         with self._api.environment.read(actor) as records:
             readable_object(records.engine, actor, object)
-            hits = records.lookup(object, field, call["text"], call["record"], call["limit"])
+            so_far = _so_far(records.plan(object), call["record"])
+            hits = records.lookup(object, field, call["text"], so_far, call["limit"])
         return answer_value({"results": [{"object": o, "id": i, "title": t} for o, i, t in hits]})
 
     def search(self) -> Response:
@@ -105,6 +107,19 @@ class ObjectViews:
     def _labels(self, engine: Engine) -> Label:
         locale = self._api.locale()
         return lambda text: engine.registry.text(text, locale) if text else text
+
+
+def _so_far(plan: ObjectPlan, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The record at hand with typed values; what does not fit its field yet counts as blank."""
+    row: dict[str, Any] = dict(plan.blank_row)
+    for key, value in given.items():
+        coerce = plan.coerce.get(key)
+        if coerce is not None and key not in plan.links:
+            try:
+                row[key] = None if value is None or value == "" else coerce(value)
+            except Invalid:
+                row[key] = None
+    return row
 
 
 def readable_object(engine: Engine, actor: Actor, name: str) -> Object:

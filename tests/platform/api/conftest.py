@@ -64,6 +64,8 @@ PURCHASE: dict[str, Any] = {
         {"name": "amount", "type": "decimal", "label": "Amount", "precision": 12, "scale": 2},
         {"name": "stage", "type": "stage", "label": "Stage"},
         {"name": "about", "type": "polymorphic", "label": "About", "objects": ["customer", "purchase"]},
+        {"name": "replaces", "type": "lookup", "label": "Replaces", "object": "purchase",
+         "filter": "amount < $source.amount"},
         {"name": "double", "type": "formula", "label": "Double", "returns": "number", "scale": 2,
          "formula": "amount * 2"},
     ],

@@ -230,6 +230,23 @@ def test_a_lookup_suggests_what_passes_its_filter(admin: Any) -> None:
     assert [(r["object"], r["id"], r["title"]) for r in found] == [("customer", made["records"][0]["id"], "Anna")]
 
 
+def test_a_lookup_filter_sees_the_record_at_hand(admin: Any) -> None:
+    admin.post("/records/purchase", [{"amount": "5"}, {"amount": "50"}])
+
+    def suggested(record: Any) -> list[str]:
+        answer = admin.post("/objects/purchase/lookups/replaces", {"record": record}, status=200)
+        return [found["title"] for found in answer["results"]]
+
+    assert suggested({"amount": "10.50"}) == ["P-0001"]
+    assert suggested({"amount": 99, "customer": None, "nonsense": [1]}) == ["P-0001", "P-0002"]
+    for unusable in ({}, {"amount": "many"}, {"amount": [1]}, {"amount": None}):
+        assert suggested(unusable) == []
+    for body in ({"record": []}, {"text": 7}, {"limit": 0}, {"limit": "10"}, {"nonsense": 1}, {"text": "x" * 201}):
+        admin.post("/objects/purchase/lookups/replaces", body, status=422)
+    admin.post("/objects/purchase/lookups/amount", {}, status=404)
+    assert admin.post("/objects/purchase/lookups/replaces", {"text": "\"' OR \\"}, status=200)["results"] == []
+
+
 @pytest.mark.parametrize("path", ["/objects", "/objects/customer", "/me"])
 def test_what_there_is_can_be_asked(admin: Any, path: str) -> None:
     assert admin.get(path)
