@@ -5,7 +5,7 @@ characters becomes its single characters and its pairs of neighbours (华为技�
 anything else becomes words, lower-cased, without accents. A search wants every word; the last one may be the beginning
 of a word. In a run of Chinese characters every pair of neighbours must occur.
 
-SQLite keeps the words in an FTS5 index beside ``ratoon_search``, PostgreSQL in a ``tsvector`` column with a GIN index.
+SQLite keeps the words in an FTS5 index beside ``ratoon_search``, PostgreSQL in ``tsvector`` columns with GIN indexes.
 Matches in the title come before matches in the text.
 """
 
@@ -24,6 +24,8 @@ MAX_TEXT = 100_000
 """Characters of one record's text that are indexed."""
 MAX_WORD = 100
 MAX_QUERY_WORDS = 32
+CANDIDATES = 1000
+"""Matches that are looked at to find the best."""
 _CJK = "぀-ヿ㐀-䶿一-鿿가-힯豈-﫿𠀀-𳎯"
 _RUNS = re.compile(f"[{_CJK}]+|[^\\W_{_CJK}]+")
 _CJK_FIRST = re.compile(f"[{_CJK}]")
@@ -36,8 +38,9 @@ _SQLITE = (
 )
 _POSTGRESQL = (
     "CREATE TABLE IF NOT EXISTS ratoon_search (object VARCHAR(60) NOT NULL, record UUID PRIMARY KEY, "
-    "title TEXT NOT NULL, words TSVECTOR NOT NULL)",
+    "title TEXT NOT NULL, words TSVECTOR NOT NULL, everything TSVECTOR NOT NULL)",
     "CREATE INDEX IF NOT EXISTS ix_ratoon_search_words ON ratoon_search USING gin (words)",
+    "CREATE INDEX IF NOT EXISTS ix_ratoon_search_everything ON ratoon_search USING gin (everything)",
 )
 
 Hit = tuple[str, str, str]
@@ -71,12 +74,16 @@ def index(conn: Connection, object: str, records: Sequence[tuple[str, str, str]]
             _forget_sqlite(conn, [record for record, _, _ in records])
         _index_sqlite(conn, object, records)
         return
+    rows = []
+    for record, title, text in records:
+        words = tokens(title)
+        rows.append((object, record, title, words, list(dict.fromkeys((*words, *tokens(text))))))
     cursor = driver(conn).cursor()
     cursor.executemany(
-        "INSERT INTO ratoon_search (object, record, title, words) VALUES (%s, %s, %s, "
-        "setweight(array_to_tsvector(%s::text[]), 'A') || setweight(array_to_tsvector(%s::text[]), 'D')) "
-        "ON CONFLICT (record) DO UPDATE SET title = excluded.title, words = excluded.words",
-        [(object, record, title, tokens(title), tokens(text)) for record, title, text in records],
+        "INSERT INTO ratoon_search (object, record, title, words, everything) VALUES (%s, %s, %s, "
+        "array_to_tsvector(%s::text[]), array_to_tsvector(%s::text[])) ON CONFLICT (record) DO UPDATE "
+        "SET title = excluded.title, words = excluded.words, everything = excluded.everything",
+        rows,
     )
 
 
@@ -94,41 +101,58 @@ def remove(conn: Connection, object: str, ids: Collection[str]) -> None:
 
 
 def search(conn: Connection, text: str, objects: Collection[str] | None = None, limit: int = 20) -> list[Hit]:
-    """Records that have every word of ``text``, best first; ``objects`` = only of these objects."""
+    """Records that have every word of ``text``, best first; ``objects`` = only of these objects.
+
+    First those whose title has them all, then the others; shorter titles come first. Of words that are everywhere, a
+    thousand matches are looked at (SQLite: the newest).
+    """
     wanted = list(_wanted(text))[:MAX_QUERY_WORDS]
     if not wanted or (objects is not None and not objects):
         return []
-    if conn.dialect.name == "sqlite":
-        return _search_sqlite(conn, wanted, objects, limit)
+    matches = _matches_sqlite if conn.dialect.name == "sqlite" else _matches_postgresql
+    found = matches(conn, wanted, objects, limit, True)
+    if len(found) < limit:
+        known = {record for _, record, _ in found}
+        more = matches(conn, wanted, objects, limit + len(found), False)
+        found += [hit for hit in more if hit[1] not in known]
+    return found[:limit]
+
+
+def _matches_postgresql(
+    conn: Connection, wanted: Sequence[tuple[str, bool]], objects: Collection[str] | None, limit: int, title: bool
+) -> list[Hit]:
     query = " & ".join(f"'{word}'{':*' if prefix else ''}" for word, prefix in wanted)
+    words = "words" if title else "everything"
     only = "" if objects is None else "AND object = ANY(%s)"
-    given = [query, *([] if objects is None else [list(objects)]), query, limit]
+    candidates = (
+        f"SELECT object, record, title FROM ratoon_search WHERE {words} @@ %s::tsquery {only} LIMIT {CANDIDATES}"
+    )
     found: list[Hit] = (
         driver(conn)
         .execute(
-            f"SELECT object, record, title FROM ratoon_search WHERE words @@ %s::tsquery {only} "
-            "ORDER BY ts_rank(words, %s::tsquery) DESC, title, record LIMIT %s",
-            given,
+            f"SELECT * FROM ({candidates}) AS found ORDER BY length(title), title, record LIMIT %s",
+            [query, *([] if objects is None else [list(objects)]), limit],
         )
         .fetchall()
     )
     return found
 
 
-def _search_sqlite(
-    conn: Connection, wanted: Sequence[tuple[str, bool]], objects: Collection[str] | None, limit: int
+def _matches_sqlite(
+    conn: Connection, wanted: Sequence[tuple[str, bool]], objects: Collection[str] | None, limit: int, title: bool
 ) -> list[Hit]:
     query = " AND ".join(f'"{word}"{"*" if prefix else ""}' for word, prefix in wanted)
     only = "" if objects is None else "AND r.object IN (SELECT value FROM json_each(?))"
-    given = [query, *([] if objects is None else [_json(objects)]), limit]
+    candidates = (
+        "SELECT r.object, r.record, r.title FROM ratoon_search_words AS w "
+        "JOIN ratoon_search AS r ON r.number = w.rowid "
+        f"WHERE ratoon_search_words MATCH ? {only} ORDER BY w.rowid DESC LIMIT {CANDIDATES}"
+    )
     found: list[Hit] = (
         driver(conn)
         .execute(
-            "SELECT r.object, r.record, r.title FROM ratoon_search_words AS w "
-            "JOIN ratoon_search AS r ON r.number = w.rowid "
-            f"WHERE ratoon_search_words MATCH ? {only} "
-            "ORDER BY bm25(ratoon_search_words, 10.0, 1.0), r.title, r.record LIMIT ?",
-            given,
+            f"SELECT * FROM ({candidates}) ORDER BY length(title), title, record LIMIT ?",
+            [f"words : ({query})" if title else query, *([] if objects is None else [_json(objects)]), limit],
         )
         .fetchall()
     )
