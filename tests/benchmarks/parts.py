@@ -60,9 +60,19 @@ class Bench:
             theirs = stack.enter_context(handwritten(self.folder, self.their_url, self.their_token, self.probe))
             yield ours, theirs
 
-    def rate(self, server: Server, requests: Sequence[Request], clients: int = 1) -> Callable[[], float]:
-        """Measures requests per second."""
-        return lambda: self.load.run(server, requests, clients, seconds=self.options.seconds)["rate"]
+    def rate(
+        self, server: Server, requests: Sequence[Request], clients: int = 1, processor: list[float] | None = None
+    ) -> Callable[[], float]:
+        """Measures requests per second; ``processor`` collects the processor seconds per call."""
+
+        def measure() -> float:
+            before = server.processor()
+            figures = self.load.run(server, requests, clients, seconds=self.options.seconds)
+            if processor is not None:
+                processor.append((server.processor() - before) / figures["count"])
+            return float(figures["rate"])
+
+        return measure
 
     def middle(self, server: Server, requests: Sequence[Request]) -> Callable[[], float]:
         """Measures the median milliseconds of a call."""
@@ -86,15 +96,12 @@ class Bench:
 def calls(bench: Bench) -> Iterator[Pair]:
     """Call by call, for one client and for eight."""
     with bench.both() as (ours, theirs):
-        pairs = [
-            (
-                Pair(f"{scenario.title}, {clients} client{'s' if clients > 1 else ''}"[-46:], scenario.goal),
-                bench.rate(ours, scenario.ours, clients),
-                bench.rate(theirs, scenario.theirs, clients),
-            )
-            for scenario in scenarios(bench.options.rows)
-            for clients in (1, 8)
-        ]
+        pairs = []
+        for scenario in scenarios(bench.options.rows):
+            for clients in (1, 8):
+                pair = Pair(f"{scenario.title}, {clients} client{'s' if clients > 1 else ''}", scenario.goal)
+                ourselves = bench.rate(ours, scenario.ours, clients, pair.our_processor)
+                pairs.append((pair, ourselves, bench.rate(theirs, scenario.theirs, clients, pair.their_processor)))
         bench.turns(pairs)
     yield from (pair for pair, *_ in pairs)
 
@@ -196,8 +203,8 @@ def memory(bench: Bench) -> Iterator[Single]:
         ours = stack.enter_context(generic(bench.folder, bench.large_url, token, bench.probe))
         theirs = stack.enter_context(handwritten(bench.folder, bench.their_url, bench.their_token, bench.probe))
         lists = [{"method": "GET", "path": f"/api/v1/records/wide_{n}"} for n in range(objects)]
-        bench.load.run(ours, [*lists, *reads(100)], 8, count=objects * 4)
-        bench.load.run(theirs, reads(100), 8, count=objects * 4)
+        bench.load.run(ours, [*lists, *reads(100)], 8, count=objects + 100)
+        bench.load.run(theirs, reads(100), 8, count=objects + 100)
         sizes = ours.memory(), theirs.memory()
     if sizes[0] is not None and sizes[1] is not None:
         title = f"memory beyond theirs, {objects} objects of 50 fields"

@@ -83,5 +83,5 @@ def scenarios(rows: int) -> list[Scenario]:
         Scenario("list of 50, filtered", *open_deals(), ">= 0.8"),
         Scenario("update one field", update, update, ">= 0.5"),
         Scenario("create", create, create, ">= 0.5"),
-        Scenario("list of 50, declared sort, they lack the index", *largest_deals(), ">= 10"),
+        Scenario("list of 50, declared sort; no index there", *largest_deals(), ">= 10"),
     ]
