@@ -49,6 +49,18 @@ def substr(text: str, start: Decimal, count: Decimal | None = None) -> str | Non
     return text[first : first + int(count)] or None if count >= 1 else None
 
 
+def upper(text: str, locale: str | None = None) -> str:
+    """In capitals, character by character: a letter without a capital of one character (ß) stays, as in databases."""
+    whole = text.upper()
+    return whole if len(whole) == len(text) else "".join(c.upper() if len(c.upper()) == 1 else c for c in text)
+
+
+def lower(text: str, locale: str | None = None) -> str:
+    """In small letters, character by character."""
+    whole = text.lower()
+    return whole if len(whole) == len(text) else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
+
+
 def _pad(text: str, length: Decimal, padding: str | None, at_left: bool) -> str | None:
     size = _room(int(length))
     if size < 1:
@@ -159,7 +171,7 @@ FUNCTIONS = (
         "UPPER",
         "text, locale: text?",
         "text",
-        lambda t, _=None: t.upper(),
+        upper,
         group="Text",
         doc="In capitals.",
         examples=[('UPPER("abc")', "ABC")],
@@ -168,7 +180,7 @@ FUNCTIONS = (
         "LOWER",
         "text, locale: text?",
         "text",
-        lambda t, _=None: t.lower(),
+        lower,
         group="Text",
         doc="In small letters.",
         examples=[('LOWER("ABC")', "abc")],

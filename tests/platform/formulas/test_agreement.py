@@ -44,6 +44,7 @@ TREES = {
         |MONTH({date})|DAY({date})|WEEKDAY({date})|ISOWEEK({date})|({date} - {date})|IFERROR({number}, {number})
         |({number} ^ {small})|BUSINESSDAYS({date}, {date})|PICKLISTCOUNT(tags)|SIGN({number})""",
     "text": """({text} & {text})|LEFT({text}, {small})|RIGHT({text}, {small})|MID({text}, {small}, {small})|TRIM({text})
+        |UPPER({text})|LOWER({text})|INITCAP({text})
         |SUBSTITUTE({text}, {text}, {text})|LPAD({text}, {small})|RPAD({text}, {small}, {text})|TEXT({number})
         |TEXT({date})|TEXT({datetime})|BLANKVALUE({text}, {text})
         |NULLVALUE({text}, {text})|IF({boolean}, {text}, {text})
