@@ -104,6 +104,8 @@ def compile_filter(service: RecordService, plan: ObjectPlan, source: str | Formu
         at = "" if error.position is None else f" (at character {error.position + 1})"
         raise BadRequest("The filter is not valid: {reason}", field="filter", reason=error.text() + at,
                          position=error.position) from error  # fmt: skip
+    if formula.type is not Type.BOOLEAN:
+        raise BadRequest("The filter is never true.", field="filter")
     if formula.sql_refusal:
         raise BadRequest("The filter cannot be used on a list: {reason}", field="filter", reason=formula.sql_refusal)
     if not service.actor.admin:

@@ -184,6 +184,7 @@ BAD_QUERIES: Any = [
     ("?cursor=%00", "bad_request"),
     ("?cursor=%E8%8C%B6", "bad_request"),
     ("?filter=name", "bad_request"),
+    ("?filter=NULL", "bad_request"),
     ("?filter=name = ", "bad_request"),
     ("?filter=1=1;DROP TABLE customer", "bad_request"),
     ("?filter=nothing > 1", "bad_request"),
