@@ -41,7 +41,9 @@ ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking",
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Looking at every page says nothing about the database: once, on SQLite, is enough."""
-    items[:] = [i for i in items if not (i.path.name == "test_every_page.py" and "postgresql" in i.name)]
+    items[:] = [
+        i for i in items if not (i.path.name in ("test_every_page.py", "test_tour.py") and "postgresql" in i.name)
+    ]
 
 
 @dataclass
