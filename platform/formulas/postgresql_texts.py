@@ -136,7 +136,7 @@ FORMS: Mapping[str, Callable[..., Sql]] = MappingProxyType(
         "RIGHT": _counted(lambda t, n: func.right(t, n)),
         "MID": _mid,
         "SUBSTR": _substr,
-        "UPPER": lambda a, _=None: func.upper(a, type_=Text()),
+        "UPPER": lambda a, _=None: func.replace(func.upper(a), "ß", "SS", type_=Text()),
         "LOWER": lambda a, _=None: func.lower(a, type_=Text()),
         "TRIM": lambda a: blanked(_trimmed(a)),
         "CONTAINS": lambda a, b: func.strpos(filled(a), filled(b)) > 0,

@@ -50,15 +50,13 @@ def substr(text: str, start: Decimal, count: Decimal | None = None) -> str | Non
 
 
 def upper(text: str, locale: str | None = None) -> str:
-    """In capitals, character by character: a letter without a capital of one character (ß) stays, as in databases."""
-    whole = text.upper()
-    return whole if len(whole) == len(text) else "".join(c.upper() if len(c.upper()) == 1 else c for c in text)
+    """In capitals; ß becomes SS."""
+    return text.upper()
 
 
 def lower(text: str, locale: str | None = None) -> str:
-    """In small letters, character by character."""
-    whole = text.lower()
-    return whole if len(whole) == len(text) else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
+    """In small letters."""
+    return text.lower()
 
 
 def _pad(text: str, length: Decimal, padding: str | None, at_left: bool) -> str | None:
