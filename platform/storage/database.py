@@ -23,6 +23,7 @@ from __future__ import annotations
 import os
 import select
 import sqlite3
+import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,6 +67,7 @@ class Database:
         self.engine = engine
         self.dialect: str = engine.dialect.name
         """``sqlite`` or ``postgresql``."""
+        self._writer = threading.Lock() if self.dialect == "sqlite" else None
         _forget_after_fork(engine)
 
     @classmethod
@@ -88,14 +90,29 @@ class Database:
 
         Raises ``Busy`` when it may be tried again and ``errors.Conflict`` when a constraint of the database said no.
         """
-        connection = self._connect()
+        with self._turn():
+            connection = self._connect()
+            try:
+                with connection.begin():
+                    yield connection
+            except DATABASE_ERRORS as error:
+                raise _translated(connection, error) from error
+            finally:
+                connection.close()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """SQLite has one writer: the threads of this process queue up here instead of asking the file again and again,
+        which they would do at ever longer intervals while nobody writes."""
+        if self._writer is None:
+            yield
+            return
+        if not self._writer.acquire(timeout=BUSY_TIMEOUT):
+            raise Busy("The database is busy; try again.")
         try:
-            with connection.begin():
-                yield connection
-        except DATABASE_ERRORS as error:
-            raise _translated(connection, error) from error
+            yield
         finally:
-            connection.close()
+            self._writer.release()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
