@@ -23,7 +23,7 @@ from flask import Blueprint, Response, request
 
 from ratoon.platform.api.body import BadBody, an_object, flag, known_parameters, objects, whole_number, words
 from ratoon.platform.api.context import Api, answer, answer_value, empty, record_id
-from ratoon.platform.api.repeats import once
+from ratoon.platform.api.repeats import Repeats
 from ratoon.platform.errors import BadRequest, Stale
 from ratoon.platform.records.drafts import Change
 from ratoon.platform.records.reading import Query
@@ -42,6 +42,7 @@ class RecordViews:
 
     def __init__(self, api: Api) -> None:
         self._api = api
+        self._repeats = Repeats(api)
 
     def register(self, blueprint: Blueprint) -> None:
         """Adds the routes."""
@@ -106,7 +107,7 @@ class RecordViews:
                 return answer(self._writer(records).many(object, made), 201)
             return self._one(records, object, made[0], 201)
 
-        return once(self._api, actor, work)
+        return self._repeats.once(actor, work)
 
     def update(self, object: str, id: str) -> Response:
         """Changes one record."""

@@ -31,6 +31,15 @@ def test_a_refused_call_may_be_tried_again_with_its_key(admin: Any) -> None:
     assert post(admin, "k-1", {"name": "A"}).status_code == 201
 
 
+def test_a_key_is_remembered_for_a_day(shop: Any, admin: Any, time: Any) -> None:
+    first = post(admin, "k-1", {"name": "A"}).json
+    time.pass_(hours=23)
+    assert post(admin, "k-1", {"name": "A"}).json == first
+    time.pass_(hours=2)
+    post(admin, "k-2", {"name": "B"})
+    assert post(admin, "k-1", {"name": "A"}).json["id"] != first["id"]
+
+
 def test_keys_of_different_callers_have_nothing_to_do_with_one_another(shop: Any, admin: Any) -> None:
     other = shop.client("Olga", admin=True)
     assert post(admin, "k-1", {"name": "A"}).json["id"] != post(other, "k-1", {"name": "A"}).json["id"]
