@@ -51,12 +51,26 @@ def _finish(draft: FieldDraft, formulas: Formulas, report: Report) -> Field:
         on_delete=_on_delete(draft, report),
         lookup_filter=_lookup_filter(draft, formulas) if "filter" in data and draft.type.reference else None,
         formula=draft.formula,
+        in_sql=_in_sql(draft, formulas),
         rollup=draft.rollup,
         junction=draft.junction,
         visible_when=_condition(draft, "visible_when", formulas),
         required_when=_condition(draft, "required_when", formulas),
         read_only_when=_condition(draft, "read_only_when", formulas),
     )
+
+
+def _in_sql(draft: FieldDraft, formulas: Formulas) -> Formula | None:
+    formula, piece = draft.formula, draft.piece
+    if formula is None or not formula.volatile or formula.type is not Type.NUMBER:
+        return None
+    scale = draft.parts[0].scale
+    if scale is None or formula.sql_refusal is not None:
+        return None
+    units = " * 100" if draft.spec.option("returns") == "percent" else ""
+    source = f"ROUND(({formula.source}){units}, {scale})"
+    scope = formulas.scopes[draft.object]
+    return formulas.compile(piece.document, piece.at("formula"), source, scope, Type.NUMBER, blanks=formula.blanks)
 
 
 def _condition(draft: FieldDraft, key: str, formulas: Formulas) -> Formula | None:

@@ -68,6 +68,8 @@ class Field:
     """Evaluated on the target record; ``$source.x`` is the record that holds the lookup."""
     formula: Formula | None = None
     """Set for formula fields. Volatile ones (``formula.volatile``) have no column and are computed when read."""
+    in_sql: Formula | None = None
+    """Volatile numbers: the formula as the record shows its answer (``fit``), for the database to work out."""
     rollup: Rollup | None = None
     junction: str | None = None
     """many_to_many: the object that holds the links (its ends are ``source`` and ``target``)."""

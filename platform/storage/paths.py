@@ -61,7 +61,8 @@ class Paths:
         source = self.source(object_name, before)
         if last in source.c:
             return source.c[last]
-        formula = self.target(object_name, before).field_of[last].formula
+        field = self.target(object_name, before).field_of[last]
+        formula = field.in_sql or field.formula
         if formula is None:
             raise KeyError(path)
         prefix = f"{before}." if before else ""

@@ -371,3 +371,23 @@ def test_a_path_may_end_in_a_value_that_changes_by_itself(
         assert records.get("visit", visit)["after"] == 9
         for formula in ("flat.left = 8", "after = 9"):
             assert len(records.list(Query("visit", filter=formula)).records) == 1
+
+
+def test_a_number_that_changes_by_itself_is_the_same_in_a_filter_as_on_the_record(
+    open_world: Any, an_object: Any, a_field: Any
+) -> None:
+    world = open_world(
+        [
+            {"kind": "package", "name": "loan", "version": "1.0.0", "label": "Loan"},
+            an_object("loan", a_field("start", "date"),
+                a_field("used", "formula", returns="percent", scale=1, formula="(TODAY() - start) / 300"),
+                a_field("years", "formula", returns="number", scale=2, formula="(TODAY() - start) / 365"),
+                a_field("half", "formula", returns="boolean", formula="used >= 0.333")),
+        ]
+    )  # fmt: skip
+    with world.write(SYSTEM) as records:
+        loan = records.create("loan", [{"name": "a", "start": "2026-08-13"}])[0]
+    assert (loan["used"], loan["years"], loan["half"]) == (Decimal("33.3"), Decimal("0.27"), True)
+    with world.read(SYSTEM) as records:
+        for formula in ("used = 0.333", "years = 0.27", "half"):
+            assert len(records.list(Query("loan", filter=formula)).records) == 1, formula
