@@ -215,3 +215,20 @@ def test_a_lookup_that_points_somewhere_else_starts_blank(evolving: Evolving, re
     evolving.become(registries(a=[to("b")], b=[], c=[]))
     with evolving.database.write() as conn:
         evolving.store.update(conn, "a", ("link",), [{"id": ID, "link": ID}])
+
+
+def test_rows_and_columns_may_be_added_in_one_transaction(evolving: Evolving, registries: Any) -> None:
+    link = {"name": "link", "type": "lookup", "label": "Link", "object": "b"}
+    evolving.become(registries(a=[link], b=[]))
+    after = registries(a=[link, number(2), {**link, "name": "other"}], b=[])
+    wanted = changes(evolving.registry, after, evolving.database.dialect)
+    system = {"version": 1, "created_at": NOW, "modified_at": NOW}
+    with evolving.database.write() as conn:
+        for object, row in (("a", {"id": ID, "link": ID}), ("b", {"id": ID})):
+            blank = {c.key: None for c in evolving.store.tables.table(object).c if c.key != "deletion_id"}
+            evolving.store.insert(conn, object, [{**blank, **system, **row}])
+        apply_changes(conn, wanted)
+        newer = RecordStore(after, Tables(after, evolving.database.dialect), evolving.database.dialect)
+        newer.update(conn, "a", ("n", "other"), [{"id": ID, "n": Decimal("1.5"), "other": ID}])
+    with evolving.database.read() as conn:
+        assert newer.load(conn, "a", [ID])[ID]["n"] == Decimal("1.50")
