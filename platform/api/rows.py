@@ -48,7 +48,13 @@ class Writer:
 
     def ready(self, object: str, record: dict[str, Any]) -> dict[str, Any]:
         """The record with every value as orjson takes it; the dictionary is changed in place."""
-        return self._dumped(object, self._of(object), record)
+        for key, dump in self._of(object):
+            value = record.get(key)
+            if value is not None:
+                record[key] = dump(value)
+        if EXPANDED in record:
+            self._expanded(object, record)
+        return record
 
     def one(self, object: str, record: dict[str, Any]) -> bytes:
         """One record as JSON."""
@@ -56,18 +62,14 @@ class Writer:
 
     def many(self, object: str, records: list[dict[str, Any]], **beside: Any) -> bytes:
         """``{"records": […], …}`` as JSON."""
-        dumps = self._of(object)
-        ready = [self._dumped(object, dumps, record) for record in records]
-        return orjson.dumps({"records": ready, **beside}, default=json_default, option=OPTIONS)
-
-    def _dumped(self, object: str, dumps: Dumps, record: dict[str, Any]) -> dict[str, Any]:
-        for key, dump in dumps:
-            value = record.get(key)
-            if value is not None:
-                record[key] = dump(value)
-        if EXPANDED in record:
+        for key, dump in self._of(object):
+            for record in records:
+                value = record.get(key)
+                if value is not None:
+                    record[key] = dump(value)
+        for record in records if records and EXPANDED in records[0] else ():
             self._expanded(object, record)
-        return record
+        return orjson.dumps({"records": records, **beside}, default=json_default, option=OPTIONS)
 
     def _expanded(self, object: str, record: dict[str, Any]) -> None:
         for name, target in record[EXPANDED].items():

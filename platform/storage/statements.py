@@ -92,12 +92,7 @@ def _scaled(scale: int) -> Convert:
 
 
 def _unscaled(scale: int) -> Convert:
-    unit = Decimal(1).scaleb(-scale)
-
-    def decode(value: int) -> Decimal:
-        return value * unit
-
-    return decode
+    return Decimal(1).scaleb(-scale).__mul__
 
 
 class JsonArray(TypeDecorator[Any]):
@@ -245,7 +240,11 @@ class Statement:
             return found
         columns = list(zip(*found, strict=True))
         for place, convert in self._decode_at:
-            columns[place] = tuple([None if value is None else convert(value) for value in columns[place]])
+            values = columns[place]
+            if None in values:
+                columns[place] = tuple([None if value is None else convert(value) for value in values])
+            else:
+                columns[place] = tuple(map(convert, values))
         return list(zip(*columns, strict=True))
 
     def first_column(self, connection: Connection, **given: Any) -> list[Any]:
