@@ -68,5 +68,5 @@ def main() -> None:
     except RatoonError as error:
         from ratoon.platform.cli.printing import print_refusal
 
-        print_refusal(error)
+        print_refusal(error, as_json="--json" in sys.argv)
         sys.exit(1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -37,8 +38,13 @@ def print_findings(findings: Iterable[Finding]) -> None:
             click.echo(f"        → {finding.hint}", err=True)
 
 
-def print_refusal(error: RatoonError) -> None:
-    """Why something was refused, on stderr."""
+def print_refusal(error: RatoonError, *, as_json: bool = False) -> None:
+    """Why something was refused: in words on stderr and, when asked, as JSON on stdout."""
+    if as_json:
+        shown: dict[str, Any] = {"error": {"code": error.code, "message": error.text()}}
+        if isinstance(error, MetadataRefused):
+            shown["findings"] = [asdict(finding) for finding in error.findings]
+        print_json(shown)
     if isinstance(error, MetadataRefused):
         print_findings(error.findings)
     click.secho(f"{error.code}: {error.text()}", fg="red", err=True)

@@ -38,6 +38,8 @@ MAX_PACKAGE_BYTES = 200_000_000
 """Largest package, unpacked."""
 MAX_FILES = 20_000
 MAX_DEPTH = 40
+MAX_VALUES = 100_000
+"""Values (objects, lists, texts, numbers) in one document."""
 
 FOLDERS: Mapping[str, str] = {
     "pipelines": "pipeline",
@@ -236,8 +238,13 @@ def _json_hint(text: str, error: json.JSONDecodeError) -> str:
 def _unkeepable(data: Any) -> Iterator[tuple[str, str, str, str]]:
     """(pointer, code, message, hint) of everything parsed that must not be kept."""
     stack: list[tuple[str, int, Any]] = [("", 0, data)]
+    seen = 0
     while stack:
         pointer, depth, value = stack.pop()
+        seen += 1
+        if seen > MAX_VALUES:
+            yield "", "too_large", f"The document has more than {MAX_VALUES:,} values.", "split it"
+            return
         if depth > MAX_DEPTH:
             yield pointer, "too_deep", f"Brackets are nested more than {MAX_DEPTH} deep.", ""
             return

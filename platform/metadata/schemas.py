@@ -33,7 +33,7 @@ def _text(description: str, example: str, longest: int = 2000) -> dict[str, Any]
 
 
 def _formula(description: str, example: str) -> dict[str, Any]:
-    return {"type": "string", "minLength": 1, "maxLength": 20_000, "description": description, "examples": [example]}
+    return {"type": "string", "minLength": 1, "maxLength": 10_000, "description": description, "examples": [example]}
 
 
 COMMON: Mapping[str, Mapping[str, Any]] = {

@@ -20,12 +20,13 @@ from ratoon.platform.metadata.documents import KINDS, Document
 from ratoon.platform.metadata.names import suggestion
 from ratoon.platform.metadata.report import Path, Report
 from ratoon.platform.metadata.schemas import COMMON, load_schema, type_schema
+from ratoon.platform.metadata.specs import MAX_FIELDS
 from ratoon.platform.metadata.wording import describe, value_kind
 
 MAX_FINDINGS = 200
 """Schema findings told per document; a document with more is broken in one way many times."""
-GROUPS = ("fields", "rules", "keys", "indexes")
-"""Lists of an object whose items stand for themselves: a bad one does not spoil the others."""
+GROUPS: Mapping[str, int] = {"fields": MAX_FIELDS, "rules": 500, "keys": 50, "indexes": 100}
+"""Lists of an object whose items stand for themselves (a bad one does not spoil the others): their longest length."""
 
 
 class StructureCheck:
@@ -46,11 +47,18 @@ class StructureCheck:
         if document.kind not in KINDS:
             return document
         data = dict(document.data)
+        if self._too_many(document, data, report):
+            return None
         validator = self._document_validator(document.kind)
         errors = list(islice(validator.iter_errors(data), MAX_FINDINGS))
         for error in errors:
             self._report(document, (), error, report)
-        kept = self._mend(document.kind, copy.deepcopy(data), validator, report) if errors else data
+        if len(errors) == MAX_FINDINGS:
+            message = f"The document has {MAX_FINDINGS} problems or more; the others are not listed."
+            report.add(document, (), "too_many_problems", message)
+            kept = None
+        else:
+            kept = self._mend(document.kind, copy.deepcopy(data), validator, report) if errors else data
         if kept is None:
             report.suspect(*(str(data[key]) for key in ("name", "object") if isinstance(data.get(key), str)))
             return None
@@ -59,6 +67,19 @@ class StructureCheck:
                 self._field(document, ("fields", i), item, report) for i, item in enumerate(kept["fields"])
             ]
         return Document(document.file, document.kind, kept, document.package)
+
+    def _too_many(self, document: Document, data: Mapping[str, Any], report: Report) -> bool:
+        """True after reporting a list that is too long to be looked at item by item."""
+        found = False
+        for group, longest in GROUPS.items() if document.kind in {"object", "extension"} else ():
+            items = data.get(group)
+            if isinstance(items, list) and len(items) > longest:
+                name = data.get("name", data.get("object"))
+                message = f"{name!r} declares {len(items)} {group}; at most {longest} are allowed."
+                report.add(document, (group,), f"too_many_{group}", message)
+                report.suspect(str(name))
+                found = True
+        return found
 
     def _mend(
         self, kind: str, data: dict[str, Any], validator: Draft202012Validator, report: Report
@@ -125,7 +146,7 @@ class StructureCheck:
     ) -> None:
         path = (*base, *error.absolute_path)
         if error.validator == "additionalProperties":
-            for key in sorted(_unknown_keys(error)):
+            for key in islice(sorted(_unknown_keys(error)), MAX_FINDINGS):
                 known = list(error.schema.get("properties", ()))
                 hint = self._elsewhere(key, type_name) or suggestion(key, known) or f"keys: {', '.join(known)}"
                 report.add(document, (*path, key), "unknown_key", f"There is no key {key!r} here.", hint)

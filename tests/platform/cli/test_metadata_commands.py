@@ -124,3 +124,5 @@ def test_a_refusal_is_told_on_stderr_and_ends_with_1(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environ)
     assert (done.returncode, done.stdout) == (1, "")
     assert "There is no revision 7." in done.stderr
+    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False, cwd=tmp_path, env=environ)
+    assert json.loads(done.stdout) == {"error": {"code": "not_found", "message": "There is no revision 7."}}

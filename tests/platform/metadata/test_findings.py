@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -310,3 +311,24 @@ def test_a_view_on_another_packages_object_asks_for_the_requirement() -> None:
     checked = check_packages([clinic, extra], LANGUAGE)
     assert [(f.code, f.severity) for f in checked.findings] == [("requirement_missing", "warning")]
     assert not checked.refused
+
+
+@pytest.mark.parametrize(
+    ("document", "code"),
+    [
+        ({"fields": [{"name": "f", "type": "text", "label": "F"}] * 20_000}, "too_many_fields"),
+        ({"rules": [{"nme": "r"}] * 20_000}, "too_many_rules"),
+        ({f"key_{i}": 1 for i in range(90_000)}, "unknown_key"),
+        ({"description": [1] * 200_000}, "too_large"),
+        ({"description": "x" * 9_000_000}, "too_long"),
+    ],
+    ids=["fields", "rules", "keys", "values", "text"],
+)
+def test_a_huge_document_is_refused_soon_and_in_few_words(document: dict[str, Any], code: str) -> None:
+    files = {"manifest.json": FILES["manifest.json"]}
+    files["a/object.json"] = {"kind": "object", "name": "a", "label": "A", **document}
+    started = time.process_time()
+    findings = check(files)
+    assert time.process_time() - started < 5
+    assert findings[0].code == code
+    assert len(findings) <= 201
