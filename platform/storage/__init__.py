@@ -1,1 +1,1 @@
-"""The storage room."""
+"""Tables, statements and transactions on SQLite and PostgreSQL; see README.md."""

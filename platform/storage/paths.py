@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, select
+from sqlalchemy import ColumnElement, FromClause
 
 from ratoon.platform.formulas import Formula
 from ratoon.platform.formulas.types import EvalContext
@@ -83,24 +83,6 @@ class Paths:
             alias = self.source(object_name, step)
             source = source.outerjoin(alias, self.source(object_name, before).c[last] == alias.c.id)
         return source
-
-    def scalar(self, object_name: str, path: str, context: EvalContext) -> ColumnElement[Any]:
-        """Like ``column``, but a dotted path becomes a subquery of its own that needs no join: for conditions that
-        must stand alone (row filters of the access room)."""
-        if "." not in path:
-            return self.column(object_name, path, context)
-        first = path.partition(".")[0]
-        base = self.source(object_name)
-        alias = self.source(object_name, first)
-        column = self.column(object_name, path, context)
-        joins: FromClause = alias
-        steps = sorted(set(self._steps(object_name, path)) - {first}, key=lambda step: (step.count("."), step))
-        for step in steps:
-            before, _, last = step.rpartition(".")
-            further = self.source(object_name, step)
-            joins = joins.outerjoin(further, self.source(object_name, before).c[last] == further.c.id)
-        query = select(column).select_from(joins).where(alias.c.id == base.c[first])
-        return query.correlate(base).scalar_subquery()
 
     def _steps(self, object_name: str, path: str) -> Iterator[str]:
         if path.startswith("$"):
