@@ -241,7 +241,7 @@ class Behaviour:
             target = self._target_object(piece, "object", data.get("object"))
         elif kind == "update_related":
             target = self._related(draft, piece, data.get("path"))
-        if piece.document.data["when"] == "before" and kind != "set_fields" and kind in OWN_ACTIONS:
+        if piece.document.data["when"] == "before" and kind != "set_fields":
             message = f"{kind!r} changes other records, which is only possible after the save."
             self._report.add(piece.document, piece.at("type"), "not_before", message, 'write "when": "after"')
         values = self._values(draft, target, piece) if kind in OWN_ACTIONS and target is not None else {}
