@@ -82,7 +82,7 @@ def lanes(
     base = combined([view.filter_source, kept, filter_ or ""])
     groups = service.aggregate(object.name, group_by=[key], filter=base)
     counts = {g[key]: int(g["count"]) for g in groups}
-    columns = [c for c in view.columns if c not in (object.title, key) and c in object.parts]
+    columns = card_columns(screen, object, view, key)
     made = []
     for value, label, tone, always in _groups(screen, object, key, pipeline if staged else None):
         if not counts.get(value) and not always:
@@ -105,6 +105,12 @@ def lanes(
             more = url_for("screens.records", object=object.name, view=plain, where=f"{key}:eq:{value}")
         made.append(Lane(value, label, tone, counts.get(value, 0), cards, more))
     return made
+
+
+def card_columns(screen: Screen, object: Object, view: View, key: str) -> list[str]:
+    """The columns of a view that a card shows: readable ones, without the title and what the cards are arranged by."""
+    readable = screen.policy.readable_keys(screen.actor, object.name)
+    return [c for c in view.columns if c in readable and c not in (object.title, key)]
 
 
 def _groups(screen: Screen, object: Object, key: str, pipeline: Pipeline | None) -> list[tuple[str, str, str, bool]]:
@@ -131,6 +137,7 @@ def calendar_month(
         first = date.fromisoformat(f"{wanted}-01") if wanted else today.replace(day=1)
     except ValueError:
         first = today.replace(day=1)
+    columns = card_columns(screen, object, view, key)
     weeks = calendar.Calendar().monthdatescalendar(first.year, first.month)
     span = (
         f"{key} >= {_moment(object, key, weeks[0][0])} && {key} < {_moment(object, key, weeks[-1][-1] + timedelta(1))}"
@@ -138,10 +145,9 @@ def calendar_month(
     page = service.list(
         Query(
             object.name, view=view.name, filter=combined([span, filter_ or ""]), sort=[key], limit=MOST_EVENTS,
-            fields=[object.title, key, *[c for c in view.columns if c in object.parts]],
+            fields=[object.title, key, *columns],
         )
     )  # fmt: skip
-    columns = [c for c in view.columns if c not in (object.title, key) and c in object.parts]
     presenter.load_titles(service, object, page.records, columns)
     days = {d: Day(d, d.month == first.month, d == today) for week in weeks for d in week}
     for record in page.records:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -9,23 +10,25 @@ from typing import Any
 
 import orjson
 from babel.dates import format_date, format_timedelta
-from babel.numbers import format_compact_currency, format_compact_decimal
+from babel.numbers import format_compact_currency
 from flask import render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from ratoon.platform.metadata.model import Object, Pipeline
-from ratoon.platform.records.reading import Query
+from ratoon.platform.records.reading import COUNT_CEILING, Query
 from ratoon.platform.records.service import RecordService
 from ratoon.ui.filters import quoted
 from ratoon.ui.i18n import babel_locale
-from ratoon.ui.lists import pipelines_of, title_of
+from ratoon.ui.lists import pipelines_of, title_of, total_text
 from ratoon.ui.present import stage_color
 from ratoon.ui.screen import Screen
 
 CHARTS = 2
 RECENT = 8
 TILES = 8
+MOST_OBJECTS = 24
+"""Objects that the first page looks at; an installation may have hundreds."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +78,11 @@ def home(screen: Screen) -> ResponseReturnValue:
     """The first page."""
     with screen.read() as records:
         now = screen.environment.world.clock()
-        tiles = [Tile(o, _compact(screen, _count(records, o))) for o in screen.navigation if o.owner != "system"][
-            :TILES
-        ]
+        looked_at = screen.navigation[:MOST_OBJECTS]
+        counts = {o.name: _count(records, o) for o in looked_at}
+        tiles = [Tile(o, total_text(counts[o.name])) for o in looked_at if o.owner != "system"][:TILES]
         charts = _charts(screen, records)
-        recent = _recent(screen, records, now)
+        recent = _recent(screen, records, now, [(o, counts[o.name]) for o in looked_at])
     local = now.astimezone(screen.zone)
     return render_template(
         "home.html",
@@ -103,12 +106,8 @@ def _greeting(screen: Screen, hour: int) -> str:
 
 
 def _count(records: RecordService, object: Object) -> int:
-    rows = records.aggregate(object.name)
-    return int(rows[0]["count"]) if rows else 0
-
-
-def _compact(screen: Screen, number: int) -> str:
-    return f"{number:,}" if number < 100_000 else format_compact_decimal(number, locale=babel_locale(screen.locale))
+    """How many records there are, up to the ceiling of the service: beyond it the exact number costs too much."""
+    return records.list(Query(object.name, fields=["id"], sort=["id"], limit=1, count=True)).total or 0
 
 
 def _charts(screen: Screen, records: RecordService) -> list[Chart]:
@@ -180,10 +179,14 @@ def _money(screen: Screen, amount: Decimal) -> str:
     return format_compact_currency(amount, currency, locale=babel_locale(screen.locale), fraction_digits=1)
 
 
-def _recent(screen: Screen, records: RecordService, now: datetime) -> list[Recent]:
+def _recent(
+    screen: Screen, records: RecordService, now: datetime, objects: Sequence[tuple[Object, int]]
+) -> list[Recent]:
+    """What changed last. Of objects with very many records, what was made last: that order has an index."""
     found = []
-    for object in screen.navigation:
-        query = Query(object.name, sort=["-modified_at"], limit=RECENT, fields=[object.title, "modified_at"])
+    for object, count in objects:
+        sort = "-created_at" if count > COUNT_CEILING else "-modified_at"
+        query = Query(object.name, sort=[sort], limit=RECENT, fields=[object.title, "modified_at"])
         for row in records.list(query).records:
             when = format_timedelta(row["modified_at"] - now, add_direction=True, locale=babel_locale(screen.locale))
             url = screen.record_url(object.name, row["id"])

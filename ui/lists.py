@@ -12,7 +12,7 @@ from flask_babel import gettext as _
 from ratoon.platform.errors import BadRequest
 from ratoon.platform.fields.base import OPERATORS
 from ratoon.platform.metadata.model import Object, Pipeline, View
-from ratoon.platform.records.reading import Page, Query
+from ratoon.platform.records.reading import COUNT_CEILING, Page, Query
 from ratoon.platform.records.service import RecordService
 from ratoon.ui.boards import Lane, calendar_month, lanes
 from ratoon.ui.filters import NEEDS_NO_VALUE, Condition, combined, input_type
@@ -97,7 +97,7 @@ def records(screen: Screen, object: str) -> ResponseReturnValue:
     month = None
     presenter = Presenter(screen)
     pipeline = _pipeline(found)
-    columns = [c for c in asked.view.columns if c in found.parts or "." in c]
+    columns = shown_columns(screen, found, asked.view)
     with screen.read() as service:
         try:
             filter_ = asked.filter(found, screen)
@@ -130,7 +130,7 @@ def records(screen: Screen, object: str) -> ResponseReturnValue:
         rows=rows,
         next_url=next_url,
         total=page.total,
-        total_text=_total_text(page.total),
+        total_text=total_text(page.total),
         board=board,
         month=month,
         pipelines=pipelines_of(found),
@@ -155,6 +155,13 @@ def condition(screen: Screen, object: str) -> ResponseReturnValue:
         filter_fields=filter_fields(screen, found),
         condition=condition_of(screen, found, request.args.get("key", "")),
     )
+
+
+def shown_columns(screen: Screen, object: Object, view: View) -> list[str]:
+    """The columns of a view that the actor may read."""
+    readable = screen.policy.readable_keys(screen.actor, object.name)
+    fields = object.fields
+    return [c for c in view.columns if c in readable or (c in fields and fields[c].parts[0].key in readable)]
 
 
 def _page(service: RecordService, object: Object, asked: Asked, columns: list[str], filter_: str | None) -> Page:
@@ -225,10 +232,11 @@ def _next_url(object: Object, page: Page) -> str:
     return url_for("screens.records", object=object.name, **query)
 
 
-def _total_text(total: int | None) -> str:
+def total_text(total: int | None) -> str:
+    """A count for people; beyond the ceiling of the service it says “more than”."""
     if total is None:
         return ""
-    return "10,000+" if total > 10_000 else f"{total:,}"
+    return f"{COUNT_CEILING:,}+" if total > COUNT_CEILING else f"{total:,}"
 
 
 def pipelines_of(object: Object) -> list[Pipeline]:
@@ -296,10 +304,14 @@ class FilterField:
 
 def filter_fields(screen: Screen, object: Object) -> list[FilterField]:
     """What the builder offers, by label. References offer only “is blank” there; formulas can do more."""
+    readable = screen.policy.readable_keys(screen.actor, object.name)
     keys = [
         key
         for key, part in object.parts.items()
-        if part.formula is not None and part.operators and key not in ("id", "version", "deleted_at")
+        if key in readable
+        and part.formula is not None
+        and part.operators
+        and key not in ("id", "version", "deleted_at")
     ]
     return sorted((FilterField(k, screen.key_label(object, k)) for k in keys), key=lambda f: f.label.casefold())
 
@@ -307,7 +319,7 @@ def filter_fields(screen: Screen, object: Object) -> list[FilterField]:
 def condition_of(screen: Screen, object: Object, key: str) -> Builder:
     """Operators and values for a key."""
     part = object.parts.get(key)
-    if part is None or part.formula is None:
+    if part is None or part.formula is None or key not in screen.policy.readable_keys(screen.actor, object.name):
         return Builder("", [], [], "text")
     references = bool(object.field_of[key].targets) and part.formula.value == "reference"
     choices = choices_of(screen, object, key)

@@ -38,8 +38,10 @@ def lookup(screen: Screen, object: str, field: str) -> ResponseReturnValue:
     with screen.read() as records:
         posted = read_form(screen, records, found, request.form, {}, resolve=False)
         so_far = draft_of(records, found, posted.values).row
-        hits = records.lookup(object, field, text, so_far, HITS * (len(owner.targets) if target else 1))
-    chosen = [h for h in hits if (not target or h[0] == target) and h[1] not in taken][:HITS]
+        if target:
+            so_far[f"{field}_object"] = target
+        hits = records.lookup(object, field, text, so_far, HITS + len(taken))
+    chosen = [h for h in hits if h[1] not in taken][:HITS]
     options = [Hit(id, title or id, _detail(screen, owner.targets, of)) for of, id, title in chosen]
     return render_template("_options.html", options=options)
 

@@ -103,7 +103,8 @@ def _read_reference(records: RecordService, owner: Field, form: Form, posted: Po
 
 def _resolved(records: RecordService, owner: Field, text: str, target: str, posted: Posted) -> str:
     """The id of the one record that the typed text names; a problem when there is none or more than one."""
-    hits = [h for h in records.lookup(owner.object, owner.name, text, posted.values, 10) if h[0] == target]
+    so_far = {**posted.values, f"{owner.name}_object": target}
+    hits = records.lookup(owner.object, owner.name, text, so_far, 10)
     exact = [h for h in hits if h[2].casefold() == text.casefold()] or hits
     if len(exact) == 1:
         return exact[0][1]

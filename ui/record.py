@@ -19,7 +19,7 @@ from ratoon.platform.records.service import RecordService
 from ratoon.ui.conditions import draft_of
 from ratoon.ui.filters import quoted
 from ratoon.ui.forms import layout_of
-from ratoon.ui.lists import Column, Row, column_of, table_rows, title_of
+from ratoon.ui.lists import Column, Row, column_of, table_rows, title_of, total_text
 from ratoon.ui.present import Link, Presenter, Shown
 from ratoon.ui.problems import text_of
 from ratoon.ui.screen import Screen, wants_fragment
@@ -163,13 +163,12 @@ def _related(screen: Screen, records: RecordService, related: RelatedList, row: 
         prefill[f"{field.name}_object"] = _object_of(screen, row, field.targets)
     new_url = url_for("screens.new", object=child.name, **prefill) if screen.may(child.name, "create") else ""
     more = url_for("screens.records", object=child.name, filter=query.filter) if page.next_cursor else ""
-    total = page.total or 0
     return Related(
         child,
         screen.translate(related.label),
         [column_of(screen, child, c) for c in columns],
         table_rows(screen, presenter, child, columns, page.records),
-        "10,000+" if total > 10_000 else str(total),
+        total_text(page.total),
         new_url,
         more,
     )

@@ -327,12 +327,16 @@ def titles(service: RecordService, object: str, ids: Iterable[str]) -> dict[str,
 def suggest(
     service: RecordService, object: str, name: str, text: str, so_far: Mapping[str, Any], limit: int
 ) -> list[tuple[str, str, str]]:
-    """Records a lookup may point at: (object, id, title), matching ``text`` and passing the lookup filter."""
+    """Records a lookup may point at: (object, id, title), matching ``text`` and passing the lookup filter.
+
+    A polymorphic lookup looks among all its objects, or only in the one that ``so_far`` already names.
+    """
     found = service.plan(object).object.fields.get(name)
     if found is None or not found.targets:
         raise NotFound("{object} has no lookup {name}.", object=object, name=name)
     hits: list[tuple[str, str, str]] = []
-    for target in found.targets:
+    chosen = so_far.get(f"{name}_object")
+    for target in [chosen] if chosen in found.targets else found.targets:
         if not service.engine.policy.may(service.actor, target, "read"):
             continue
         plan = service.plan(target)

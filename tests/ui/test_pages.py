@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from ratoon.platform.access.accounts import Accounts
+from ratoon.platform.access.actor import SYSTEM
+
 LOCALES = ("en", "zh-Hans", "zh-Hant")
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -183,3 +186,32 @@ def test_static_files_are_kept_by_browsers_when_they_carry_their_mark(ada: Any) 
     response = ada.client.get(address.group(1))
     assert response.status_code == 200
     assert "max-age=31536000" in response.headers["Cache-Control"]
+
+
+def test_who_may_only_read_is_offered_nothing_else(site: Any) -> None:
+    account = site.create("account", name="Look, do not touch")
+    contact = site.create("contact", last_name="Born", birthday="1990-02-03", account=account, email="b@example.com")
+    with site.environment.write(SYSTEM) as records:
+        accounts = Accounts(site.environment.world)
+        accounts.create_user(
+            records, name="Reader", email="reader@example.com", password="correct horse battery", roles=["read_only"]
+        )
+    visitor = site.visitor()
+    visitor.sign_in("reader@example.com")
+    page = visitor.get(f"/o/account/{account}").text
+    assert "Look, do not touch" in page
+    for offer in ("/edit", "/delete", "/new"):
+        assert f'{offer}"' not in page
+        assert f"{offer}?" not in page
+    assert visitor.get("/o/account/new").status_code == 403
+    refused = visitor.post(f"/o/account/{account}/edit", {"name": "Touched"})
+    assert refused.status_code == 403
+    assert "Touched" in refused.text, "what was typed is not lost"
+    assert site.read("account", account)["name"] == "Look, do not touch"
+    assert "1990" not in visitor.get(f"/o/contact/{contact}").text
+    assert "1990" not in visitor.get(f"/o/contact/{contact}?tab=history").text
+    assert 'value="birthday"' not in visitor.get("/o/contact").text
+    for view in site.environment.registry["product"].views:
+        assert visitor.get(f"/o/product?view={view.name}").status_code == 200, view.name
+    for address in ("/o/contact?where=birthday:eq:1990-02-03", "/o/contact?sort=birthday"):
+        assert visitor.get(address).status_code == 400
