@@ -122,6 +122,8 @@ class Saving:
         for draft, given in zip(drafts, values, strict=True):
             coercion.coerce_given(plan, draft, given, editable)
         self._lock_parents(plan, drafts)
+        for draft in drafts:
+            self._stamp(plan, draft)
         self._complete(plan, drafts)
         self.engine.reactions.before_save(self.service, plan.name, event, drafts)
         self._compute(plan, drafts)
@@ -133,6 +135,20 @@ class Saving:
         written = self._write(plan, drafts, event)
         if written:
             self.engine.reactions.after_save(self.service, plan.name, event, written)
+
+    def _stamp(self, plan: ObjectPlan, draft: Draft) -> None:
+        """Who and when, before anything reads it: formulas and rules see the stamps that will be written."""
+        row, old = draft.row, draft.old
+        if old is None:
+            row["id"], row["version"], row["deleted_at"] = draft.id, 1, None
+            row["created_at"], row["created_by"] = self.now, self.actor.id
+            if row["owner"] is None:
+                row["owner"] = self.actor.id
+        elif row["version"] == old["version"] and (draft.links or draft.changed(plan.columns)):
+            row["version"] = old["version"] + 1
+        else:
+            return
+        row["modified_at"], row["modified_by"] = self.now, self.actor.id
 
     def _lock_parents(self, plan: ObjectPlan, drafts: Sequence[Draft]) -> None:
         """Whoever changes what a rollup depends on locks its parents first, before anything is read from them: two
@@ -221,28 +237,17 @@ class Saving:
         return written
 
     def _insert(self, plan: ObjectPlan, drafts: Sequence[Draft]) -> list[Draft]:
-        actor, now = self.actor.id, self.now
         columns = plan.columns
-        for draft in drafts:
-            row = draft.row
-            row["id"], row["version"], row["deleted_at"] = draft.id, 1, None
-            row["created_at"] = row["modified_at"] = now
-            row["created_by"] = row["modified_by"] = actor
-            if row["owner"] is None:
-                row["owner"] = actor
         self.store.insert(self.connection, plan.name, [{key: d.row[key] for key in columns} for d in drafts])
         return list(drafts)
 
     def _update(self, plan: ObjectPlan, drafts: Sequence[Draft]) -> list[Draft]:
         by_keys: dict[tuple[str, ...], list[Draft]] = {}
         for draft in drafts:
+            self._stamp(plan, draft)  # what only an automation changed has none yet
             changed = draft.changed(plan.columns)
-            if not changed and not draft.links:
-                continue
-            row = draft.row
-            row["modified_at"], row["modified_by"] = self.now, self.actor.id
-            row["version"] = row["version"] + 1
-            by_keys.setdefault((*changed, "modified_at", "modified_by", "version"), []).append(draft)
+            if changed:
+                by_keys.setdefault(changed, []).append(draft)
         for keys, group in by_keys.items():
             rows = [{"id": d.id, **{key: d.row[key] for key in keys}} for d in group]
             self.store.update(self.connection, plan.name, keys, rows)

@@ -391,3 +391,22 @@ def test_a_number_that_changes_by_itself_is_the_same_in_a_filter_as_on_the_recor
     with world.read(SYSTEM) as records:
         for formula in ("used = 0.333", "years = 0.27", "half"):
             assert len(records.list(Query("loan", filter=formula)).records) == 1, formula
+
+
+def test_formulas_and_rules_see_who_and_when(open_world: Any, an_object: Any, a_field: Any, time: Any) -> None:
+    world = open_world(
+        [
+            {"kind": "package", "name": "log", "version": "1.0.0", "label": "Log"},
+            an_object("entry",
+                a_field("made", "formula", returns="date", formula="DATEVALUE(created_at)"),
+                a_field("changed", "formula", returns="date", formula="DATEVALUE(modified_at)"),
+                rules=[{"name": "owned", "error_when": "ISBLANK(created_at) || version < 1", "message": "No stamp."}]),
+        ]
+    )  # fmt: skip
+    with world.write(SYSTEM) as records:
+        entry = records.create("entry", [{"name": "a"}])[0]
+    assert (entry["made"], entry["changed"]) == (date(2026, 11, 21), date(2026, 11, 21))
+    time.pass_(days=4)
+    with world.write(SYSTEM) as records:
+        entry = records.update("entry", [Change(entry["id"], {"name": "b"})])[0]
+    assert (entry["made"], entry["changed"], entry["version"]) == (date(2026, 11, 21), date(2026, 11, 25), 2)
