@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .stamps
 
-.PHONY: env assets run test lint types unit bench clean
+.PHONY: env assets run test lint types unit conformance bench clean
 
 env: $(STAMPS)/env
 
@@ -40,6 +40,9 @@ unit: env assets
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test: lint types unit
+
+conformance: env
+	$(BIN)/python -m pytest -q -s -m conformance tests/conformance
 
 bench: env
 	$(BIN)/python tests/benchmarks/__main__.py
