@@ -107,9 +107,7 @@ class Presenter:
                 known.update(records.titles(target, missing))
 
     def show(self, object: Object, key: str, row: Mapping[str, Any]) -> Shown:
-        """The value of a key (or of a dotted path that the row carries)."""
-        if "." in key:
-            return self._show_path(object, key, row)
+        """The value of a key."""
         owner = object.field_of[key]
         if key != owner.name:
             value = row.get(key)
@@ -148,20 +146,6 @@ class Presenter:
         numeric = type_name in NUMERIC or (type_name in ("formula", "rollup") and not isinstance(value, str))
         wide, short = kind in ("lines", "code"), type_name in _SHORT
         return replace(base, kind=kind, text=text, numeric=numeric, wide=wide, short=short)
-
-    def _show_path(self, object: Object, path: str, row: Mapping[str, Any]) -> Shown:
-        label, value = self.screen.key_label(object, path), row.get(path)
-        at = object
-        steps = path.split(".")
-        for step in steps[:-1]:
-            owner = at.field_of.get(step)
-            if owner is None or not owner.targets:
-                return Shown(path, label, text="" if value is None else str(value))
-            at = self.screen.registry.objects[owner.targets[0]]
-        last = at.field_of.get(steps[-1])
-        if last is None or value is None:
-            return Shown(path, label, text="" if value is None else str(value))
-        return replace(self.show_field(last, {last.name: value}), name=path, label=label)
 
     def badges(self, choices: Sequence[Option], value: Any) -> Iterable[Badge]:
         """The chosen options of a picklist; a value that is no longer declared shows as itself."""

@@ -19,7 +19,7 @@ from ratoon.platform.access.policy import ObjectAction, Policy
 from ratoon.platform.environment import Environment
 from ratoon.platform.errors import NotFound
 from ratoon.platform.hookspecs import NavigationEntry
-from ratoon.platform.metadata.model import Field, Object, Registry
+from ratoon.platform.metadata.model import Object, Registry
 from ratoon.platform.records.engine import Engine
 from ratoon.platform.records.service import RecordService
 from ratoon.ui.i18n import translator
@@ -100,23 +100,12 @@ class Screen:
 
     def key_label(self, object: Object, key: str) -> str:
         """The label of a record key: the field's, with the part's when it is not the main one."""
-        if "." in key:
-            return self._path_label(object, key)
         field = object.field_of.get(key)
         if field is None:
             return key
         part = object.parts[key]
         own = self.translate(field.label)
         return f"{own} · {self.translate(part.label)}" if part.label and part.key != field.name else own
-
-    def _path_label(self, object: Object, path: str) -> str:
-        labels = []
-        at: Object | None = object
-        for step in path.split("."):
-            field: Field | None = at.field_of.get(step) if at else None
-            labels.append(self.translate(field.label) if field else step)
-            at = self.registry.objects.get(field.targets[0]) if field and field.targets else None
-        return " → ".join(labels)
 
     def record_url(self, object: str, id: str) -> str:
         """Where a record's page is."""

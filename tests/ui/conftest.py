@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from html import unescape
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -18,7 +20,7 @@ from ratoon.platform.access.actor import SYSTEM
 from ratoon.platform.app import create_app, open_environment
 from ratoon.platform.config import Settings
 from ratoon.platform.environment import Environment
-from ratoon.platform.plugins import load_plugins
+from ratoon.platform.plugins import Plugins, load_plugins
 
 PASSWORD = "correct horse battery"
 
@@ -70,11 +72,43 @@ class Visitor:
         self.get("/sign-in")
         return self.post("/sign-in", {"email": email, "password": password})
 
+    @staticmethod
+    def form(page: str) -> dict[str, Any]:
+        """What a browser would send for the record form of a page."""
+        return inputs_of(page)
+
     def speak(self, locale: str) -> None:
         """Changes the language."""
         self.get("/")
         self.post("/language", {"locale": locale, "next": "/"})
         self.get("/")  # takes the notice away
+
+
+def inputs_of(page: str) -> dict[str, Any]:
+    """What a browser would send for the record form of a page."""
+    form = page[page.index('id="form"') : page.index("</form>", page.index('id="form"'))]
+    form = re.sub(r"<template.*?</template>", "", form, flags=re.S)
+    values: dict[str, Any] = {}
+    for tag in re.findall(r"<input[^>]*>", form):
+        name = re.search(r'\sname="([^"]*)"', tag)
+        if name is None or 'type="file"' in tag or ('type="checkbox"' in tag and " checked" not in tag):
+            continue
+        value = re.search(r'\svalue="([^"]*)"', tag)
+        _add(values, name.group(1), unescape(value.group(1)) if value else "")
+    for name, body in re.findall(r'<select[^>]*\sname="([^"]*)"[^>]*>(.*?)</select>', form, re.S):
+        chosen = re.search(r'<option value="([^"]*)"[^>]*\sselected', body) or re.search(r'value="([^"]*)"', body)
+        _add(values, name, unescape(chosen.group(1)) if chosen else "")
+    for name, body in re.findall(r'<textarea[^>]*\sname="([^"]*)"[^>]*>(.*?)</textarea>', form, re.S):
+        _add(values, name, unescape(body))
+    return values
+
+
+def _add(values: dict[str, Any], name: str, value: str) -> None:
+    if name in values:
+        before = values[name] if isinstance(values[name], list) else [values[name]]
+        values[name] = [*before, value]
+    else:
+        values[name] = value
 
 
 def empty_database(backend: str, server: Any, folder: Any) -> str:
@@ -87,13 +121,9 @@ def empty_database(backend: str, server: Any, folder: Any) -> str:
     return str(server()).replace("/postgres?", f"/{name}?", 1)
 
 
-@pytest.fixture(scope="session")
-def site(backend: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """One site for all tests of a session; tests make the records they need."""
-    folder = tmp_path_factory.mktemp("site")
-    url = empty_database(backend, lambda: request.getfixturevalue("postgresql_server"), folder)
+def open_site(url: str, folder: Path, plugins: Plugins) -> Site:
+    """A site with an administrator and somebody without any role."""
     settings = Settings(database_url=url, files_dir=str(folder / "files"), secret_key="for tests only")
-    plugins = load_plugins()
     environment = open_environment(settings, plugins=plugins)
     app = create_app(environment, plugins)
     app.config["PROPAGATE_EXCEPTIONS"] = True
@@ -101,8 +131,31 @@ def site(backend: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.
         accounts = Accounts(environment.world)
         accounts.create_user(records, name="Ada Lovelace", email="ada@example.com", password=PASSWORD, admin=True)
         accounts.create_user(records, name="Nobody Much", email="nobody@example.com", password=PASSWORD)
-    yield Site(environment, app)
-    environment.close()
+    return Site(environment, app)
+
+
+@pytest.fixture(scope="session")
+def new_site(
+    backend: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[Plugins], Site]]:
+    """Makes sites with the plugins given."""
+    made: list[Site] = []
+
+    def make(plugins: Plugins) -> Site:
+        folder = tmp_path_factory.mktemp("site")
+        url = empty_database(backend, lambda: request.getfixturevalue("postgresql_server"), folder)
+        made.append(open_site(url, folder, plugins))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.environment.close()
+
+
+@pytest.fixture(scope="session")
+def site(new_site: Callable[[Plugins], Site]) -> Site:
+    """One site for all tests of a session; tests make the records they need."""
+    return new_site(load_plugins())
 
 
 @pytest.fixture

@@ -14,35 +14,8 @@ from ratoon.platform.records.drafts import Change
 from ratoon.platform.records.reading import Query
 
 
-def fields_of(page: str) -> dict[str, Any]:
-    """What a browser would send for the record form of a page."""
-    form = page[page.index('id="form"') : page.index("</form>", page.index('id="form"'))]
-    form = re.sub(r"<template.*?</template>", "", form, flags=re.S)
-    values: dict[str, Any] = {}
-    for tag in re.findall(r"<input[^>]*>", form):
-        name = re.search(r'\sname="([^"]*)"', tag)
-        if name is None or 'type="file"' in tag or ('type="checkbox"' in tag and " checked" not in tag):
-            continue
-        value = re.search(r'\svalue="([^"]*)"', tag)
-        _add(values, name.group(1), unescape(value.group(1)) if value else "")
-    for name, body in re.findall(r'<select[^>]*\sname="([^"]*)"[^>]*>(.*?)</select>', form, re.S):
-        chosen = re.search(r'<option value="([^"]*)"[^>]*\sselected', body) or re.search(r'value="([^"]*)"', body)
-        _add(values, name, unescape(chosen.group(1)) if chosen else "")
-    for name, body in re.findall(r'<textarea[^>]*\sname="([^"]*)"[^>]*>(.*?)</textarea>', form, re.S):
-        _add(values, name, unescape(body))
-    return values
-
-
-def _add(values: dict[str, Any], name: str, value: str) -> None:
-    if name in values:
-        before = values[name] if isinstance(values[name], list) else [values[name]]
-        values[name] = [*before, value]
-    else:
-        values[name] = value
-
-
 def test_a_record_is_made_through_the_form_as_a_browser_sends_it(site: Any, ada: Any) -> None:
-    values = fields_of(ada.get("/o/account/new").text)
+    values = ada.form(ada.get("/o/account/new").text)
     assert values["kind"] == "prospect", "defaults are filled in"
     values.update(name="Harbour Foods", employees="120", annual_revenue="1200.50", annual_revenue_currency="EUR",
                   segments=["", "midsize"], billing_city="Bergen")  # fmt: skip
@@ -79,7 +52,7 @@ def test_every_problem_is_shown_at_once_beside_its_field_and_the_input_is_kept(a
 
 def test_only_what_was_changed_is_saved(site: Any, ada: Any) -> None:
     id = site.create("account", name="Before", employees=5, description="two\nlines")
-    values = fields_of(ada.get(f"/o/account/{id}/edit").text)
+    values = ada.form(ada.get(f"/o/account/{id}/edit").text)
     before = site.read("account", id)
     response = ada.post(f"/o/account/{id}/edit", {**values, "name": "After"})
     assert response.status_code == 303, response.text
@@ -91,7 +64,7 @@ def test_only_what_was_changed_is_saved(site: Any, ada: Any) -> None:
 
 def test_a_stale_form_shows_both_versions_and_either_can_be_kept(site: Any, ada: Any) -> None:
     id = site.create("account", name="Original", phone="+1 415 555 0100")
-    values = fields_of(ada.get(f"/o/account/{id}/edit").text)
+    values = ada.form(ada.get(f"/o/account/{id}/edit").text)
     ada.post(f"/o/account/{id}/edit", {**values, "name": "Theirs"})
     response = ada.post(f"/o/account/{id}/edit", {**values, "name": "Mine"})
     assert response.status_code == 409
@@ -185,7 +158,7 @@ def test_many_to_many_links_are_set_as_a_whole(site: Any, ada: Any) -> None:
     assert made.status_code == 303, made.text
     id = made.headers["Location"].rsplit("/", 1)[1]
     assert {link["id"] for link in site.read("campaign", id)["members"]} == set(people)
-    values = fields_of(ada.get(f"/o/campaign/{id}/edit").text)
+    values = ada.form(ada.get(f"/o/campaign/{id}/edit").text)
     assert set(values["members"]) == set(people)
     kept = ada.post(f"/o/campaign/{id}/edit", {**values, "members": people[:1]})
     assert kept.status_code == 303, kept.text
@@ -195,7 +168,7 @@ def test_many_to_many_links_are_set_as_a_whole(site: Any, ada: Any) -> None:
 def test_a_polymorphic_lookup_takes_the_object_beside_the_record(site: Any, ada: Any) -> None:
     account = site.create("account", name="Talked about")
     page = ada.get(f"/o/activity/new?about={account}&about_object=account").text
-    values = fields_of(page)
+    values = ada.form(page)
     assert values["about__text"] == "Talked about"
     made = ada.post("/o/activity/new", {**values, "subject": "Visit"})
     assert made.status_code == 303, made.text
@@ -257,7 +230,7 @@ def test_a_stage_move_shows_everything_that_is_missing_then_succeeds(site: Any, 
     assert "Primary contact is required in stage Negotiation." in refused.text
     assert site.read("opportunity", id)["stage"] == "proposal"
     contact = site.create("contact", last_name="Yes", account=account, email="yes@example.com")
-    values = fields_of(ada.get(f"/o/opportunity/{id}/edit?stage=negotiation").text)
+    values = ada.form(ada.get(f"/o/opportunity/{id}/edit?stage=negotiation").text)
     assert values["stage"] == "negotiation"
     saved = ada.post(
         f"/o/opportunity/{id}/edit", {**values, "primary_contact": contact, "primary_contact__text": "Yes",
@@ -320,7 +293,7 @@ def test_a_new_record_from_a_related_list_is_filled_in_and_leads_back(site: Any,
     page = ada.get(f"/o/account/{account}").text
     link = re.search(r'href="(/o/contact/new\?[^"]+)"', page)
     assert link is not None
-    values = fields_of(ada.get(unescape(link.group(1))).text)
+    values = ada.form(ada.get(unescape(link.group(1))).text)
     assert values["account"] == account
     made = ada.post("/o/contact/new", {**values, "last_name": "Child", "email": "c@example.com"})
     assert made.headers["Location"] == f"/o/account/{account}"
