@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any
 
 from ratoon.platform.access.actor import Actor
@@ -175,8 +176,9 @@ class RecordService:
             saving.save(plan, drafts, values)
         touched = saving.touched.get(plan.name, {})
         columns = plan.columns
+        values_of = itemgetter(*columns)
         written = (touched[d.id].new if d.id in touched else d.row for d in drafts)
-        rows = [{key: row.get(key) for key in columns} for row in written]
+        rows = [dict(zip(columns, values_of(row), strict=True)) for row in written]
         return reading.finish(self, plan, rows, reading.keys_of(self, plan, None))
 
     def _operation(self, acknowledge: bool = False) -> _Operation:

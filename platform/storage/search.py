@@ -55,6 +55,8 @@ def create_search_tables(connection: Connection) -> None:
 
 def tokens(text: str) -> list[str]:
     """The words of a text as the index keeps them."""
+    if text.isascii():
+        return list(dict.fromkeys(run[:MAX_WORD] for run in _RUNS.findall(text[:MAX_TEXT].lower())))
     found: dict[str, None] = {}
     for run, chinese in _runs(text):
         if chinese:

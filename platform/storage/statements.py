@@ -81,7 +81,10 @@ def decoder(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
 
 
 def _moment_text(value: datetime | None) -> str | None:
-    return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    if value is None:
+        return None
+    moment = value if value.tzinfo is UTC else value.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def _scaled(scale: int) -> Convert:
@@ -190,7 +193,7 @@ class Statement:
         self.keys: tuple[str, ...] = tuple(str(key) for key, _ in columns)
         """Names of the columns it returns, as plain texts: orjson takes no other keys."""
         self._names = tuple(name for name, _ in self.places)
-        self._plain = not bound and not any(convert for _, convert in self.places)
+        self._encode_at = tuple((at, convert) for at, (_, convert) in enumerate(self.places) if convert is not None)
         self._decode = tuple((str(key), convert) for key, convert in columns if convert is not None)
         self._decode_at = tuple((at, convert) for at, (_, convert) in enumerate(columns) if convert is not None)
 
@@ -222,11 +225,12 @@ class Statement:
 
     def params(self, given: Mapping[str, Any]) -> Sequence[Any]:
         """The positional parameters for these values; what the statement itself bound is filled in."""
-        if self._plain:
-            return [given[name] for name in self._names]
         if self.bound:
             given = {**self.bound, **given}
-        return [convert(given[name]) if convert is not None else given[name] for name, convert in self.places]
+        values = [given[name] for name in self._names]
+        for at, convert in self._encode_at:
+            values[at] = convert(values[at])
+        return values
 
     def rows(self, connection: Connection, **given: Any) -> list[Row]:
         """The rows as dicts."""
