@@ -45,7 +45,7 @@ from ratoon.platform.formulas.sqlite import register_sqlite_functions
 
 BUSY_TIMEOUT = 30
 """Seconds that a write waits for another one."""
-CACHED_STATEMENTS = 100
+CACHED_STATEMENTS = 64
 """Prepared statements that each SQLite connection keeps: one over 60 columns takes 40 KB."""
 POOL_SIZE = 16
 POOL_OVERFLOW = 48
