@@ -139,8 +139,11 @@ class FormField:
         return accept if isinstance(accept, str) else ",".join(accept)
 
     def id(self, part: str) -> str:
-        """The HTML id of a part of this field."""
-        return f"f-{self.name}" if part == self.name else f"f-{self.name}--{part}"
+        """The HTML id of an input, or of a place around it: ``-about``, ``-box``, ``-hits``, ``-label``.
+
+        The hyphen keeps the places apart from a field that is called ``about``.
+        """
+        return f"f-{self.name}" if part == self.name else f"f-{self.name}--{part.lstrip('-')}"
 
     def value(self, key: str | None = None) -> Any:
         """What stands in an input."""

@@ -72,7 +72,11 @@ def test_a_stale_form_shows_both_versions_and_either_can_be_kept(site: Any, ada:
     assert "Theirs" in response.text
     assert site.read("account", id)["name"] == "Theirs"
     hidden = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', response.text))
-    again = ada.post(f"/o/account/{id}/edit", {k: unescape(v) for k, v in hidden.items()})
+    mine = {k: unescape(v) for k, v in hidden.items()}
+    form = ada.post(f"/o/account/{id}/edit", {**mine, "__again": "1"})
+    assert form.status_code == 200
+    assert 'value="Mine"' in form.text
+    again = ada.post(f"/o/account/{id}/edit", mine)
     assert again.status_code == 303, again.text
     assert site.read("account", id)["name"] == "Mine"
 

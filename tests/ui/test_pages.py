@@ -38,6 +38,10 @@ def test_every_page_answers_in_every_language(site: Any, addresses: list[str], l
         assert response.status_code == 200, address
         assert f'<html lang="{locale}"' in response.text
         assert not re.search(r"<script(?![^>]*\ssrc=)|\sstyle=|\son\w+=", response.text), f"inline code on {address}"
+        ids = re.findall(r'\sid="([^"]+)"', response.text)
+        assert len(ids) == len(set(ids)), (
+            f"an id stands twice on {address}: {sorted(i for i in ids if ids.count(i) > 1)}"
+        )
         assert "style-src 'self'" in response.headers["Content-Security-Policy"]
 
 
