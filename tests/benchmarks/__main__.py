@@ -27,7 +27,8 @@ from pathlib import Path
 import psycopg
 from measure import Load, Pair, Single, calibration
 from parts import PARTS, Bench
-from servers import generic
+from scenarios import Request, creates, largest_deals, open_deals, reads, updates
+from servers import Server, generic
 
 
 @dataclass
@@ -87,26 +88,32 @@ def compare(kind: str, options: argparse.Namespace, report: Report) -> None:
 
 
 def grow(options: argparse.Namespace) -> None:
-    """How the cost of a call grows with the number of rows (SQLite, one client)."""
-    from scenarios import creates, largest_deals, open_deals, reads, updates
-
+    """How the cost of a call grows with the number of rows (one client): requests/s and processor milliseconds."""
     columns = ("read", "list 50", "sorted", "deep page", "update", "create")
-    print(f"{'rows':>10}" + "".join(f"{title:>11}" for title in columns) + "   requests/s")
+    print(f"{'rows':>10}" + "".join(f"{title:>16}" for title in columns) + "   requests/s (processor ms)")
+    kind = options.database or "sqlite"
     for rows in (10_000, 100_000, 1_000_000):
+        options.rows = rows
         with tempfile.TemporaryDirectory(prefix="ratoon-bench-") as name, Load() as load:
             folder = Path(name)
-            options.rows = rows
-            with database_urls(options.database or "sqlite", folder) as urls:
-                bench = Bench(options.database or "sqlite", folder, urls, load, options)
+            with database_urls(kind, folder) as urls:
+                bench = Bench(kind, folder, urls, load, options)
                 bench.fill_ours()
                 with generic(folder, bench.our_url, bench.our_token, bench.probe) as ours:
-                    calls = [reads(rows), open_deals()[0], largest_deals()[0], bench.deep_page(ours, rows // 2)]
-                    calls += [updates(rows), creates()]
-                    rates = [
-                        statistics.median(load.run(ours, call, 1, seconds=1)["rate"] for _ in range(3))
-                        for call in calls
-                    ]
-        print(f"{rows:>10,}" + "".join(f"{rate:>11.0f}" for rate in rates), flush=True)
+                    figures = [_cost(bench, ours, call) for call in _growing(bench, ours, rows)]
+        print(f"{rows:>10,}" + "".join(f"{rate:>9.0f} ({ms:4.2f})" for rate, ms in figures), flush=True)
+
+
+def _growing(bench: Bench, ours: Server, rows: int) -> list[list[Request]]:
+    deep = bench.deep_page(ours, rows // 2)
+    return [reads(rows), open_deals()[0], largest_deals()[0], deep, updates(rows), creates()]
+
+
+def _cost(bench: Bench, ours: Server, call: list[Request]) -> tuple[float, float]:
+    processor: list[float] = []
+    measure = bench.rate(ours, call, 1, processor)
+    rates = [measure() for _ in range(5)]
+    return statistics.median(rates), statistics.median(processor) * 1000
 
 
 def main() -> int:
