@@ -78,7 +78,10 @@
     }
   });
 
-  /* lookups */
+  /* lookups; a click on an option leaves the focus where it is, so that nothing is asked for again */
+  document.addEventListener("mousedown", function (event) {
+    if (event.target.closest(".rt-option")) event.preventDefault();
+  });
   function open(box) { box.classList.add("rt-open"); var i = $("[role=combobox]", box); if (i) i.setAttribute("aria-expanded", "true"); }
   function close(box) { box.classList.remove("rt-open"); var i = $("[role=combobox]", box); if (i) i.setAttribute("aria-expanded", "false"); }
   document.addEventListener("htmx:afterSwap", function (event) {
