@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import calendar
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from babel.dates import format_date, get_day_names
@@ -176,6 +176,4 @@ def _moment(object: Object, key: str, day: date) -> str:
 
 
 def _day(value: Any, screen: Screen) -> date:
-    from datetime import datetime
-
     return value.astimezone(screen.zone).date() if isinstance(value, datetime) else value

@@ -108,8 +108,10 @@ def _of_the_types() -> Iterator[str]:
     from ratoon.platform.fields.base import OPERATORS, FieldSpec
     from ratoon.platform.fields.refusals import REFUSALS
     from ratoon.platform.metadata.system_fields import system_fields
+    from ratoon.ui.forms import STAND_INS
 
     types = builtin_types()
+    yield from STAND_INS
     yield from OPERATORS.values()
     yield from REFUSALS.values()
     for field in system_fields(types):

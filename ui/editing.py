@@ -297,7 +297,7 @@ def delete(screen: Screen, object: str, id: str) -> ResponseReturnValue:
             return redirect(url_for("screens.records", object=object), 303)
     body = render_template(
         "delete.html", screen=screen, current=object, object=found, id=id, title=title_of(found, record),
-        version=record["version"], refused=refused, consequences=[],
+        version=record["version"], refused=refused,
     )  # fmt: skip
     return body, 409 if refused else 200
 

@@ -8,7 +8,7 @@ exactly as it was sent.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -31,6 +31,8 @@ COMMON_CURRENCIES = (
     "CNY", "USD", "EUR", "HKD", "TWD", "JPY", "GBP", "SGD", "KRW", "AUD", "CAD", "CHF", "INR", "MYR", "THB", "BRL",
     "MXN", "SEK", "NOK", "DKK", "PLN", "NZD", "ZAR", "AED",
 )  # fmt: skip
+STAND_INS = ("All", "Details", "System")
+"""Labels of the view and the sections that an object without any of its own gets."""
 _WIDE = frozenset({"textarea", "richtext", "json", "address", "many_to_many", "multipicklist"})
 _INPUTS = {Type.DATE: "date", Type.NUMBER: "number", Type.TIME: "time"}
 
@@ -79,7 +81,7 @@ class FormField:
     messages: list[str] = dataclasses.field(default_factory=list)
     warnings: list[str] = dataclasses.field(default_factory=list)
     watched: bool = False
-    stage: bool = False
+    """Whether a change of it may show, hide or refill other fields."""
 
     @property
     def name(self) -> str:
@@ -268,7 +270,7 @@ def layout_of(object: Object) -> Layout:
     return Layout(object.name, "default", "Default", (section, times))
 
 
-def form_fields(screen: Screen, object: Object, extra: Iterable[str] = ()) -> list[tuple[Section, list[Field]]]:
+def form_fields(screen: Screen, object: Object) -> list[tuple[Section, list[Field]]]:
     """The sections of the form with the fields that the actor may write, each once; required ones always."""
     editable = screen.policy.editable_keys(screen.actor, object.name)
     seen: set[str] = set()
@@ -280,7 +282,7 @@ def form_fields(screen: Screen, object: Object, extra: Iterable[str] = ()) -> li
         seen.update(f.name for f in chosen)
         if chosen:
             made.append((section, chosen))
-    wanted = {*extra, *(n for p in object.pipelines for s in p.stages for n in s.required_fields)}
+    wanted = {n for p in object.pipelines for s in p.stages for n in s.required_fields}
     rest = [
         f
         for f in object.fields.values()

@@ -16,8 +16,8 @@ from flask import url_for
 from flask_babel import gettext as _
 from markupsafe import Markup
 
+from ratoon.platform.fields import display
 from ratoon.platform.fields.base import Option
-from ratoon.platform.fields.display import money
 from ratoon.platform.metadata.model import Field, Object, Stage
 from ratoon.platform.records.service import RecordService
 from ratoon.platform.storage.files import load_files
@@ -135,7 +135,7 @@ class Presenter:
         type_name = owner.type.name
         text = owner.type.show(owner.spec, row, self.screen.locale, self.screen.actor.time_zone)
         if isinstance(value, Decimal) and in_base_currency(self.screen, owner):
-            text = money(value, self.screen.environment.settings.default_currency, self.screen.locale)
+            text = display.money(value, self.screen.environment.settings.default_currency, self.screen.locale)
         if type_name == "richtext":
             # The only HTML that is not escaped. It was cleaned when it was saved; once more costs little.
             return replace(base, kind="html", html=Markup(owner.parts[0].coerce(value)), text=text, wide=True)
@@ -183,13 +183,9 @@ class Presenter:
         """A point in time in the reader's zone and language."""
         if value is None:
             return ""
-        from babel.dates import format_datetime
-
-        from ratoon.ui.i18n import babel_locale
-
         if isinstance(value, str):
             value = datetime.fromisoformat(value)
-        return format_datetime(value, "medium", self.screen.zone, babel_locale(self.screen.locale))
+        return display.moment(value, self.screen.locale, self.screen.actor.time_zone)
 
 
 def pointed_at(owner: Field, row: Mapping[str, Any]) -> list[tuple[str, str]]:

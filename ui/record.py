@@ -10,6 +10,7 @@ from typing import Any
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from htmx_flask import make_response
 
 from ratoon.platform.errors import Conflict, Problem, Stale, ValidationFailed
 from ratoon.platform.metadata.model import Object, RelatedList
@@ -80,7 +81,7 @@ def record(screen: Screen, object: str, id: str) -> ResponseReturnValue:
     ]
     return render_template(
         "record.html", screen=screen, current=object, object=found, id=id, tab=tab, highlights=highlights,
-        deleted=False, version=row["version"], **context,
+        version=row["version"], **context,
     )  # fmt: skip
 
 
@@ -258,8 +259,6 @@ def move(screen: Screen, object: str, id: str) -> ResponseReturnValue:
     if not problems:
         url = screen.record_url(object, id)
         if wants_fragment():
-            from htmx_flask import make_response
-
             flash(_("The stage was changed."), "success")
             return make_response("", redirect=url)
         flash(_("The stage was changed."), "success")
