@@ -9,10 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from apispec import APISpec
-from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema
 
 from ratoon.platform.access.actor import Actor
@@ -21,6 +19,9 @@ from ratoon.platform.api.rows import to_json
 from ratoon.platform.api.shapes import FIXED
 from ratoon.platform.metadata.model import Object
 from ratoon.platform.records.engine import Engine
+
+if TYPE_CHECKING:
+    from apispec import APISpec
 
 Label = Callable[[str], str]
 CONVENTIONS = (
@@ -134,6 +135,10 @@ class Documents:
         return self._made[key]
 
     def _make(self, engine: Engine, actor: Actor, locale: str, organization: str) -> dict[str, Any]:
+        # Imported when somebody asks for the document, so that the start of a server does not wait for it.
+        from apispec import APISpec
+        from apispec.ext.marshmallow import MarshmallowPlugin
+
         def label(text: str) -> str:
             return engine.registry.text(text, locale) if text else text
 

@@ -10,10 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from ratoon.platform.fields.base import FieldTypes
 from ratoon.platform.metadata.documents import KINDS, Document
@@ -22,6 +19,10 @@ from ratoon.platform.metadata.report import Path, Report
 from ratoon.platform.metadata.schemas import COMMON, load_schema, type_schema
 from ratoon.platform.metadata.specs import MAX_FIELDS
 from ratoon.platform.metadata.wording import describe, value_kind
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError
 
 MAX_FINDINGS = 200
 """Schema findings told per document; a document with more is broken in one way many times."""
@@ -168,12 +169,12 @@ class StructureCheck:
             schema = load_schema(kind)
             if "fields" in schema["properties"] and kind in {"object", "extension"}:
                 schema["properties"]["fields"] = {**schema["properties"]["fields"], "items": True}
-            self._documents[kind] = Draft202012Validator(schema)
+            self._documents[kind] = _validator(schema)
         return self._documents[kind]
 
     def _field_validator(self, type_name: str) -> Draft202012Validator:
         if type_name not in self._fields:
-            self._fields[type_name] = Draft202012Validator(_thawed(type_schema(self._types, type_name)))
+            self._fields[type_name] = _validator(_thawed(type_schema(self._types, type_name)))
         return self._fields[type_name]
 
 
@@ -186,6 +187,13 @@ def _thawed(value: Any) -> Any:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= 255
+
+
+def _validator(schema: Any) -> Draft202012Validator:
+    """A validator; imported here because a server that applies nothing needs none."""
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(schema)
 
 
 def _unknown_keys(error: ValidationError) -> Iterator[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
-
-from jsonschema.exceptions import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from ratoon.platform.metadata.names import NAME, shape_problem, suggestion
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
 
 _KINDS: Mapping[str, str] = {
     "string": "a text",

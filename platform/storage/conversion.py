@@ -10,9 +10,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from alembic.operations import Operations
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, inspect, select
 from sqlalchemy.types import TypeEngine
 
@@ -21,6 +20,9 @@ from ratoon.platform.fields.base import Part
 from ratoon.platform.formulas.columns import ExactDecimal, Id
 from ratoon.platform.metadata.model import Object
 from ratoon.platform.storage.statements import Statement, encoder, sql_dialect
+
+if TYPE_CHECKING:
+    from alembic.operations import Operations
 
 BATCH = 5000
 """Rows converted at a time."""

@@ -18,10 +18,8 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
 from sqlalchemy import Connection, ForeignKey, ForeignKeyConstraint, Index, inspect
 from sqlalchemy.types import TypeEngine
 
@@ -31,6 +29,9 @@ from ratoon.platform.storage.conversion import convert_column, rescale_column
 from ratoon.platform.storage.database import driver
 from ratoon.platform.storage.statements import sql_dialect
 from ratoon.platform.storage.tables import Tables, checked_references, foreign_key_name, stored_parts
+
+if TYPE_CHECKING:
+    from alembic.operations import Operations
 
 Kind = Literal["create_table", "add_column", "change_type", "create_index", "drop_index", "add_foreign_key"]
 ORDER: tuple[Kind, ...] = (
@@ -92,7 +93,7 @@ def apply_changes(connection: Connection, wanted: Sequence[Change]) -> None:
     postgresql = connection.dialect.name == "postgresql"
     if postgresql:
         driver(connection).execute("SET CONSTRAINTS ALL IMMEDIATE")
-    operations = Operations(MigrationContext.configure(connection))
+    operations = _operations(connection=connection)
     present = Present(connection)
     for change in wanted:
         change.run(operations, present)
@@ -273,11 +274,17 @@ class _Difference:
 
     def _sql(self, run: Callable[[Operations, Present | None], None]) -> str:
         text = io.StringIO()
-        context = MigrationContext.configure(
-            dialect_name=self.dialect, opts={"as_sql": True, "output_buffer": text, "literal_binds": True}
-        )
-        run(Operations(context), None)
+        options = {"as_sql": True, "output_buffer": text, "literal_binds": True}
+        run(_operations(dialect_name=self.dialect, opts=options), None)
         return text.getvalue().strip()
+
+
+def _operations(**options: Any) -> Operations:
+    """Alembic's operations; imported here because a server that changes no table needs none."""
+    from alembic.migration import MigrationContext
+    from alembic.operations import Operations
+
+    return Operations(MigrationContext.configure(**options))
 
 
 def _targets(registry: Registry, obj: Object) -> dict[str, str]:
