@@ -71,7 +71,7 @@ def save_revision(
     wanted = {f"{document.package}/{document.file}": document for document in documents}
     bodies = {path: canonical(document.data) for path, document in wanted.items()}
     now = select(table.c.path, table.c.body).where(table.c.until.is_(None))
-    standing: dict[str, str] = dict(conn.execute(now).tuples().all())
+    standing = {str(row.path): str(row.body) for row in conn.execute(now)}
     ended = [path for path, body in standing.items() if bodies.get(path) != body]
     begun = [path for path, body in bodies.items() if standing.get(path) != body]
     if ended:
