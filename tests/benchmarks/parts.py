@@ -163,7 +163,7 @@ def another_field(bench: Bench) -> Iterator[Single]:
             readers: dict[str, Any] = {}
             wait = threading.Thread(
                 target=lambda found: found.update(
-                    bench.load.run(ours, [*reads(bench.options.rows)[:20], *open_deals()[0]], 4, seconds=4)
+                    bench.load.run(ours, [*reads(bench.options.rows)[:20], *open_deals()[0]], 1, seconds=4)
                 ),
                 args=(readers,),
             )
