@@ -12,6 +12,8 @@ from ratoon.ui.screen import Screen
 AT_CHARACTER = " (at character {position})"
 _LABELS = frozenset({"label", "labels", "controller", "stage", "before", "pipeline"})
 """Parameters of messages that are texts of metadata and are translated themselves."""
+_ABOUT_OPTIONS = frozenset({"dependent_value", "inactive_value"})
+"""Problems whose ``value`` and ``other`` are labels of options."""
 
 
 @dataclass
@@ -32,6 +34,8 @@ def text_of(screen: Screen, object: Object | None, problem: Problem) -> str:
     for name, value in problem.params.items():
         if name in _LABELS and isinstance(value, str):
             params[name] = " + ".join(screen.translate(v) for v in value.split(" + "))
+        elif name in ("value", "other") and problem.code in _ABOUT_OPTIONS and isinstance(value, str):
+            params[name] = ", ".join(screen.translate(v) for v in value.split(", "))
         elif name == "object" and value in screen.registry.objects:
             params[name] = screen.label(screen.registry[value])
         else:

@@ -2,6 +2,9 @@
 
 A number that a person or a program *sends* must fit as it is: too many decimal places are refused, not rounded. A
 ``Decimal`` is what formulas, automations and rollups *compute*, and is rounded half up to the places of the field.
+
+Digits and signs as a Chinese or Japanese input method types them (``１２３．５``) are read as ASCII. Other
+lookalikes are not: ``10²`` must not become 102.
 """
 
 from __future__ import annotations
@@ -21,11 +24,18 @@ INTEGER_LIMIT = 2**53 - 1
 """The largest whole number that every JSON reader reads exactly."""
 _TRUE = frozenset({"true", "1", "on", "yes", "t", "y"})
 _FALSE = frozenset({"false", "0", "off", "no", "f", "n"})
+_HALF_WIDTH = {0x3000: 0x20, **{wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)}}
+
+
+def typed(text: str) -> str:
+    """What was typed, without the spaces around it and with full-width characters as ASCII."""
+    text = text.strip()
+    return text if text.isascii() else text.translate(_HALF_WIDTH)
 
 
 def _number(value: Any) -> Decimal | None:
     if isinstance(value, str):
-        value = value.strip()
+        value = typed(value)
         if not value:
             return None
         if len(value) > 100 or not _NUMBER.fullmatch(value):
@@ -85,7 +95,7 @@ def integer(minimum: int | None = None, maximum: int | None = None) -> Coerce:
         if value is None:
             return None
         if isinstance(value, str):
-            value = value.strip()
+            value = typed(value)
             if not value:
                 return None
             if not _WHOLE.fullmatch(value):

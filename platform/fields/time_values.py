@@ -10,7 +10,7 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from ratoon.platform.fields.number_values import integer
+from ratoon.platform.fields.number_values import integer, typed
 from ratoon.platform.fields.refusals import refuse
 
 FIRST_YEAR = 1000
@@ -32,7 +32,7 @@ def _in_range(year: int) -> None:
 def day(value: Any) -> date | None:
     """A calendar day from ``2026-11-21``."""
     if isinstance(value, str):
-        value = value.strip()
+        value = typed(value)
         if not value:
             return None
         if len(value) != 10 or not value[4] == "-" == value[7]:
@@ -56,7 +56,7 @@ def day(value: Any) -> date | None:
 def moment(value: Any) -> datetime | None:
     """A moment, aware and in UTC, from ISO 8601 text with or without an offset."""
     if isinstance(value, str):
-        value = value.strip()
+        value = typed(value)
         if not value:
             return None
         if len(value) > 40 or not _MOMENT.fullmatch(value):
@@ -83,7 +83,7 @@ def moment(value: Any) -> datetime | None:
 def time_of_day(value: Any) -> time | None:
     """A time of day without a zone, from ``08:00`` or ``08:00:00``."""
     if isinstance(value, str):
-        value = value.strip()
+        value = typed(value)
         if not value:
             return None
         if not _TIME.fullmatch(value):
@@ -101,8 +101,10 @@ def time_of_day(value: Any) -> time | None:
 
 def duration(value: Any) -> int | None:
     """A duration in whole seconds, from a number of seconds, ``1:30`` (hours, minutes) or ``1:30:00``."""
+    if isinstance(value, str):
+        value = typed(value)
     if isinstance(value, str) and ":" in value:
-        found = _DURATION.fullmatch(value.strip())
+        found = _DURATION.fullmatch(value)
         if found is None:
             raise refuse("not_a_duration")
         sign, hours, minutes, seconds = found.groups()

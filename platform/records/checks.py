@@ -92,11 +92,13 @@ def check_picklists(plan: ObjectPlan, draft: Draft) -> None:
             if not option.active and value not in kept:
                 draft.refuse("inactive_value", "{value} is no longer used; choose another.", key, value=option.label)
             if controller and option.parents is not None:
-                other = draft.row.get(controller)
-                if not ({other} if isinstance(other, str) else set(other or ())) & option.parents:
+                above, other = plan.object.fields[controller], draft.row.get(controller)
+                held = {other} if isinstance(other, str) else set(other or ())
+                if not held & option.parents:
+                    words = ", ".join(o.label for o in above.choices if o.value in held)
                     draft.refuse(
                         "dependent_value", "{value} does not go with {controller} = {other}.", key, value=option.label,
-                        controller=plan.object.fields[controller].label, other=other or "∅",
+                        controller=above.label, other=words or ", ".join(sorted(held)) or "∅",
                     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -50,6 +50,14 @@ TAKEN: list[tuple[str, dict[str, Any], Any, Any]] = [
     ("decimal", {}, Decimal("1.005"), Decimal("1.01")),
     ("decimal", {}, "9999999999999999.99", Decimal("9999999999999999.99")),
     ("decimal", {"scale": 0}, "7", Decimal(7)),
+    ("integer", {}, "１２３４", 1234),
+    ("integer", {}, "－１２\u3000", -12),
+    ("decimal", {}, "１２３．５", Decimal("123.50")),
+    ("currency", {}, "１２３４", Decimal("1234.00")),
+    ("date", {}, "２０２６－１１－２１", date(2026, 11, 21)),
+    ("time", {}, "０８：００", time(8)),
+    ("datetime", {}, "２０２６－１１－２１\u3000０８：００", datetime(2026, 11, 21, 8, tzinfo=UTC)),
+    ("duration", {}, "１：３０", 5400),
     ("percent", {}, "20", Decimal("20.00")),
     ("boolean", {}, "on", True),
     ("boolean", {}, "FALSE", False),
@@ -135,7 +143,8 @@ REFUSED: list[tuple[str, dict[str, Any], Any, str]] = [
     ("integer", {"max": 9}, "10", "too_large"),
     ("decimal", {}, "1,200.00", "not_a_number"),
     ("decimal", {}, "1_000", "not_a_number"),
-    ("decimal", {}, "１２", "not_a_number"),
+    ("decimal", {}, "١٢", "not_a_number"),
+    ("decimal", {}, "10²", "not_a_number"),
     ("decimal", {}, "NaN", "not_a_number"),
     ("decimal", {}, "Infinity", "not_a_number"),
     ("decimal", {}, float("nan"), "not_a_number"),

@@ -125,6 +125,13 @@ def test_dependent_and_inactive_picklist_values_are_refused(write: Any) -> None:
         assert codes(error) == [("part", code)]
 
 
+def test_a_dependent_value_is_refused_in_the_words_of_the_labels(write: Any) -> None:
+    who = write(customer)["id"]
+    with pytest.raises(ValidationFailed) as error:
+        write(lambda r: job(r, customer=who, kind="phone", part="wheel"))
+    assert error.value.problems[0].text() == "Wheel does not go with Kind = Phone."
+
+
 def test_a_lookup_filter_is_enforced(write: Any) -> None:
     one, two = write(lambda r: [customer(r, name=n)["id"] for n in "ab"])
     device = write(lambda r: r.create("device", [{"name": "Phone", "customer": one}]))[0]["id"]
