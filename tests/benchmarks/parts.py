@@ -126,13 +126,16 @@ def many_at_once(bench: Bench) -> Iterator[Pair]:
 
         pair = Pair(f"bulk create of {count:,}", "<= 4", "s")
         single = Pair("bulk records/s against one by one (ours)", ">= 20")
-        rate = bench.rate(ours, creates())
+        yardstick = Pair("the same of the application by hand", ">= 1")
         bench.turns(
-            [(pair, seconds(ours), seconds(theirs)), (single, lambda: count / seconds(ours)(), rate)],
+            [
+                (pair, seconds(ours), seconds(theirs)),
+                (single, lambda: count / seconds(ours)(), bench.rate(ours, creates())),
+                (yardstick, lambda: count / seconds(theirs)(), bench.rate(theirs, creates())),
+            ],
             rounds=1 if bench.options.quick else 3,
         )
-    yield pair
-    yield single
+    yield from (pair, single, yardstick)
 
 
 def rules(bench: Bench) -> Iterator[Pair]:
