@@ -87,7 +87,7 @@ class BadRequest(RatoonError):
     code = "bad_request"
 
     def __init__(self, message: str, *, field: str | None = None, **params: Any) -> None:
-        super().__init__(message, **params)
+        super().__init__(message, **({} if field is None else {"field": field}), **params)
         self.field = field
 
 

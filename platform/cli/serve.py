@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import gc
 import os
+import socket
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -21,9 +23,12 @@ from ratoon.platform.access.actor import SYSTEM
 from ratoon.platform.app import create_app, open_environment, wsgi
 from ratoon.platform.config import Settings
 from ratoon.platform.environment import Environment
+from ratoon.platform.errors import Conflict
 from ratoon.platform.packages.demo import load_demo
 from ratoon.platform.plugins import load_plugins
 
+PARENT_LOOK_SECONDS = 1.0
+"""How often a worker looks whether its server is still there."""
 FIRST_EMAIL = "admin@localhost.example"
 DEMO_EMAIL = "admin@ratoon.example"
 DEMO_PASSWORD = "ratoon-demo-2026"
@@ -43,6 +48,7 @@ def command(demo: bool, host: str | None, port: int | None, workers: int | None)
         port=settings.port if port is None else port,
         workers=workers or settings.workers,
     )
+    _refuse_taken_port(settings.host, settings.port)
     click.echo(f"Ratoon opens {_shown(settings.database_url)} …")
     plugins = load_plugins()
     environment = open_environment(settings, plugins=plugins)
@@ -83,7 +89,37 @@ class Prepared:
 
     def __call__(self, target: str) -> Any:
         """The application; ``target`` is where it would be imported from."""
+        _follow_parent()
         return self._application or wsgi()
+
+
+def _follow_parent() -> None:
+    """Ends this worker when the process that started it is gone, however it went.
+
+    Otherwise the workers of a killed server would keep the port and go on serving what they loaded long ago.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            threading.Event().wait(PARENT_LOOK_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="watch-parent", daemon=True).start()
+
+
+def _refuse_taken_port(host: str, port: int) -> None:
+    """Two servers would share a port without a word and answer in turns; a second one is refused instead."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise Conflict(
+                "{host}:{port} cannot be used: {reason}. Stop what runs there or take another --port.",
+                host=host, port=port, reason=error.strerror or str(error),
+            ) from error  # fmt: skip
 
 
 def _shown(url: str) -> str:

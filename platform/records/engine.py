@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from ratoon.platform.access.actor import Actor
 from ratoon.platform.access.policy import Policy
+from ratoon.platform.access.scope import ReadableScope
 from ratoon.platform.config import World
 from ratoon.platform.formulas import Formula, compile_formula
 from ratoon.platform.formulas.types import Type
@@ -99,19 +101,25 @@ class Engine:
     limits: Limits = field(default_factory=Limits)
     compile: Callable[..., Formula] = compile_formula
     """Compiles a formula in a scope, with the functions that plugins bring."""
-    _filters: dict[tuple[str, str, str | None], Formula] = field(default_factory=dict)
+    _filters: dict[tuple[str, str, str | None, frozenset[str] | None], Formula] = field(default_factory=dict)
 
-    def filter(self, object: str, source: str, *, source_object: str | None = None) -> Formula:
+    def filter(
+        self, object: str, source: str, *, source_object: str | None = None, actor: Actor | None = None
+    ) -> Formula:
         """A boolean formula over the records of ``object``, compiled once; ``source_object`` is what ``$source`` means.
 
+        ``actor``: whose words these are; what that person may not read is not there. ``None`` = an admin's document.
         Raises ``FormulaError``.
         """
-        key = (object, source, source_object)
+        limited = actor is not None and not actor.admin
+        key = (object, source, source_object, actor.roles if actor is not None and limited else None)
         found = self._filters.get(key)
         if found is None:
-            scope = self.registry.scopes[object]
+            scope: Any = self.registry.scopes[object]
             if source_object is not None:
                 scope = scope.with_source(self.registry.scopes[source_object])
+            if actor is not None and limited:
+                scope = ReadableScope(scope, object, self.registry, self.policy, actor)
             found = self.compile(source, scope, expects=Type.BOOLEAN)
             if len(self._filters) >= FILTERS_KEPT:
                 self._filters.clear()

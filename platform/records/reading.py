@@ -79,15 +79,16 @@ def keys_of(service: RecordService, plan: ObjectPlan, fields: Sequence[str] | No
         found = plan.object.fields.get(name)
         parts = [p.key for p in found.parts] if found else [name] if name in plan.object.parts else []
         if not parts:
-            raise _unknown_field(plan.object, name, "fields")
+            raise _unknown_field(plan.object, name, "fields", readable)
         if readable is not None and not readable.issuperset(parts):
-            raise _unknown_field(plan.object, name, "fields")
+            raise _unknown_field(plan.object, name, "fields", readable)
         keys.update(dict.fromkeys(parts))
     return tuple(keys)
 
 
-def _unknown_field(obj: Object, name: str, parameter: str) -> BadRequest:
-    near = difflib.get_close_matches(name, list(obj.parts), n=1)
+def _unknown_field(obj: Object, name: str, parameter: str, readable: frozenset[str] | None) -> BadRequest:
+    """There is no such field, or none that the actor may read: both are answered alike."""
+    near = difflib.get_close_matches(name, [key for key in obj.parts if readable is None or key in readable], n=1)
     message = "There is no field {name} on {object}." + (" Did you mean {near}?" if near else "")
     return BadRequest(message, field=parameter, name=name, object=obj.name, near=near[0] if near else None)
 
@@ -99,7 +100,7 @@ def compile_filter(service: RecordService, plan: ObjectPlan, source: str | Formu
     if isinstance(source, Formula):
         return source
     try:
-        formula = service.engine.filter(plan.name, source)
+        formula = service.engine.filter(plan.name, source, actor=service.actor)
     except FormulaError as error:
         at = "" if error.position is None else f" (at character {error.position + 1})"
         raise BadRequest("The filter is not valid: {reason}", field="filter", reason=error.text() + at,
@@ -118,28 +119,30 @@ def require_readable(service: RecordService, obj: Object, path: str, parameter: 
     """Every step of a path is readable by the actor; a hidden field is answered like an unknown one."""
     policy, actor = service.engine.policy, service.actor
     here = obj
-    *steps, last = path.split(".")
-    for step in [*steps, last]:
-        if step not in policy.readable_keys(actor, here.name):
-            raise _unknown_field(here, step, parameter)
-        if step is not last or steps.count(step) > 1:
-            targets = here.field_of[step].targets
-            if targets:
-                here = service.engine.registry[targets[0]]
-                if not policy.may(actor, here.name, "read"):
-                    raise Forbidden("You may not read {object}.", object=here.name)
+    steps = path.split(".")
+    for place, step in enumerate(steps):
+        readable = policy.readable_keys(actor, here.name)
+        if step not in readable:
+            raise _unknown_field(here, step, parameter, readable)
+        targets = here.field_of[step].targets
+        if place < len(steps) - 1 and targets:
+            here = service.engine.registry[targets[0]]
+            if not policy.may(actor, here.name, "read"):
+                raise Forbidden("You may not read {object}.", object=here.name)
 
 
-def sort_of(plan: ObjectPlan, wanted: Sequence[str], readable: frozenset[str] | None) -> tuple[tuple[str, bool], ...]:
+def sort_of(
+    plan: ObjectPlan, wanted: Sequence[str], readable: frozenset[str] | None, parameter: str = "sort"
+) -> tuple[tuple[str, bool], ...]:
     """(key, descending) pairs. Raises ``BadRequest`` for a key that is unknown or cannot be sorted by."""
     sort: list[tuple[str, bool]] = []
     for name in wanted:
-        key, down = name.lstrip("-+"), name.startswith("-")
+        key, down = name.removeprefix("-"), name.startswith("-")
         part = plan.object.parts.get(key)
         if part is None or (readable is not None and key not in readable):
-            raise _unknown_field(plan.object, key, "sort")
+            raise _unknown_field(plan.object, key, parameter, readable)
         if part.sql is None or not part.sortable:
-            raise BadRequest("{name} cannot be sorted by.", field="sort", name=key)
+            raise BadRequest("{name} cannot be sorted by.", field=parameter, name=key)
         if all(key != other for other, _ in sort):
             sort.append((key, down))
     return tuple(sort)
@@ -147,7 +150,7 @@ def sort_of(plan: ObjectPlan, wanted: Sequence[str], readable: frozenset[str] | 
 
 def measured(plan: ObjectPlan, operation: str, key: str, readable: frozenset[str] | None) -> None:
     """Raises ``BadRequest`` for a key that is unknown or has no such figure: only numbers have a sum."""
-    sort_of(plan, [key], readable)
+    sort_of(plan, [key], readable, "measures")
     kind = plan.object.parts[key.lstrip("-+")].formula
     fits = kind is Type.NUMBER if operation in ("sum", "avg") else operation == "count" or kind in ORDERED
     if not fits:

@@ -216,7 +216,7 @@ class RecordService:
         plan = self.plan(object)
         self.engine.policy.require(self.actor, object, "read")
         readable = None if self.actor.admin else self.engine.policy.readable_keys(self.actor, object)
-        reading.sort_of(plan, group_by, readable)
+        reading.sort_of(plan, group_by, readable, "group_by")
         for operation, key in measures:
             if operation not in ("count", "sum", "min", "max", "avg"):
                 raise BadRequest("{name} is not one of count, sum, min, max, avg.", field="measures", name=operation)
