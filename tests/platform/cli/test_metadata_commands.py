@@ -16,23 +16,7 @@ from ratoon.platform.errors import Conflict
 
 CLINIC = Path(__file__).parents[2] / "worlds" / "clinic"
 
-
 Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Run:
-    """Calls a command on an empty database."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("RATOON_DATABASE_URL", database_url)
-
-    def call(*arguments: str, ok: bool = True) -> Result:
-        result = CliRunner().invoke(cli, list(arguments))
-        if ok:
-            assert result.exit_code == 0, f"{result.output}\n{result.exception!r}"
-        return result
-
-    return call
 
 
 def test_every_command_has_its_module_and_help() -> None:
