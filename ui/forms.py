@@ -24,7 +24,7 @@ from ratoon.platform.formulas.types import Type
 from ratoon.platform.metadata.model import Field, Layout, Object, Section
 from ratoon.ui.conditions import Draft, watched_keys
 from ratoon.ui.i18n import babel_locale
-from ratoon.ui.present import Presenter, Shown
+from ratoon.ui.present import Presenter, Shown, attributes_of
 from ratoon.ui.screen import Screen
 
 COMMON_CURRENCIES = (
@@ -242,11 +242,7 @@ class FormField:
 
 def link_attributes(screen: Screen, field: Field) -> list[tuple[Field, Part]]:
     """The attributes that links of a many-to-many field carry."""
-    junction = screen.registry.objects.get(field.junction or "")
-    if junction is None:
-        return []
-    own = [f for f in junction.fields.values() if not f.system and f.name not in ("source", "target")]
-    return [(f, p) for f in own for p in f.parts if p.writable]
+    return [(f, p) for f in attributes_of(screen, field) for p in f.parts if p.writable]
 
 
 @dataclass

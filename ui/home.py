@@ -15,13 +15,13 @@ from flask import render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from ratoon.platform.metadata.model import Object, Pipeline
+from ratoon.platform.metadata.model import Field, Object, Pipeline
 from ratoon.platform.records.reading import COUNT_CEILING, Query
 from ratoon.platform.records.service import RecordService
 from ratoon.ui.filters import quoted
 from ratoon.ui.i18n import babel_locale
 from ratoon.ui.lists import pipelines_of, title_of, total_text
-from ratoon.ui.present import stage_color
+from ratoon.ui.present import currency_of, stage_color
 from ratoon.ui.screen import Screen
 
 CHARTS = 2
@@ -113,7 +113,7 @@ def _count(records: RecordService, object: Object) -> int:
 def _charts(screen: Screen, records: RecordService) -> list[Chart]:
     charts: list[Chart] = []
     staged = [o for o in screen.navigation if o.stage_field is not None]
-    for object in sorted(staged, key=lambda o: money_key(o) is None):
+    for object in sorted(staged, key=lambda o: money_key(screen, o) is None):
         for pipeline in pipelines_of(object):
             chart = _chart(screen, records, object, pipeline)
             if chart is not None:
@@ -124,18 +124,16 @@ def _charts(screen: Screen, records: RecordService) -> list[Chart]:
     return charts
 
 
-def money_key(object: Object) -> str | None:
-    """The amount to add up: a formula in the organisation's currency when there is one, so that no currencies mix."""
-    for field in object.fields.values():
-        if field.formula is not None and not field.volatile and field.spec.option("returns") == "currency":
-            return field.name
-    return None
+def money_key(screen: Screen, object: Object) -> str | None:
+    """The amount to add up: a computed one, whose currency is known, so that no currencies mix; formulas first."""
+    known = [f for f in object.fields.values() if not f.volatile and currency_of(screen, f) is not None]
+    return min(known, key=lambda f: f.formula is None).name if known else None
 
 
 def _chart(screen: Screen, records: RecordService, object: Object, pipeline: Pipeline) -> Chart | None:
     stage = object.stage_field
     assert stage is not None
-    key = money_key(object)
+    key = money_key(screen, object)
     if key is not None and key not in screen.policy.readable_keys(screen.actor, object.name):
         key = None
     measures: list[tuple[str, str | None]] = [("count", None)]
@@ -154,7 +152,7 @@ def _chart(screen: Screen, records: RecordService, object: Object, pipeline: Pip
             continue
         found: dict[str, Any] = by_stage.get(each.name, {})
         total = Decimal(found.get(f"sum_{key}") or 0)
-        text = _money(screen, total)
+        text = _money(screen, total, object.fields[key]) if key else ""
         bars.append(Bar(screen.label(each), int(found.get("count", 0)), total, text, stage_color(each)))
     if not any(b.count for b in bars):
         return None
@@ -174,8 +172,8 @@ def _chart(screen: Screen, records: RecordService, object: Object, pipeline: Pip
     return Chart(title, url, bars, orjson.dumps(data).decode(), key is not None, sum_label)
 
 
-def _money(screen: Screen, amount: Decimal) -> str:
-    currency = screen.environment.settings.default_currency
+def _money(screen: Screen, amount: Decimal, field: Field) -> str:
+    currency = currency_of(screen, field) or screen.environment.settings.default_currency
     return format_compact_currency(amount, currency, locale=babel_locale(screen.locale), fraction_digits=1)
 
 

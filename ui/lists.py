@@ -16,7 +16,7 @@ from ratoon.platform.records.reading import COUNT_CEILING, Page, Query
 from ratoon.platform.records.service import RecordService
 from ratoon.ui.boards import Lane, calendar_month, lanes
 from ratoon.ui.filters import NEEDS_NO_VALUE, Condition, combined, input_type
-from ratoon.ui.present import NUMERIC, Presenter, Shown
+from ratoon.ui.present import Presenter, Shown, is_numeric
 from ratoon.ui.problems import error_text
 from ratoon.ui.screen import Screen, query_with, wants_fragment
 
@@ -215,8 +215,7 @@ def column_of(screen: Screen, object: Object, key: str, order: dict[str, bool] |
     if part is None:
         return Column(key, label, False)
     owner = object.field_of[key]
-    returns = owner.spec.option("returns", "")
-    numeric = owner.type.name in NUMERIC or owner.type.name == "rollup" or returns in NUMERIC | {"number"}
+    numeric = key == owner.name and is_numeric(owner)
     if order is None or part.sql is None or not part.sortable:
         return Column(key, label, numeric)
     descending = order.get(key)

@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from ratoon.platform.fields import display
 from ratoon.platform.fields.base import Option
+from ratoon.platform.formulas.types import Type
 from ratoon.platform.metadata.model import Field, Object, Stage
 from ratoon.platform.records.service import RecordService
 from ratoon.platform.storage.files import load_files
@@ -45,6 +46,8 @@ class Link:
     url: str
     tint: str = ""
     """Palette colour of the avatar when it is a user."""
+    note: str = ""
+    """What the link of a many-to-many field says about itself: ``Role: Chair · Share: 40%``."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,10 @@ class Presenter:
             for row in rows:
                 for target, id in pointed_at(owner, row):
                     wanted.setdefault(target, set()).add(id)
+            attributes = [f.name for f in attributes_of(self.screen, owner)]
+            if attributes:
+                links = [link for row in rows for link in links_of(owner, row)]
+                self.load_titles(records, self.screen.registry[owner.junction or ""], links, attributes)
         self.want(records, wanted)
 
     def want(self, records: RecordService, wanted: Mapping[str, Iterable[str]]) -> None:
@@ -121,7 +128,7 @@ class Presenter:
         if type_name == "boolean" or (type_name == "formula" and isinstance(value, bool)):
             return replace(base, kind="boolean", text=_yes_no(value))
         if (value is None or value == "" or value == ()) and type_name not in ("address", "geolocation"):
-            return replace(base, numeric=type_name in NUMERIC)
+            return replace(base, numeric=is_numeric(owner))
         if type_name == "stage":
             return replace(base, kind="badges", badges=(self.stage_badge(owner, row),))
         if owner.choices:
@@ -134,8 +141,9 @@ class Presenter:
         """What the field type says, in the form that suits it."""
         type_name = owner.type.name
         text = owner.type.show(owner.spec, row, self.screen.locale, self.screen.actor.time_zone)
-        if isinstance(value, Decimal) and in_base_currency(self.screen, owner):
-            text = display.money(value, self.screen.environment.settings.default_currency, self.screen.locale)
+        currency = currency_of(self.screen, owner) if isinstance(value, Decimal) else None
+        if currency is not None:
+            text = display.money(value, currency, self.screen.locale)
         if type_name == "richtext":
             # The only HTML that is not escaped. It was cleaned when it was saved; once more costs little.
             return replace(base, kind="html", html=Markup(owner.parts[0].coerce(value)), text=text, wide=True)
@@ -143,9 +151,8 @@ class Presenter:
             name = self.files.get(str(value), _("File"))
             return replace(base, kind=type_name, text=name, links=(Link(name, url_for("screens.file", id=value)),))
         kind = _KINDS.get(type_name, "text")
-        numeric = type_name in NUMERIC or (type_name in ("formula", "rollup") and not isinstance(value, str))
         wide, short = kind in ("lines", "code"), type_name in _SHORT
-        return replace(base, kind=kind, text=text, numeric=numeric, wide=wide, short=short)
+        return replace(base, kind=kind, text=text, numeric=is_numeric(owner), wide=wide, short=short)
 
     def badges(self, choices: Sequence[Option], value: Any) -> Iterable[Badge]:
         """The chosen options of a picklist; a value that is no longer declared shows as itself."""
@@ -172,12 +179,29 @@ class Presenter:
         return Badge(self.screen.translate(stage.label), stage_color(stage))
 
     def _links(self, owner: Field, row: Mapping[str, Any]) -> Iterable[Link]:
-        for target, id in pointed_at(owner, row):
+        links = links_of(owner, row)
+        for place, (target, id) in enumerate(pointed_at(owner, row)):
             title = self.titles.get(target, {}).get(id)
+            note = self._note(owner, links[place]) if links else ""
             if title is None:
-                yield Link("—", "")
+                yield Link("—", "", note=note)
             else:
-                yield Link(title, self.screen.record_url(target, id), tint(title) if target == "user" else "")
+                face = tint(title) if target == "user" else ""
+                yield Link(title, self.screen.record_url(target, id), face, note)
+
+    def _note(self, owner: Field, link: Mapping[str, Any]) -> str:
+        """The attributes of a link that are filled in."""
+        notes = []
+        for attribute in attributes_of(self.screen, owner):
+            shown = self.show_field(attribute, link)
+            if shown.kind == "boolean":
+                words = {"yes": _("Yes"), "no": _("No")}.get(shown.text, "")
+            else:
+                named = [b.text for b in shown.badges] or [each.text for each in shown.links]
+                words = shown.text or ", ".join(named)
+            if words:
+                notes.append(_("%(label)s: %(value)s", label=shown.label, value=words))
+        return " · ".join(notes)
 
     def moment(self, value: datetime | str | None) -> str:
         """A point in time in the reader's zone and language."""
@@ -200,14 +224,38 @@ def pointed_at(owner: Field, row: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(str(target), id)] if target else []
 
 
-def in_base_currency(screen: Screen, owner: Field) -> bool:
-    """Whether a computed amount is in the organisation's currency: a formula that returns one, or a rollup of those."""
+def links_of(owner: Field, row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The links of a many-to-many field of a row, in the order of ``pointed_at``; none for other fields."""
+    value = row.get(owner.name)
+    return [v if isinstance(v, Mapping) else {} for v in value] if isinstance(value, (list, tuple)) else []
+
+
+def attributes_of(screen: Screen, owner: Field) -> list[Field]:
+    """The attributes that the links of a many-to-many field carry; none for other fields."""
+    junction = screen.registry.objects.get(owner.junction or "")
+    fields = junction.fields.values() if junction else ()
+    return [f for f in fields if not f.system and f.name not in ("source", "target")]
+
+
+def is_numeric(owner: Field) -> bool:
+    """Whether values of a field stand at the right of a column, blank ones too."""
+    if owner.type.name in ("formula", "rollup"):
+        return owner.parts[0].formula is Type.NUMBER
+    return owner.type.name in NUMERIC
+
+
+def currency_of(screen: Screen, owner: Field) -> str | None:
+    """The one currency of a computed amount: what a formula declares, else the organisation's; a rollup has that of the
+    formula it rolls up. ``None`` for all else: amounts that people type carry a currency each, so that a rollup over
+    them has none.
+    """
     if owner.formula is not None:
-        return bool(owner.spec.option("returns") == "currency")
+        if owner.spec.option("returns") != "currency":
+            return None
+        return str(owner.spec.option("currency") or screen.environment.settings.default_currency)
     if owner.rollup is None or owner.rollup.key is None or owner.rollup.operation == "count":
-        return False
-    rolled = screen.registry[owner.rollup.child].field_of[owner.rollup.key]
-    return rolled.type.name != "currency" and in_base_currency(screen, rolled)
+        return None
+    return currency_of(screen, screen.registry[owner.rollup.child].field_of[owner.rollup.key])
 
 
 def stage_color(stage: Stage) -> str:

@@ -281,9 +281,9 @@ def _refused_move(
         warnings=all(p.severity == "warning" for p in problems),
     )
     if wants_fragment():
-        return render_template(
-            "_path.html", screen=screen, object=object, id=id, version=row["version"], **context
-        ), 422
+        path = render_template("_path.html", screen=screen, object=object, id=id, version=row["version"], **context)
+        # What an earlier move said above the page is not true of this one.
+        return path + render_template("_flash.html", oob=True), 422
     for text in texts:
         flash(text, "danger")
     return redirect(screen.record_url(object.name, id), 303)

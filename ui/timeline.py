@@ -120,4 +120,6 @@ def periods_of(screen: Screen, records: RecordService, presenter: Presenter, obj
 
 def spell(screen: Screen, seconds: int) -> str:
     """A length of time in words: ``3 days``."""
-    return str(format_timedelta(max(seconds, 60), granularity="minute", locale=babel_locale(screen.locale)))
+    if seconds < 60:
+        return _("less than a minute")
+    return str(format_timedelta(seconds, granularity="minute", locale=babel_locale(screen.locale)))
