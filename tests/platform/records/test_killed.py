@@ -30,7 +30,9 @@ def create_and_kill(url: str, customer: str, after: float) -> int:
         end = clock.monotonic() + after
         said = 0
         while clock.monotonic() < end:
-            said = int(child.stdout.readline()) + 1
+            line = child.stdout.readline()
+            assert line, child.stderr.read() if child.stderr else "the child ended by itself"
+            said = int(line) + 1
         child.send_signal(signal.SIGKILL)
         said += child.stdout.read().count("\n")
     assert child.returncode == -signal.SIGKILL
