@@ -23,7 +23,7 @@ def command(paths: tuple[Path, ...], as_json: bool) -> None:
     from ratoon.platform.metadata.documents import read_documents
 
     given = [document for path in paths for document in read_documents(path)[0]]
-    checked = check_packages(list(paths), language, needed(given, offered))
+    checked = check_packages(list(paths), language, needed(given, offered), offered)
     if as_json:
         print_json(checked.as_json())
     else:

@@ -23,7 +23,9 @@ import click
 import orjson
 
 from ratoon.platform.errors import FormulaError
+from ratoon.platform.fields import builtin_types
 from ratoon.platform.formulas.batch import (
+    TYPE_NAMES,
     BadCase,
     Case,
     Shape,
@@ -39,6 +41,7 @@ from ratoon.platform.formulas.formula import compile_formula
 from ratoon.platform.formulas.pointing import describe
 from ratoon.platform.formulas.scopes import Names
 from ratoon.platform.formulas.types import EvalContext
+from ratoon.platform.metadata.names import suggestion
 
 
 @click.command()
@@ -90,10 +93,20 @@ def _json(option: str, text: str) -> Mapping[str, Any]:
     return value
 
 
+def _known_type(field: str, word: Any) -> None:
+    """Raises ``UsageError`` for a type that neither fields nor formulas have."""
+    known = {*TYPE_NAMES, *builtin_types().names(), "text"}
+    if not isinstance(word, str) or (word.lower() not in known and word.lower().replace("_", "") not in known):
+        hint = suggestion(str(word), known)
+        raise click.UsageError(f"--fields: {field} has the unknown type {word}." + (f" → {hint}" if hint else ""))
+
+
 def _run_one(case: dict[str, Any], record: Mapping[str, Any], explained: bool, as_json: bool) -> None:
     context = EvalContext()
     if case["fields"]:
         case["fields"] = {k: v if isinstance(v, dict) else {"type": v} for k, v in case["fields"].items()}
+        for name, spec in case["fields"].items():
+            _known_type(name, spec.get("type", "text"))
         shape = Shape(case)
         formula, row = shape.compiled(case["formula"]), Case(shape, record).row(context)
     else:

@@ -93,7 +93,7 @@ def print_plan(plan: Plan) -> None:
         click.echo(f"Nothing to do: revision {plan.revision} is already so.")
     else:
         click.echo(
-            f"Revision {plan.revision}: {sums['added']} to add, {sums['changed']} to change, "
+            f"From revision {plan.revision}: {sums['added']} to add, {sums['changed']} to change, "
             f"{sums['removed']} to remove; {count(len(plan.schema), 'change')} of tables."
         )
 

@@ -256,7 +256,7 @@ class Behaviour:
     def _target_object(self, piece: Piece, key: str, name: str | None) -> ObjectDraft | None:
         found = self._drafts.objects.get(name or "")
         if found is None and not self._report.suspected(name or ""):
-            hint = suggestion(name or "", self._drafts.objects, "objects")
+            hint = self._report.elsewhere(name or "") or suggestion(name or "", self._drafts.objects, "objects")
             message = f"There is no object {name!r}." if name else f'"{key}" is missing.'
             self._report.add(piece.document, piece.at(key), "unknown_object", message, hint)
         return found

@@ -12,7 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 from ratoon.platform.metadata.documents import FOLDERS, KINDS, LATER_KINDS, Document, place
 from ratoon.platform.metadata.drafts import Drafts, ObjectDraft, Piece
 from ratoon.platform.metadata.names import object_problem, shape_problem, suggestion
-from ratoon.platform.metadata.report import Report
+from ratoon.platform.metadata.report import Path, Report
 from ratoon.platform.metadata.versions import satisfies, version_key
 
 BUILT_IN = "system"
@@ -35,13 +35,18 @@ def collect(documents: Sequence[Document], report: Report) -> Drafts:
                 document,
                 ("name",),
                 "duplicate",
-                f"There is a {document.kind} {component[2]!r} already, in {first.package}:{first.file}.",
+                f"There is {_a(document.kind)} {component[2]!r} already, in {first.package}:{first.file}.",
                 "choose another name, or add to the other package's object with an extension.json",
             )
             continue
         seen[component] = document
         _sort_in(document, drafts, report)
     return drafts
+
+
+def _a(kind: str) -> str:
+    """The kind with its article."""
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 def _usable(document: Document, report: Report) -> bool:
@@ -55,7 +60,13 @@ def _usable(document: Document, report: Report) -> bool:
         message = f"There is no kind {kind!r}." if kind else 'The document says no "kind".'
         report.add(document, ("kind",), "unknown_kind", message, hint)
     elif document.file != (wanted := place(kind, document.data)):
-        report.add(document, (), "misplaced", f"A {kind} of this name belongs into {wanted}.", f"move it to {wanted}")
+        report.add(
+            document,
+            (),
+            "misplaced",
+            f"{_a(kind).capitalize()} document of this name belongs into {wanted}.",
+            f"move it to {wanted}",
+        )
     else:
         return True
     return False
@@ -175,20 +186,25 @@ def _owner(document: Document, drafts: Drafts, report: Report) -> ObjectDraft | 
     found = drafts.objects.get(name)
     if found is None:
         if not report.suspected(name):
-            hint = suggestion(name, drafts.objects, "objects")
+            hint = report.elsewhere(name) or suggestion(name, drafts.objects, "objects")
             report.add(document, ("object",), "unknown_object", f"There is no object {name!r}.", hint)
         return None
+    required(document, ("object",), found, drafts, report)
+    return found
+
+
+def required(document: Document, path: Path, found: ObjectDraft, drafts: Drafts, report: Report) -> None:
+    """Warns when a document mentions an object of a package that its own package does not require."""
     owner = found.piece.document.package
     manifest = drafts.packages.get(document.package)
-    if owner not in {document.package, BUILT_IN} and manifest and owner not in manifest.data.get("requires", {}):
-        report.add(
-            document,
-            ("object",),
-            "requirement_missing",
-            f"{name!r} belongs to the package {owner!r}, which the manifest does not require.",
-            f'add {{"{owner}": ">={drafts.packages[owner].data["version"]}"}} to "requires" in manifest.json'
-            if owner in drafts.packages
-            else "",
-            severity="warning",
-        )
-    return found
+    if owner in {document.package, BUILT_IN} or manifest is None or owner in manifest.data.get("requires", {}):
+        return
+    version = drafts.packages[owner].data["version"] if owner in drafts.packages else ""
+    report.add(
+        document,
+        path,
+        "requirement_missing",
+        f"{found.name!r} belongs to the package {owner!r}, which the manifest does not require.",
+        f'add "requires": {{"{owner}": ">={version}"}} to manifest.json' if version else "",
+        severity="warning",
+    )

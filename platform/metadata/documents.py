@@ -132,6 +132,11 @@ def read_documents(source: Path | str | bytes) -> tuple[list[Document], list[Fin
 def documents_from_files(files: Mapping[str, bytes], fallback: str = "local") -> tuple[list[Document], list[Finding]]:
     """Documents out of file contents by path; ``fallback`` names the package when the manifest does not."""
     findings: list[Finding] = []
+    inside = [] if "manifest.json" in files else _packages_below(files)
+    if inside:
+        shown = ", ".join(inside[:10]) + (f" and {len(inside) - 10} more" if len(inside) > 10 else "")
+        message = f"This folder is no package; it contains {shown}."
+        return [], [Finding("manifest.json", "", "no_manifest", message, f"name a package, for example …/{inside[0]}")]
     parsed: dict[str, Mapping[str, Any]] = {}
     for file in sorted(files):
         data = parse(file, files[file], findings)
@@ -155,6 +160,13 @@ def documents_from_files(files: Mapping[str, bytes], fallback: str = "local") ->
         kind = data.get("kind")
         documents.append(Document(file, kind if isinstance(kind, str) else "", data, package))
     return documents, findings
+
+
+def _packages_below(files: Mapping[str, bytes]) -> list[str]:
+    """The folders that hold a package's manifest."""
+    manifests = sorted(file for file in files if file.endswith("/manifest.json"))
+    read = ((file, parse(file, files[file], [])) for file in manifests)
+    return [file.removesuffix("/manifest.json") for file, data in read if data and data.get("kind") == "package"]
 
 
 def parse(file: str, content: bytes, findings: list[Finding]) -> Mapping[str, Any] | None:

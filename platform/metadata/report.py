@@ -31,6 +31,7 @@ class Report:
         self.package = package
         self.findings: list[Finding] = list(findings)
         self._suspects: set[str] = set()
+        self._elsewhere: dict[str, tuple[str, str]] = {}
 
     @property
     def errors(self) -> list[Finding]:
@@ -64,6 +65,22 @@ class Report:
     def suspected(self, name: str) -> bool:
         """True when something of that name was declared and refused, so that its absence needs no second finding."""
         return name in self._suspects
+
+    def offer(self, documents: Iterable[Document]) -> None:
+        """Remembers the objects of packages that are known and not taken part in, to name them in hints."""
+        offered = list(documents)
+        versions = {d.package: str(d.data.get("version", "0")) for d in offered if d.kind == "package"}
+        for document in offered:
+            if document.kind == "object":
+                package = document.package
+                self._elsewhere[str(document.data.get("name"))] = package, versions.get(package, "0")
+
+    def elsewhere(self, name: str) -> str:
+        """How to come by an object of a known package that is not required; empty for any other name."""
+        if name not in self._elsewhere:
+            return ""
+        package, version = self._elsewhere[name]
+        return f'{name} belongs to the package {package}: add "requires": {{"{package}": ">={version}"}}'
 
     def formula(self, document: Document, path: Path, source: str, error: FormulaError) -> None:
         """A formula that does not compile, with the place in it."""

@@ -19,7 +19,7 @@ def compile_role(document: Document, drafts: Drafts, formulas: Formulas, report:
         if name in drafts.objects or name == "*":
             return True
         if not report.suspected(name):
-            hint = suggestion(name, drafts.objects, "objects")
+            hint = report.elsewhere(name) or suggestion(name, drafts.objects, "objects")
             report.add(document, (group, written), "unknown_object", f"There is no object {name!r}.", hint)
         return False
 

@@ -62,7 +62,7 @@ def _build(field: FieldDraft, drafts: Drafts, report: Report) -> bool:
         if report.suspected(data["of"]):
             _drop(drafts, field, report)
             return True
-        hint = suggestion(data["of"], drafts.objects, "objects")
+        hint = report.elsewhere(data["of"]) or suggestion(data["of"], drafts.objects, "objects")
         return refuse("of", "unknown_object", f"There is no object {data['of']!r}.", hint)
     via = child.fields.get(data["via"])
     if via is None or not via.type.reference or field.object not in via.spec.targets:

@@ -113,7 +113,8 @@ class Screens:
         child = self._drafts.objects.get(data["object"])
         if child is None:
             if not self._report.suspected(data["object"]):
-                hint = suggestion(data["object"], [f.object for f in fitting], "objects that point here")
+                near = suggestion(data["object"], [f.object for f in fitting], "objects that point here")
+                hint = self._report.elsewhere(data["object"]) or near
                 message = f"There is no object {data['object']!r}."
                 self._report.add(document, (*path, "object"), "unknown_object", message, hint)
             return None

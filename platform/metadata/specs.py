@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ratoon.platform.fields.base import FieldSpec, FieldTypes, Option
+from ratoon.platform.metadata.collect import required
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.metadata.drafts import Drafts, FieldDraft, ObjectDraft, Piece
 from ratoon.platform.metadata.model import EMPTY
@@ -133,11 +134,13 @@ class FieldBuilder:
             wanted += [(("objects", i), name) for i, name in enumerate(data["objects"])]
         missing = False
         for steps, name in wanted:
-            if name in self._drafts.objects:
+            found = self._drafts.objects.get(name)
+            if found is not None:
+                required(piece.document, piece.at(*steps), found, self._drafts, self._report)
                 continue
             missing = True
             if not self._report.suspected(name):
-                hint = suggestion(name, self._drafts.objects, "objects")
+                hint = self._report.elsewhere(name) or suggestion(name, self._drafts.objects, "objects")
                 message = f"There is no object {name!r}."
                 self._report.add(piece.document, piece.at(*steps), "unknown_object", message, hint)
         return None if missing else tuple(dict.fromkeys(name for _, name in wanted))

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from ratoon.platform.errors import Conflict
+from ratoon.platform.errors import Conflict, NotFound
 from ratoon.platform.metadata.builtin import SYSTEM, system_documents
 from ratoon.platform.metadata.compile import compile_registry
 from ratoon.platform.metadata.documents import Document, read_package
@@ -269,6 +269,8 @@ def _kept(plan: Plan) -> dict[str, Any]:
 
 
 def _rollback_plan(target: Target, connection: Connection, revision: int) -> Plan:
+    if revision < 1:
+        raise NotFound("There is no revision {revision}.", revision=revision)
     documents = revisions.documents_at(connection, revision)
     language = target.language
     after = compile_registry(documents, types=language.types, functions=language.functions, trusted=True)

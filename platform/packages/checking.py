@@ -69,10 +69,16 @@ class Checked:
         }
 
 
-def check_packages(sources: Sequence[Source], language: Language, present: Sequence[Document] = ()) -> Checked:
+def check_packages(
+    sources: Sequence[Source],
+    language: Language,
+    present: Sequence[Document] = (),
+    offered: Sequence[Document] = (),
+) -> Checked:
     """Checks the packages together with the documents that are ``present`` already.
 
-    A present package of the same name is replaced by the one that is checked.
+    A present package of the same name is replaced by the one that is checked. Packages that are ``offered`` take no
+    part; a hint names the one to require when an object of theirs is mentioned.
     """
     documents: list[Document] = []
     findings: list[Finding] = []
@@ -81,7 +87,7 @@ def check_packages(sources: Sequence[Source], language: Language, present: Seque
         prefix = f"{source}/" if len(sources) > 1 and isinstance(source, (str, Path)) else ""
         findings += [Finding(prefix + f.file, f.pointer, f.code, f.message, f.hint) for f in problems]
         documents += read
-    return check_documents(documents, language, present, findings)
+    return check_documents(documents, language, present, findings, offered=offered)
 
 
 def check_documents(
@@ -90,10 +96,12 @@ def check_documents(
     present: Sequence[Document] = (),
     findings: Iterable[Finding] = (),
     revision: int = 0,
+    offered: Sequence[Document] = (),
 ) -> Checked:
     """The same for documents that were read already; ``findings`` are those of reading them."""
     names = tuple(dict.fromkeys(d.package for d in documents))
     report = Report(names[0] if len(names) == 1 else None, findings)
+    report.offer(offered)
     others = [d for d in with_system(present) if d.package not in names]
     shaped = language.structure.check(documents, report)
     registry = assemble([*others, *shaped], language.types, language.functions, revision, report, language.actions)

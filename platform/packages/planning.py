@@ -46,8 +46,13 @@ class Plan:
 
     @property
     def destructive(self) -> tuple[str, ...]:
-        """What disappears from view or may lose values; needs ``allow_destructive``."""
-        gone = [f"{change.kind} {change.name} is removed" for change in self.components if _takes_data_away(change)]
+        """What disappears from view or may lose values; needs ``allow_destructive``.
+
+        Where an object goes, every component that goes is named, so that the list is as long as the sum says.
+        """
+        removed = [change for change in self.components if change.action == "removed"]
+        taken = removed if any(map(_takes_data_away, removed)) else []
+        gone = [f"{change.kind} {change.name} is removed" for change in taken]
         fields = [
             f"field {change.name}.{detail.path.split('.')[1]} is removed"
             for change in self.components
@@ -143,4 +148,4 @@ def present_documents(connection: Connection) -> list[Document]:
 
 
 def _takes_data_away(change: ComponentChange) -> bool:
-    return change.action == "removed" and change.kind in {"object", "extension"}
+    return change.kind in {"object", "extension"}

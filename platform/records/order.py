@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ratoon.platform.errors import NotFound
 from ratoon.platform.metadata.model import Object, Registry
+from ratoon.platform.metadata.names import nearest
 from ratoon.platform.records.engine import Event, Reactions, Step
 from ratoon.platform.records.plan import ObjectPlan
 
@@ -52,7 +53,9 @@ class Explained:
 def explain(registry: Registry, object: str, event: Event, reactions: Reactions) -> tuple[Explained, ...]:
     """The order of execution for one object and event. Raises ``NotFound`` for an unknown object or event."""
     if object not in registry.objects:
-        raise NotFound("There is no object {object}.", object=object)
+        near = nearest(object, registry.objects)
+        message = "There is no object {object}." + (" Did you mean {near}?" if near else "")
+        raise NotFound(message, object=object, near=near)
     if event not in ("created", "updated", "deleted", "restored"):
         raise NotFound("{event} is not one of created, updated, deleted, restored.", event=event)
     obj = registry[object]

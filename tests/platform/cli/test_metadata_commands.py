@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ratoon.platform.cli import COMMANDS, cli
-from ratoon.platform.errors import Conflict
+from ratoon.platform.errors import Conflict, NotFound
+from ratoon.platform.packages.applying import Destructive
 
 CLINIC = Path(__file__).parents[2] / "worlds" / "clinic"
 
@@ -110,3 +111,95 @@ def test_a_refusal_is_told_on_stderr_and_ends_with_1(tmp_path: Path) -> None:
     assert "There is no revision 7." in done.stderr
     done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False, cwd=tmp_path, env=environ)
     assert json.loads(done.stdout) == {"error": {"code": "not_found", "message": "There is no revision 7."}}
+
+
+def test_the_object_in_the_readme_fits_the_package_that_init_writes(run: Run, tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    block = readme.split("## Write an object", 1)[1].split("```json\n", 1)[1].split("```", 1)[0]
+    run("init", "clinic", "--object", "pet")
+    document = tmp_path / "clinic" / "pet" / "object.json"
+    written, shown = json.loads(document.read_text()), json.loads(block)
+    document.write_text(block)
+    assert "no problems" in run("check", "clinic").output
+    assert all(item in shown[group] for group in ("fields", "rules") for item in written[group])
+    assert {"name", "species"} <= {field["name"] for field in shown["fields"]}
+
+
+def test_a_lookup_to_a_package_that_is_not_required_says_what_to_require(run: Run, tmp_path: Path) -> None:
+    run("init", "garden", "--object", "plant")
+    document = tmp_path / "garden" / "plant" / "object.json"
+    data = json.loads(document.read_text())
+    data["fields"].append({"name": "buyer", "type": "lookup", "label": "Buyer", "object": "account"})
+    data["fields"].append({"name": "sum", "type": "rollup", "label": "S", "of": "contact", "via": "account",
+                           "operation": "count"})  # fmt: skip
+    document.write_text(json.dumps(data))
+    output = run("check", "garden", ok=False).output
+    assert 'account belongs to the package standard: add "requires": {"standard": ">=1.0' in output
+    assert "contact belongs to the package standard" in output
+    manifest = tmp_path / "garden" / "manifest.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "requires": {"standard": ">=1.0"}}))
+    data["fields"].pop()
+    document.write_text(json.dumps(data))
+    assert "no problems" in run("check", "garden").output
+
+
+def test_a_plan_notes_that_a_package_is_used_and_not_required(run: Run, tmp_path: Path) -> None:
+    run("init", "garden", "--object", "plant")
+    run("apply", "garden")
+    run("init", "shop", "--object", "offer")
+    document = tmp_path / "shop" / "offer" / "object.json"
+    data = json.loads(document.read_text())
+    data["fields"].append({"name": "plant", "type": "lookup", "label": "Plant", "object": "plant"})
+    document.write_text(json.dumps(data))
+    result = run("plan", "shop")
+    assert "warning /fields/4/object 'plant' belongs to the package 'garden'" in result.stderr
+    assert 'add "requires": {"garden": ">=0.1.0"} to manifest.json' in result.stderr
+
+
+def test_check_names_the_packages_below_a_folder_that_is_none(run: Run) -> None:
+    run("init", "all/garden")
+    run("init", "all/shop")
+    found = json.loads(run("check", "all", "--json", ok=False).stdout)["findings"]
+    assert [f["message"] for f in found] == ["This folder is no package; it contains garden, shop."]
+
+
+def test_a_misplaced_document_is_named_with_the_right_article(run: Run, tmp_path: Path) -> None:
+    run("init", "garden", "--object", "plant")
+    (tmp_path / "garden" / "plant").rename(tmp_path / "garden" / "plants")
+    assert "An object document of this name belongs into plant/object.json." in run("check", "garden", ok=False).output
+
+
+def test_a_rollback_names_everything_that_goes_and_where_it_starts(run: Run) -> None:
+    run("init", "garden", "--object", "plant")
+    first = json.loads(run("apply", "garden", "--json").output)["revision"]
+    run("init", "shop", "--object", "offer")
+    assert f"From revision {first}: 4 to add" in run("apply", "shop").output
+    refused = run("rollback", str(first), ok=False).exception
+    assert isinstance(refused, Destructive)
+    assert len(refused.losses) == 4
+    assert (
+        f"From revision {first + 1}: 0 to add, 0 to change, 4 to remove" in run("rollback", str(first), "--plan").output
+    )
+    for words in (["rollback", "0"], ["rollback", "0", "--plan"], ["rollback", "-7"]):
+        assert run(*words, ok=False).exit_code != 0
+    assert isinstance(run("rollback", "0", "--allow-destructive", ok=False).exception, NotFound)
+
+
+def test_explain_names_the_nearest_object(run: Run) -> None:
+    run("init", "garden", "--object", "plant")
+    run("apply", "garden")
+    refused = run("explain", "plnat", "updated", ok=False).exception
+    assert isinstance(refused, NotFound)
+    assert refused.text() == "There is no object plnat. Did you mean plant?"
+
+
+def test_formula_refuses_a_type_that_is_none() -> None:
+    def call(fields: str) -> Result:
+        return CliRunner().invoke(cli, ["formula", "a", "--fields", fields, "--record", '{"a": "1"}'])
+
+    refused = call('{"a": "curency"}')
+    assert refused.exit_code == 2
+    assert 'a has the unknown type curency. → did you mean "currency"?' in refused.output
+    assert call('{"a": "bogus"}').exit_code == call('{"a": {"type": 1}}').exit_code == 2
+    for known in ("currency", "text", "email", "Number", "MultiPicklist"):
+        assert call(f'{{"a": "{known}"}}').exit_code == 0, known
