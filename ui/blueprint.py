@@ -161,6 +161,11 @@ def failed(environment: Environment, error: Exception) -> ResponseReturnValue:
     return errors.error_page(error, screen_of(environment), environment.settings.max_body_bytes)
 
 
+def _untranslated(text: str, package: str | None = None) -> str:
+    """A text on a page that nobody asked for by name: as its author wrote it."""
+    return text
+
+
 def template_names(environment: Environment) -> dict[str, Any]:
     """What every template may use."""
     screen = screen_of(environment)
@@ -175,7 +180,7 @@ def template_names(environment: Environment) -> dict[str, Any]:
         "locales": LOCALES,
         "organization": environment.settings.organization_name,
         "theme": "dark" if request.cookies.get("theme") == "dark" else "light",
-        "t": screen.translate if screen else str,
+        "t": screen.translate if screen else _untranslated,
         "screen": screen,
         "locale": choose_locale(environment),
     }

@@ -116,9 +116,12 @@ def card_columns(screen: Screen, object: Object, view: View, key: str) -> list[s
 def _groups(screen: Screen, object: Object, key: str, pipeline: Pipeline | None) -> list[tuple[str, str, str, bool]]:
     """(value, label, colour, shown even when empty) of the columns a board may have."""
     if pipeline is not None:
-        return [(s.name, screen.label(s), stage_color(s), s.category == "open") for s in pipeline.stages]
-    options = object.field_of[key].choices
-    return [(o.value, screen.label(o), color(o.color), o.active) for o in options]
+        return [
+            (s.name, screen.translate(s.label, pipeline.owner), stage_color(s), s.category == "open")
+            for s in pipeline.stages
+        ]
+    owner = object.field_of[key]
+    return [(o.value, screen.translate(o.label, owner.owner), color(o.color), o.active) for o in owner.choices]
 
 
 def calendar_month(

@@ -246,9 +246,7 @@ def _stale(screen: Screen, object: Object, id: str, current: Stored) -> Response
         if not keys or owner.type.name == "secret":
             continue
         yours = presenter.show_field(owner, {**draft.row, **{k: v for k, v in posted.values.items() if owner.junction}})
-        differences.append(
-            Difference(screen.translate(owner.label), in_text(yours), presenter.show_field(owner, current), True)
-        )
+        differences.append(Difference(screen.label(owner), in_text(yours), presenter.show_field(owner, current), True))
     hidden = ("csrf_token", "__version")
     kept = [(k, v) for k, values in request.form.lists() for v in values if k not in hidden]
     body = render_template(

@@ -91,17 +91,17 @@ class FormField:
     @property
     def label(self) -> str:
         """The translated label."""
-        return self.screen.translate(self.field.label)
+        return self.screen.label(self.field)
 
     @property
     def help(self) -> str:
         """The translated help text."""
-        return self.screen.translate(self.field.help)
+        return self.screen.translate(self.field.help, self.field.owner)
 
     @property
     def placeholder(self) -> str:
         """The translated placeholder."""
-        return self.screen.translate(self.field.placeholder)
+        return self.screen.translate(self.field.placeholder, self.field.owner)
 
     @property
     def widget(self) -> str:
@@ -178,7 +178,9 @@ class FormField:
             fits = option.parents is None or bool(option.parents & controls) or not controller
             stored = self.draft.stored is not None and option.value in chosen
             if (option.active and fits) or (stored and fits):
-                offered.append(Choice(option.value, self.screen.translate(option.label), option.value in chosen))
+                offered.append(
+                    Choice(option.value, self.screen.translate(option.label, self.field.owner), option.value in chosen)
+                )
         return offered
 
     def currencies(self) -> list[tuple[str, str]]:
@@ -202,7 +204,11 @@ class FormField:
         object = self.screen.registry[self.field.object]
         pipeline = object.pipeline(self.value(f"{self.name}_pipeline")) or (object.pipelines or (None,))[0]
         here = self.value()
-        return [Choice(s.name, self.screen.label(s), s.name == here) for s in pipeline.stages] if pipeline else []
+        return (
+            [Choice(s.name, self.screen.translate(s.label, pipeline.owner), s.name == here) for s in pipeline.stages]
+            if pipeline
+            else []
+        )
 
     def target_options(self) -> list[Choice]:
         """The objects that a polymorphic lookup may point at."""
@@ -212,7 +218,7 @@ class FormField:
 
     def parts(self) -> list[tuple[str, str]]:
         """(key, label) of the parts of a compound field."""
-        return [(p.key, self.screen.translate(p.label or self.field.label)) for p in self.field.parts]
+        return [(p.key, self.screen.translate(p.label or self.field.label, self.field.owner)) for p in self.field.parts]
 
     def file_name(self) -> str:
         """What the stored file is called."""
@@ -233,10 +239,12 @@ class FormField:
         for owner, part in link_attributes(self.screen, self.field):
             value = str(self.value(f"{self.name}__{id}__{part.key}"))
             choices = tuple(
-                Choice(o.value, self.screen.translate(o.label), o.value == value) for o in owner.choices if o.active
+                Choice(o.value, self.screen.translate(o.label, owner.owner), o.value == value)
+                for o in owner.choices
+                if o.active
             )
             kind = _INPUTS.get(part.formula or Type.TEXT, "text")
-            attributes.append(Attribute(part.key, self.screen.translate(owner.label), kind, value, choices))
+            attributes.append(Attribute(part.key, self.screen.label(owner), kind, value, choices))
         return LinkRow(id, title, attributes)
 
 
@@ -318,7 +326,7 @@ def build(
             )
             for f in fields
         ]  # fmt: skip
-        label = _("Also needed") if section.name == "more" else screen.translate(section.label)
+        label = _("Also needed") if section.name == "more" else screen.translate(section.label, object.owner)
         sections.append(FormSection(section.name, label, section.columns, draft.visible(section), drawn))
     return sections
 

@@ -153,11 +153,15 @@ def _chart(screen: Screen, records: RecordService, object: Object, pipeline: Pip
         found: dict[str, Any] = by_stage.get(each.name, {})
         total = Decimal(found.get(f"sum_{key}") or 0)
         text = _money(screen, total, object.fields[key]) if key else ""
-        bars.append(Bar(screen.label(each), int(found.get("count", 0)), total, text, stage_color(each)))
+        bars.append(
+            Bar(
+                screen.translate(each.label, pipeline.owner), int(found.get("count", 0)), total, text, stage_color(each)
+            )
+        )
     if not any(b.count for b in bars):
         return None
     sum_label = screen.key_label(object, key) if key else ""
-    title = _("%(objects)s by stage", objects=screen.translate(object.plural_label))
+    title = _("%(objects)s by stage", objects=screen.translate(object.plural_label, object.owner))
     if len(object.pipelines) > 1:
         title = f"{title} · {screen.label(pipeline)}"
     data = {

@@ -8,8 +8,8 @@ so ``translator`` asks the package strings first and the catalogs second.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from flask import Flask, g, has_request_context, request
 from flask_babel import Babel, get_translations
@@ -56,14 +56,22 @@ def babel_locale(locale: str) -> str:
     return locale.replace("-", "_")
 
 
-def translator(registry: Registry, locale: str) -> Callable[[str], str]:
+class Translate(Protocol):
+    """Texts of metadata and message templates in the reader's language."""
+
+    def __call__(self, text: str, package: str | None = None) -> str:
+        """The translation; ``package`` is the package that wrote the text, whose own words count first."""
+        ...
+
+
+def translator(registry: Registry, locale: str) -> Translate:
     """Translates message templates: package strings first, then the catalogs. Without formatting: ``%`` is safe."""
     catalog = get_translations()
 
-    def translate(text: str) -> str:
+    def translate(text: str, package: str | None = None) -> str:
         if not text:
             return ""
-        found = registry.text(text, locale)
+        found = registry.text(text, locale, package)
         return found if found != text else str(catalog.gettext(text))
 
     return translate

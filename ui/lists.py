@@ -335,10 +335,10 @@ def choices_of(screen: Screen, object: Object, key: str) -> list[tuple[str, str]
     if owner.type.name == "stage":
         if key != owner.name:
             return [(p.name, screen.label(p)) for p in object.pipelines]
-        stages = {s.name: screen.label(s) for p in object.pipelines for s in p.stages}
+        stages = {s.name: screen.translate(s.label, p.owner) for p in object.pipelines for s in p.stages}
         return list(stages.items())
     if owner.choices and key == owner.name:
-        return [(o.value, screen.label(o)) for o in owner.choices]
+        return [(o.value, screen.translate(o.label, owner.owner)) for o in owner.choices]
     if part.formula.value == "boolean":
         return [("true", _("Yes")), ("false", _("No"))]
     return []

@@ -17,9 +17,8 @@ from flask_babel import gettext as _
 from markupsafe import Markup
 
 from ratoon.platform.fields import display
-from ratoon.platform.fields.base import Option
 from ratoon.platform.formulas.types import Type
-from ratoon.platform.metadata.model import Field, Object, Stage
+from ratoon.platform.metadata.model import Field, Object, Pipeline, Stage
 from ratoon.platform.records.service import RecordService
 from ratoon.platform.storage.files import load_files
 from ratoon.ui.icons import color, tint
@@ -124,7 +123,7 @@ class Presenter:
     def show_field(self, owner: Field, row: Mapping[str, Any]) -> Shown:
         """The value of a field."""
         value, type_name = row.get(owner.name), owner.type.name
-        base = Shown(owner.name, self.screen.translate(owner.label), help=self.screen.translate(owner.help))
+        base = Shown(owner.name, self.screen.label(owner), help=self.screen.translate(owner.help, owner.owner))
         if type_name == "boolean" or (type_name == "formula" and isinstance(value, bool)):
             return replace(base, kind="boolean", text=_yes_no(value))
         if (value is None or value == "" or value == ()) and type_name not in ("address", "geolocation"):
@@ -132,7 +131,7 @@ class Presenter:
         if type_name == "stage":
             return replace(base, kind="badges", badges=(self.stage_badge(owner, row),))
         if owner.choices:
-            return replace(base, kind="badges", badges=tuple(self.badges(owner.choices, value)))
+            return replace(base, kind="badges", badges=tuple(self.badges(owner, value)))
         if owner.targets:
             return replace(base, kind="links", links=tuple(self._links(owner, row)))
         return self._show_text(base, owner, row, value)
@@ -154,29 +153,40 @@ class Presenter:
         wide, short = kind in ("lines", "code"), type_name in _SHORT
         return replace(base, kind=kind, text=text, numeric=is_numeric(owner), wide=wide, short=short)
 
-    def badges(self, choices: Sequence[Option], value: Any) -> Iterable[Badge]:
+    def badges(self, owner: Field, value: Any) -> Iterable[Badge]:
         """The chosen options of a picklist; a value that is no longer declared shows as itself."""
-        known = {o.value: o for o in choices}
+        known = {o.value: o for o in owner.choices}
         for each in (value,) if isinstance(value, str) else tuple(value):
             option = known.get(each)
             yield Badge(
-                self.screen.translate(option.label) if option else str(each), color(option.color if option else "")
+                self.screen.translate(option.label, owner.owner) if option else str(each),
+                color(option.color if option else ""),
             )
+
+    def stage_label(self, owner: Field, row: Mapping[str, Any]) -> str:
+        """What the stage a record stands in is called."""
+        pipeline, stage = self._place(owner, row)
+        if pipeline is None or stage is None:
+            return str(row.get(owner.name))
+        return self.screen.translate(stage.label, pipeline.owner)
 
     def stage_of(self, owner: Field, row: Mapping[str, Any]) -> Stage | None:
         """The stage a record stands in."""
+        return self._place(owner, row)[1]
+
+    def _place(self, owner: Field, row: Mapping[str, Any]) -> tuple[Pipeline | None, Stage | None]:
         object = self.screen.registry.objects[owner.object]
         pipeline = object.pipeline(row.get(f"{owner.name}_pipeline"))
         if pipeline is None:
             pipeline = next((p for p in object.pipelines if row.get(owner.name) in p.by_name), None)
-        return pipeline.by_name.get(str(row.get(owner.name))) if pipeline else None
+        return pipeline, pipeline.by_name.get(str(row.get(owner.name))) if pipeline else None
 
     def stage_badge(self, owner: Field, row: Mapping[str, Any]) -> Badge:
         """A stage as a badge: green when won, red when lost, else its own colour."""
         stage = self.stage_of(owner, row)
         if stage is None:
             return Badge(str(row.get(owner.name)), "secondary")
-        return Badge(self.screen.translate(stage.label), stage_color(stage))
+        return Badge(self.stage_label(owner, row), stage_color(stage))
 
     def _links(self, owner: Field, row: Mapping[str, Any]) -> Iterable[Link]:
         links = links_of(owner, row)

@@ -69,7 +69,7 @@ def sort_problems(screen: Screen, object: Object, problems: Iterable[Problem]) -
             if owner is not None:
                 found.field_warnings.setdefault(owner.name, []).append(message)
         elif problem.severity == "error":
-            label = screen.translate(owner.label) if owner else ""
+            label = screen.label(owner) if owner else ""
             found.summary.append((label, message, f"f-{owner.name}" if owner else ""))
             if owner is not None:
                 found.fields.setdefault(owner.name, []).append(message)

@@ -94,7 +94,8 @@ def _sections(
     screen: Screen, presenter: Presenter, object: Object, row: Mapping[str, Any], draft: Any
 ) -> list[ShownSection]:
     sections = []
-    for section in layout_of(object).sections:
+    layout = layout_of(object)
+    for section in layout.sections:
         if not draft.visible(section):
             continue
         fields = [
@@ -104,7 +105,13 @@ def _sections(
         ]
         if fields:
             sections.append(
-                ShownSection(section.name, screen.translate(section.label), section.columns, section.collapsed, fields)
+                ShownSection(
+                    section.name,
+                    screen.translate(section.label, layout.owner),
+                    section.columns,
+                    section.collapsed,
+                    fields,
+                )
             )
     return sections
 
@@ -166,7 +173,7 @@ def _related(screen: Screen, records: RecordService, related: RelatedList, row: 
     more = url_for("screens.records", object=child.name, filter=query.filter) if page.next_cursor else ""
     return Related(
         child,
-        screen.translate(related.label),
+        screen.translate(related.label, child.owner),
         [column_of(screen, child, c) for c in columns],
         table_rows(screen, presenter, child, columns, page.records),
         total_text(page.total),
@@ -185,12 +192,14 @@ def _path_context(screen: Screen, records: RecordService, object: Object, row: M
     if object.stage_field is None or object.stage_field.name not in row:
         return {"path": []}
     may_edit = screen.may(object.name, "edit")
+    pipeline = object.pipeline(row.get(f"{object.stage_field.name}_pipeline"))
+    package = pipeline.owner if pipeline else object.owner
     path = []
     for step in records.stage_path(object.name, row):
         path.append(
             {
                 **step,
-                "label": screen.translate(step["label"]),
+                "label": screen.translate(step["label"], package),
                 "current": step["state"] == "current",
                 "movable": bool(step["allowed"]) and may_edit,
             }
@@ -208,7 +217,7 @@ def _path_context(screen: Screen, records: RecordService, object: Object, row: M
         "path": path,
         "time_in_stage": text,
         "late": late,
-        "checklist": [screen.translate(c) for c in stage.checklist] if stage else [],
+        "checklist": [screen.translate(c, package) for c in stage.checklist] if stage else [],
     }
 
 

@@ -22,7 +22,7 @@ from ratoon.platform.hookspecs import NavigationEntry
 from ratoon.platform.metadata.model import Object, Registry
 from ratoon.platform.records.engine import Engine
 from ratoon.platform.records.service import RecordService
-from ratoon.ui.i18n import translator
+from ratoon.ui.i18n import Translate, translator
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ class Screen:
         return self.engine.registry
 
     @cached_property
-    def translate(self) -> Callable[[str], str]:
+    def translate(self) -> Translate:
         """Translates labels and message templates into the reader's language."""
         return translator(self.registry, self.locale)
 
@@ -95,8 +95,8 @@ class Screen:
         return sorted((entry for answer in answers for entry in answer), key=lambda entry: (entry.order, entry.label))
 
     def label(self, thing: Any) -> str:
-        """The translated ``label`` of anything declared in metadata."""
-        return self.translate(thing.label)
+        """The translated ``label`` of an object, field, pipeline, view … declared in metadata."""
+        return self.translate(thing.label, thing.owner)
 
     def key_label(self, object: Object, key: str) -> str:
         """The label of a record key: the field's, with the part's when it is not the main one."""
@@ -104,8 +104,8 @@ class Screen:
         if field is None:
             return key
         part = object.parts[key]
-        own = self.translate(field.label)
-        return f"{own} · {self.translate(part.label)}" if part.label and part.key != field.name else own
+        own = self.label(field)
+        return f"{own} · {self.translate(part.label, field.owner)}" if part.label and part.key != field.name else own
 
     def record_url(self, object: str, id: str) -> str:
         """Where a record's page is."""

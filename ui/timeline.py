@@ -68,7 +68,7 @@ def changes_of(
         for name in dict.fromkeys(object.field_of[k].name for k in save["changes"] if k in object.field_of):
             field = object.fields[name]
             pair = (presenter.show_field(field, old), presenter.show_field(field, new))
-            entries.append(Entry(screen.translate(field.label), *pair, created=save["action"] == "created"))
+            entries.append(Entry(screen.label(field), *pair, created=save["action"] == "created"))
         if not entries:
             words = {"created": _("Created"), "deleted": _("Deleted"), "restored": _("Restored")}
             text = words.get(save["action"])
@@ -105,8 +105,8 @@ def periods_of(screen: Screen, records: RecordService, presenter: Presenter, obj
     whole = sum(s["seconds"] for s in stays) or 1
     periods = []
     for stay in stays:
-        stage = presenter.stage_of(field, {field.name: stay["stage"], f"{field.name}_pipeline": stay["pipeline"]})
-        label = screen.translate(stage.label) if stage else str(stay["stage"])
+        place = {field.name: stay["stage"], f"{field.name}_pipeline": stay["pipeline"]}
+        stage, label = presenter.stage_of(field, place), presenter.stage_label(field, place)
         left: datetime | None = stay["left_at"]
         periods.append(
             Period(

@@ -54,9 +54,9 @@ class Api:
             writer = self._writer = Writer(registry)
         return writer
 
-    def label(self, registry: Registry, text: str) -> str:
+    def label(self, registry: Registry, text: str, package: str) -> str:
         """A label of metadata in the language of the request."""
-        return registry.text(text, self.locale()) if text else text
+        return registry.text(text, self.locale(), package) if text else text
 
     def locale(self) -> str:
         """The locale that the request asks for."""

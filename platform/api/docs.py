@@ -61,7 +61,7 @@ class DocumentViews:
             document,
             _sections(document, object),
             name=object,
-            label=self._api.label(self._api.environment.registry, obj.plural_label),
+            label=self._api.label(self._api.environment.registry, obj.plural_label, obj.owner),
             record=schemas[object],
             required=schemas[f"{object}_new"].get("required", []),
         )

@@ -25,7 +25,7 @@ from ratoon.platform.records.engine import Engine
 from ratoon.platform.records.plan import ObjectPlan
 
 ACTIONS: tuple[ObjectAction, ...] = ("create", "read", "edit", "delete")
-Label = Callable[[str], str]
+Label = Callable[[str, str], str]
 
 
 class ObjectViews:
@@ -106,7 +106,7 @@ class ObjectViews:
 
     def _labels(self, engine: Engine) -> Label:
         locale = self._api.locale()
-        return lambda text: engine.registry.text(text, locale) if text else text
+        return lambda text, package: engine.registry.text(text, locale, package) if text else text
 
 
 def _so_far(plan: ObjectPlan, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,9 +135,9 @@ def readable_object(engine: Engine, actor: Actor, name: str) -> Object:
 def _summary(obj: Object, engine: Engine, actor: Actor, label: Label) -> dict[str, Any]:
     return {
         "name": obj.name,
-        "label": label(obj.label),
-        "plural_label": label(obj.plural_label),
-        "description": label(obj.description),
+        "label": label(obj.label, obj.owner),
+        "plural_label": label(obj.plural_label, obj.owner),
+        "description": label(obj.description, obj.owner),
         "icon": obj.icon,
         "color": obj.color,
         "title": obj.title,
@@ -161,7 +161,7 @@ def described(obj: Object, engine: Engine, actor: Actor, label: Label) -> dict[s
             {
                 "name": rule.name,
                 "error_when": rule.error_when.source,
-                "message": label(rule.message),
+                "message": label(rule.message, rule.owner),
                 "field": rule.field,
                 "severity": rule.severity,
             }
@@ -186,9 +186,9 @@ def _field(field: Field, editable: frozenset[str], label: Label) -> dict[str, An
     return {
         "name": field.name,
         "type": field.type.name,
-        "label": label(field.label),
-        "help": label(field.help),
-        "placeholder": label(field.placeholder),
+        "label": label(field.label, field.owner),
+        "help": label(field.help, field.owner),
+        "placeholder": label(field.placeholder, field.owner),
         "package": field.owner,
         "system": field.system,
         "required": field.required,
@@ -203,7 +203,7 @@ def _field(field: Field, editable: frozenset[str], label: Label) -> dict[str, An
         "choices": [
             {
                 "value": choice.value,
-                "label": label(choice.label),
+                "label": label(choice.label, field.owner),
                 "color": choice.color,
                 "active": choice.active,
                 "for": None if choice.parents is None else sorted(choice.parents),
@@ -217,7 +217,7 @@ def _field(field: Field, editable: frozenset[str], label: Label) -> dict[str, An
         "parts": [
             {
                 "key": part.key,
-                "label": label(part.label),
+                "label": label(part.label, field.owner),
                 "schema": dict(part.json_schema),
                 "operators": list(part.operators),
                 "writable": part.key in editable and not field.computed,
@@ -232,17 +232,17 @@ def _field(field: Field, editable: frozenset[str], label: Label) -> dict[str, An
 def _pipeline(pipeline: Pipeline, label: Label) -> dict[str, Any]:
     return {
         "name": pipeline.name,
-        "label": label(pipeline.label),
+        "label": label(pipeline.label, pipeline.owner),
         "field": pipeline.field,
         "when": pipeline.when.source if pipeline.when is not None else None,
-        "stages": [_stage(stage, label) for stage in pipeline.stages],
+        "stages": [_stage(stage, label, pipeline.owner) for stage in pipeline.stages],
     }
 
 
-def _stage(stage: Stage, label: Label) -> dict[str, Any]:
+def _stage(stage: Stage, label: Label, package: str) -> dict[str, Any]:
     return {
         "name": stage.name,
-        "label": label(stage.label),
+        "label": label(stage.label, package),
         "category": stage.category,
         "probability": stage.probability,
         "forecast": stage.forecast,
@@ -256,7 +256,7 @@ def _stage(stage: Stage, label: Label) -> dict[str, Any]:
 def _view(view: View, readable: frozenset[str], label: Label) -> dict[str, Any]:
     return {
         "name": view.name,
-        "label": label(view.label),
+        "label": label(view.label, view.owner),
         "type": view.kind,
         "columns": [column for column in view.columns if column in readable or "." in column],
         "filter": view.filter_source or None,

@@ -23,7 +23,7 @@ from ratoon.platform.records.engine import Engine
 if TYPE_CHECKING:
     from apispec import APISpec
 
-Label = Callable[[str], str]
+Label = Callable[[str, str], str]
 CONVENTIONS = (
     "Send the header Authorization: Bearer and a token.",
     "A list goes page by page: pass next_cursor of one answer as cursor of the next call.",
@@ -74,7 +74,7 @@ class RecordSchemas:
         }
         return {
             "type": "object",
-            "description": self._label(self._object.description),
+            "description": self._label(self._object.description, self._object.owner),
             "properties": made,
             "required": ["id", "version"],
             "additionalProperties": False,
@@ -95,15 +95,15 @@ class RecordSchemas:
         schema = nullable(part.json_schema)
         schema["title"] = self._title(key)
         if field.help:
-            schema["description"] = self._label(field.help)
+            schema["description"] = self._label(field.help, field.owner)
         if not part.writable or field.computed:
             schema["readOnly"] = True
         return schema
 
     def _title(self, key: str) -> str:
         part, field = self._object.parts[key], self._object.field_of[key]
-        own = self._label(field.label)
-        return f"{own}: {self._label(part.label)}" if part.label else own
+        own = self._label(field.label, field.owner)
+        return f"{own}: {self._label(part.label, field.owner)}" if part.label else own
 
 
 @dataclass(frozen=True)
@@ -139,8 +139,8 @@ class Documents:
         from apispec import APISpec
         from apispec.ext.marshmallow import MarshmallowPlugin
 
-        def label(text: str) -> str:
-            return engine.registry.text(text, locale) if text else text
+        def label(text: str, package: str) -> str:
+            return engine.registry.text(text, locale, package) if text else text
 
         spec = APISpec(
             title=f"{organization} API",
@@ -159,7 +159,7 @@ class Documents:
         for obj in engine.policy.objects(actor):
             for path, operations in self._add_object(spec, obj, engine, actor, label):
                 spec.path(path=path, operations=operations)
-            spec.tag({"name": obj.name, "description": label(obj.plural_label)})
+            spec.tag({"name": obj.name, "description": label(obj.plural_label, obj.owner)})
         return dict(spec.to_dict())
 
     def _add_object(

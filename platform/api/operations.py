@@ -87,7 +87,7 @@ def operation(
 class RecordOperations:
     """The paths of one object's records."""
 
-    def __init__(self, obj: Object, engine: Engine, actor: Actor, label: Callable[[str], str]) -> None:
+    def __init__(self, obj: Object, engine: Engine, actor: Actor, label: Callable[[str, str], str]) -> None:
         self._object = obj
         self._name = obj.name
         self._label = label
@@ -127,7 +127,7 @@ class RecordOperations:
             yield f"/objects/{self._name}/lookups/{field}", {"post": self._lookup(field)}
 
     def _make(self, verb: str, summary: str, responses: Any, *parameters: Any, **more: Any) -> dict[str, Any]:
-        label = self._label(self._object.plural_label)
+        label = self._label(self._object.plural_label, self._object.owner)
         return operation(f"{verb}_{self._name}", f"{label}: {summary}", self._name, responses, *parameters, **more)
 
     def _id(self) -> dict[str, Any]:

@@ -92,7 +92,13 @@ def assemble(
         value_sets=MappingProxyType(builder.value_sets),
         roles=MappingProxyType({d.data["name"]: compile_role(d, drafts, formulas, report) for d in drafts.roles}),
         packages=MappingProxyType({name: _package(d) for name, d in drafts.packages.items()}),
-        strings=_strings(drafts),
+        strings=_strings(drafts.strings),
+        strings_of=MappingProxyType(
+            {
+                package: _strings([d for d in drafts.strings if d.package == package])
+                for package in {d.package for d in drafts.strings}
+            }
+        ),
     )
 
 
@@ -173,8 +179,8 @@ def _package(document: Document) -> PackageInfo:
     )
 
 
-def _strings(drafts: Drafts) -> Mapping[str, Mapping[str, str]]:
+def _strings(documents: Sequence[Document]) -> Mapping[str, Mapping[str, str]]:
     found: dict[str, dict[str, str]] = {}
-    for document in drafts.strings:
+    for document in documents:
         found.setdefault(document.data["locale"], {}).update(document.data["texts"])
     return MappingProxyType({locale: MappingProxyType(texts) for locale, texts in found.items()})

@@ -357,7 +357,9 @@ class Registry:
     roles: Mapping[str, Role] = field(default_factory=dict)
     packages: Mapping[str, PackageInfo] = field(default_factory=dict)
     strings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """locale (``zh-Hans``) → text in the document → its translation."""
+    """locale (``zh-Hans``) → text in the document → its translation, of all packages together."""
+    strings_of: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
+    """The same for each package."""
 
     def __iter__(self) -> Iterator[Object]:
         return iter(self.objects.values())
@@ -388,6 +390,38 @@ class Registry:
             scopes[obj.name] = ObjectScope(tuple(obj.fields.values()), scopes)
         return scopes
 
-    def text(self, source: str, locale: str) -> str:
-        """A label, help text or message in that locale; the text itself when there is no translation."""
-        return self.strings.get(locale, EMPTY).get(source, source)
+    def text(self, source: str, locale: str, package: str | None = None) -> str:
+        """A label, help text or message in that locale; the text itself when there is no translation.
+
+        ``package`` is the package that wrote the text. Its own translation counts first, then those of the packages
+        that belong to it: another package may mean something else by the same word. ``None`` asks all packages.
+        """
+        if package is None:
+            return self.strings.get(locale, EMPTY).get(source, source)
+        found = self._texts.get((package, locale))
+        if found is None:
+            found = self._texts[package, locale] = self._texts_for(package, locale)
+        return found.get(source, source)
+
+    @cached_property
+    def _texts(self) -> dict[tuple[str, str], Mapping[str, str]]:
+        """(package, locale) → what its texts are in that locale; filled when asked for."""
+        return {}
+
+    def _texts_for(self, package: str, locale: str) -> Mapping[str, str]:
+        """Own translations, then the platform's, those of packages it requires, of packages that require it (they may
+        bring a language) and of the installation. What the platform and the installation wrote, any package may
+        translate.
+        """
+        info = self.packages.get(package)
+        if info is None or package in ("local", "system"):
+            return {**self.strings.get(locale, EMPTY), **self.strings_of.get(package, EMPTY).get(locale, EMPTY)}
+        order = [package, "system", *info.requires]
+        for name in order:
+            if name in self.packages:
+                order += [n for n in self.packages[name].requires if n not in order]
+        order += [p.name for p in self.packages.values() if package in p.requires]
+        texts: dict[str, str] = {}
+        for name in reversed([*order, "local"]):
+            texts.update(self.strings_of.get(name, EMPTY).get(locale, EMPTY))
+        return texts

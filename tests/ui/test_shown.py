@@ -137,3 +137,34 @@ def test_a_refused_move_takes_away_what_an_earlier_move_said(guild: Any, ada: An
     flash = refused.text[refused.text.index('<div id="flash"') :]
     assert 'hx-swap-oob="true"' in flash
     assert "alert" not in flash
+
+
+def test_a_word_is_translated_as_its_own_package_means_it(guild: Any, tmp_path: Path) -> None:
+    texts = {"Wage": "工钱", "Craft": "手艺", "Due": "会费"}
+    strings = {"kind": "strings", "locale": "zh-Hans"}
+    other = {
+        "manifest.json": {"kind": "package", "name": "port", "version": "1.0.0", "label": "Port"},
+        "ship/object.json": {
+            "kind": "object", "name": "ship", "label": "Craft", "plural_label": "Ships", "title": "name",
+            "fields": [
+                {"name": "name", "type": "text", "label": "Name", "required": True},
+                {"name": "due", "type": "date", "label": "Due"},
+            ],
+        },
+        "strings/zh-Hans.json": {**strings, "texts": {"Craft": "船只", "Wages": "水手工资"}},
+    }  # fmt: skip
+    documents = {**DOCUMENTS, "strings/zh-Hans.json": {**strings, "texts": texts}}
+    for name, package in (("guild", documents), ("port", other)):
+        apply_package(Target.of(guild.environment), write_package(tmp_path / name, package))
+    reader = guild.visitor()
+    reader.sign_in("ada@example.com")
+    reader.speak("zh-Hans")
+    craft, ship = reader.get("/o/craft/new").text, reader.get("/o/ship/new").text
+    assert "手艺" in craft
+    assert "船只" in ship
+    assert "Due" in ship, "the guild's word for its dues is not the port's"
+    assert "会费" not in ship
+    assert "水手工资" not in reader.get(f"/o/craft/{guild.create('craft', name='Baker')}").text
+    described = reader.client.get("/api/v1/objects/ship", headers={"Accept-Language": "zh-Hans"}).json
+    assert described["label"] == "船只"
+    assert {f["name"]: f["label"] for f in described["fields"]}["due"] == "Due"
