@@ -18,7 +18,7 @@ from typing import Any
 
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.errors import BadRequest, NotFound, Problem, Stale, ValidationFailed
-from ratoon.platform.records import deletion, reading, stages
+from ratoon.platform.records import deletion, money, reading, stages
 from ratoon.platform.records.coercion import coerce_given
 from ratoon.platform.records.drafts import Change, Draft
 from ratoon.platform.records.engine import Engine, Event
@@ -212,7 +212,10 @@ class RecordService:
         filter: str | None = None,
         limit: int = 1000,
     ) -> Records:
-        """Counts, sums, minima … per group. A measure is (operation, key); results: ``sum_amount``, ``count``."""
+        """Counts, sums, minima … per group. A measure is (operation, key); results: ``sum_amount``, ``count``.
+
+        Amounts of several currencies in one group are refused (see ``money.py``).
+        """
         plan = self.plan(object)
         self.engine.policy.require(self.actor, object, "read")
         readable = None if self.actor.admin else self.engine.policy.readable_keys(self.actor, object)
@@ -223,16 +226,18 @@ class RecordService:
             if key is not None:
                 reading.measured(plan, operation, key, readable)
         formula = reading.compile_filter(self, plan, filter)
-        return self.engine.store.lists.aggregate(
+        codes = money.codes_beside(plan, group_by, measures)
+        rows = self.engine.store.lists.aggregate(
             self.connection,
             object,
             group_by,
-            measures,
+            money.with_codes(measures, codes),
             formula,
             self.engine.policy.row_filter(self.actor, object, "read"),
             reading.context_of(self),
             limit=limit,
         )
+        return money.refuse_mixtures(rows, measures, codes)
 
     def titles(self, object: str, ids: Iterable[str]) -> dict[str, str]:
         """What records are called: id → title."""

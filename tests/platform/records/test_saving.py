@@ -11,7 +11,7 @@ import pytest
 
 from ratoon.platform.access.actor import SYSTEM
 from ratoon.platform.environment import Environment
-from ratoon.platform.errors import Conflict, LoopStopped, NotFound, Stale, ValidationFailed
+from ratoon.platform.errors import BadRequest, Conflict, LoopStopped, NotFound, Stale, ValidationFailed
 from ratoon.platform.records.drafts import Change
 from ratoon.platform.records.reading import Query
 from ratoon.platform.records.service import RecordService
@@ -417,3 +417,19 @@ def test_formulas_and_rules_see_who_and_when(open_world: Any, an_object: Any, a_
     with world.write(SYSTEM) as records:
         entry = records.update("entry", [Change(entry["id"], {"name": "b"})])[0]
     assert (entry["made"], entry["changed"], entry["version"]) == (date(2026, 11, 21), date(2026, 11, 25), 2)
+
+
+def test_amounts_of_different_currencies_are_not_added_up(shop: Environment, write: Any) -> None:
+    who = write(customer)["id"]
+    write(
+        lambda r: [job(r, name=n, customer=who, price="10", price_currency=c) for n, c in (("a", "EUR"), ("b", "EUR"))]
+    )
+    with shop.read(SYSTEM) as records:
+        assert records.aggregate("job", measures=[("sum", "price")]) == [{"sum_price": 20}]
+    write(lambda r: job(r, name="c", customer=who, price="10", price_currency="CNY"))
+    with shop.read(SYSTEM) as records:
+        with pytest.raises(BadRequest, match="CNY and EUR"):
+            records.aggregate("job", measures=[("sum", "price")])
+        by_currency = records.aggregate("job", group_by=["price_currency"], measures=[("sum", "price")])
+        assert {row["price_currency"]: row["sum_price"] for row in by_currency} == {"CNY": 10, "EUR": 20}
+        assert records.aggregate("job")[0]["count"] == 3
