@@ -22,6 +22,7 @@ EXPANDED = "expanded"
 """Key under which ``expand`` puts the referenced records: lookup name → record."""
 ORDERED = frozenset({Type.NUMBER, Type.TEXT, Type.PICKLIST, Type.DATE, Type.DATETIME, Type.TIME})
 """Types whose values have a smallest and a largest."""
+NEWEST_FIRST = "-created_at"
 COUNT_CEILING = 10_000
 """Counting stops here: “more than 10,000” is answer enough and costs no full scan."""
 
@@ -170,7 +171,9 @@ def fetch_page(service: RecordService, query: Query) -> Page:
     keys = keys_of(service, plan, query.fields)
     wanted = query.sort
     if wanted is None:
-        wanted = [("-" if down else "") + key for key, down in view.sort] if view and view.sort else ["-created_at"]
+        # A view is the admin's: what this actor may not read is left out of its order instead of closing the list.
+        order = [(key, down) for key, down in view.sort if readable is None or key in readable] if view else []
+        wanted = [("-" if down else "") + key for key, down in order] or [NEWEST_FIRST]
     sort = sort_of(plan, wanted, readable)
     formula = compile_filter(service, plan, query.filter)
     where = service.engine.policy.row_filter(service.actor, plan.name, "read")

@@ -32,6 +32,10 @@ def shop(open_world: Any, an_object: Any, a_field: Any) -> Environment:
             an_object("good", a_field("cost", "decimal", precision=10, scale=2), a_field("list_price", "decimal")),
             an_object("sale", a_field("good", "lookup", object="good")),
             {
+                "kind": "view", "object": "good", "name": "dear", "label": "Dear", "columns": ["name", "cost"],
+                "filter": "cost > 5", "sort": ["-cost"],
+            },
+            {
                 "kind": "role", "name": "clerk", "label": "Clerk",
                 "objects": {"good": ["read"], "sale": ["read"]}, "fields": {"good.cost": []},
             },
@@ -57,3 +61,11 @@ def test_what_is_readable_works(shop: Environment) -> None:
     with shop.read(CLERK) as records:
         for name in TRIES:
             TRIES[name](records, "list_price")
+
+
+def test_a_view_over_a_hidden_field_still_lists_its_records(shop: Environment) -> None:
+    shop.transact(SYSTEM, lambda r: r.create("good", [{"name": n, "cost": c} for n, c in (("a", "9"), ("b", "1"))]))
+    with shop.read(CLERK) as records:
+        listed = records.list(Query("good", view="dear")).records
+    assert [r["name"] for r in listed] == ["a"]
+    assert "cost" not in listed[0]
