@@ -194,6 +194,7 @@ class Environment:
         try:
             hook(environment=self, changes=changes)
         except Exception:
+            # The transaction is safe on disk: whatever a listener does, the caller must not be told that it failed.
             logging.getLogger("ratoon").exception("after_commit failed")
 
     def close(self) -> None:
