@@ -24,7 +24,7 @@ from ratoon.platform.packages import bootstrap
 from ratoon.platform.plugins import Plugins, load_plugins
 from ratoon.platform.plugins.reactions import PluginReactions
 from ratoon.platform.storage.database import Database
-from ratoon.platform.storage.system import create_system_tables
+from ratoon.platform.storage.system_schema import create_system_tables
 
 
 def open_environment(

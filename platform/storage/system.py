@@ -11,20 +11,23 @@ ratoon_idempotency answers already given, by idempotency key
 ratoon_file        what is known about an uploaded file (its bytes are in the files folder)
 ratoon_setting     values that an installation makes once, such as its secret key
 ratoon_search      texts of records for the global search (see ``search.py``)
+ratoon_audit       who signed in, changed metadata or rights, took records out (see ``audit.py``)
 ================== ================================================================================
 
-The tables behind sign-in are in ``account_tables.py``.
+The tables behind sign-in are in ``account_tables.py``, those of work after the commit in ``run_tables.py``.
+``system_schema.py`` makes all of them, and completes those of an older database.
 """
 
 from __future__ import annotations
 
 from functools import cache
 
-from sqlalchemy import BigInteger, Column, Connection, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 from ratoon.platform.formulas.columns import Id, Json, UtcDateTime
 from ratoon.platform.storage.account_tables import define_account_tables
-from ratoon.platform.storage.search import create_search_tables
+from ratoon.platform.storage.audit import define_audit_tables
+from ratoon.platform.storage.run_tables import define_run_tables
 
 SERIAL = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -36,6 +39,8 @@ def system_tables() -> MetaData:
     _metadata_tables(metadata)
     _record_tables(metadata)
     _service_tables(metadata)
+    define_audit_tables(metadata)
+    define_run_tables(metadata)
     return define_account_tables(metadata)
 
 
@@ -143,11 +148,3 @@ def _service_tables(metadata: MetaData) -> None:
         Column("name", String(120), primary_key=True),
         Column("value", Text, nullable=False),
     )
-
-
-def create_system_tables(connection: Connection, *more: MetaData) -> None:
-    """Makes the platform's tables that are missing, and those of ``more`` (other rooms' descriptions). Changes nothing
-    that is there."""
-    for metadata in (system_tables(), *more):
-        metadata.create_all(connection)
-    create_search_tables(connection)

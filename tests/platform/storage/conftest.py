@@ -22,7 +22,7 @@ from ratoon.platform.storage.database import Database
 from ratoon.platform.storage.lists import ListRequest
 from ratoon.platform.storage.schema import apply_changes, changes
 from ratoon.platform.storage.store import RecordStore
-from ratoon.platform.storage.system import create_system_tables
+from ratoon.platform.storage.system_schema import create_system_tables
 from ratoon.platform.storage.tables import Tables, stored_parts
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
