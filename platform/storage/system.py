@@ -14,7 +14,6 @@ ratoon_search      texts of records for the global search (see ``search.py``)
 ratoon_audit       who signed in, changed metadata or rights, took records out (see ``audit.py``)
 ================== ================================================================================
 
-The tables behind sign-in are in ``account_tables.py``, those of work after the commit in ``run_tables.py``.
 ``system_schema.py`` makes all of them, and completes those of an older database.
 """
 
