@@ -14,7 +14,7 @@ ratoon_search      texts of records for the global search (see ``search.py``)
 ratoon_audit       who signed in, changed metadata or rights, took records out (see ``audit.py``)
 ================== ================================================================================
 
-``system_schema.py`` makes all of them, and completes those of an older database.
+The tables behind sign-in are in ``account_tables.py``; ``system_schema.py`` makes them all and completes older ones.
 """
 
 from __future__ import annotations
