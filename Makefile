@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .stamps
 
-.PHONY: env assets run test lint types unit conformance bench clean
+.PHONY: env assets run test lint types unit conformance fuzz bench clean
 
 env: $(STAMPS)/env
 
@@ -43,6 +43,10 @@ test: lint types unit
 
 conformance: env
 	$(BIN)/python -m pytest -q -s -m conformance tests/conformance
+
+# Throws changed, grown and hostile formulas at the language: make fuzz SECONDS=300 SEED=7
+fuzz: env
+	RATOON_FUZZ_SECONDS=$(or $(SECONDS),300) RATOON_FUZZ_SEED=$(or $(SEED),1) $(BIN)/python -m pytest -q -s -n0 tests/platform/formulas/test_fuzz.py
 
 bench: env
 	$(BIN)/python tests/benchmarks/__main__.py

@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from ratoon.platform.errors import FormulaError
 from ratoon.platform.formulas.numeric import plain
-from ratoon.platform.formulas.parse import PRECEDENCE, RIGHT_TO_LEFT, parse
+from ratoon.platform.formulas.parse import MAX_LENGTH, PRECEDENCE, RIGHT_TO_LEFT, parse
 from ratoon.platform.formulas.tree import Call, Literal, Node, Operation, Reference, walk_nodes
 from ratoon.platform.formulas.types import Dialect, Scope, Type
 
@@ -23,14 +24,28 @@ _QUOTED_OR_COMMENT = re.compile(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|/\*.*?\
 def format_formula(source: str, dialect: Dialect = "native") -> str:
     """The formula in canonical form. Raises ``FormulaError`` when it does not parse."""
     node = parse(source, dialect)
-    if has_comments(source):
-        return source.strip()
-    return Writer(dialect).lines(node)
+    written = "" if has_comments(source) else _written(node, dialect)
+    return written if 0 < len(written) <= MAX_LENGTH else source.strip()
 
 
 def translate(source: str, origin: Dialect, target: Dialect) -> str:
-    """A formula of one dialect in the other: the same tree, other brackets. Comments are not kept."""
-    return Writer(target).lines(parse(source, origin))
+    """A formula of one dialect in the other: the same tree, other brackets. Comments are not kept.
+
+    Raises ``FormulaError`` when it does not parse, or would be longer than a formula may be.
+    """
+    written = _written(parse(source, origin), target)
+    if len(written) > MAX_LENGTH:
+        raise FormulaError(
+            "too_long", "The formula has {length} characters; {most} are allowed", length=len(written), most=MAX_LENGTH
+        )
+    return written
+
+
+def _written(node: Node, dialect: Dialect) -> str:
+    """In lines; on one line when indenting would make it longer than a formula may be."""
+    writer = Writer(dialect)
+    lines = writer.lines(node)
+    return lines if len(lines) <= MAX_LENGTH else writer.text(node)
 
 
 def has_comments(source: str) -> bool:
