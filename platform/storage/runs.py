@@ -1,0 +1,270 @@
+"""Runs: pieces of work that are written in one transaction and done after it.
+
+``enqueue`` writes a run inside the caller's transaction; the run is there exactly if the caller's work is. A worker
+hands it to the durable engine when it is due (``take_due``), and says how it went (``begin``, ``finish``, ``again``).
+
+A run is ``waiting`` (due now or later) → ``queued`` (the engine has it) → ``running`` → ``done``, ``failed`` or
+``cancelled``. A run that is tried again, or that waits in the middle, goes back to ``waiting`` with another ``due_at``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Table, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from ratoon.platform.config import World
+from ratoon.platform.storage.statements import one_of
+from ratoon.platform.storage.system import system_tables
+
+State = Literal["waiting", "queued", "running", "done", "failed", "cancelled"]
+OPEN: tuple[State, ...] = ("waiting", "queued", "running")
+"""States in which something will still happen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as it stands."""
+
+    id: str
+    name: str
+    key: str | None
+    state: State
+    trigger: str
+    rule: str | None
+    object: str | None
+    records: int
+    payload: Mapping[str, Any]
+    due_at: datetime
+    created_at: datetime
+    by: str | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    tries: int
+    handed: int
+    worker: str | None
+    error_code: str | None
+    error: str | None
+    result: Any
+    parent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a run is about, for the people who look at it."""
+
+    trigger: str = "job"
+    """What caused it: ``created``, ``updated`` …, ``date``, ``schedule``, ``button``, ``inbound``, ``job``."""
+    rule: str | None = None
+    """``object.automation``, or whatever else asked for it."""
+    object: str | None = None
+    records: Mapping[str, Any] = field(default_factory=dict)
+    """Record id → what the condition read of it (JSON values), or ``None``."""
+    by: str | None = None
+    """The user whose doing caused it."""
+    parent: str | None = None
+
+
+NOTHING = About()
+
+
+def _table(name: str = "ratoon_run") -> Table:
+    return system_tables().tables[name]
+
+
+def enqueue(
+    connection: Connection,
+    world: World,
+    name: str,
+    payload: Mapping[str, Any],
+    *,
+    key: str | None = None,
+    at: datetime | None = None,
+    about: About = NOTHING,
+) -> str | None:
+    """Writes a run of the job ``name`` in the caller's transaction; returns its id.
+
+    ``payload`` is JSON. ``at`` (aware; default now): not before then, across restarts. ``key`` (at most 255 characters)
+    is given out once and for all: when a run with that key exists, in whatever state, nothing is written and the
+    answer is ``None``.
+    """
+    now = world.clock()
+    run = world.new_id()
+    values = {
+        "id": run,
+        "name": name,
+        "key": key,
+        "state": "waiting",
+        "trigger": about.trigger,
+        "rule": about.rule,
+        "object": about.object,
+        "records": len(about.records),
+        "payload": dict(payload),
+        "due_at": at or now,
+        "created_at": now,
+        "by": about.by,
+        "tries": 0,
+        "handed": 0,
+        "parent": about.parent,
+    }
+    table = _table()
+    kind = sqlite if connection.dialect.name == "sqlite" else postgresql
+    if key is None:
+        connection.execute(insert(table), values)
+    else:
+        written = kind.insert(table).on_conflict_do_nothing(index_elements=["key"]).returning(table.c.id)
+        if connection.execute(written, values).first() is None:
+            return None
+    if about.records:
+        rows = [{"run": run, "record": record, "seen": seen} for record, seen in about.records.items()]
+        connection.execute(insert(_table("ratoon_run_record")), rows)
+    return run
+
+
+def reschedule(connection: Connection, key: str, at: datetime) -> bool:
+    """Moves a run that still waits to another time. ``False``: no run with that key waits."""
+    table = _table()
+    waiting = table.c.key == key, table.c.state == "waiting"
+    return connection.execute(update(table).where(*waiting).values(due_at=at)).rowcount > 0
+
+
+def cancel(connection: Connection, world: World, *, key: str | None = None, run: str | None = None) -> bool:
+    """Cancels a run that is not finished, by key or id. One that runs at this moment ends after its current step."""
+    table = _table()
+    this = table.c.key == key if run is None else table.c.id == run
+    values = {"state": "cancelled", "finished_at": world.clock()}
+    return connection.execute(update(table).where(this, table.c.state.in_(OPEN)).values(values)).rowcount > 0
+
+
+def load(connection: Connection, run: str) -> Run | None:
+    """A run by id."""
+    row = connection.execute(select(_table()).where(_table().c.id == run)).mappings().first()
+    return None if row is None else Run(**{**row, "payload": row["payload"] or {}})
+
+
+def take_due(connection: Connection, now: datetime, limit: int, *, hand: bool = True) -> list[tuple[str, int]]:
+    """Takes runs that are due, oldest first, and marks them queued: (id, how often it was handed over so far).
+
+    Two workers never take the same one: on PostgreSQL rows another one holds are left out, SQLite has one writer.
+    """
+    table = _table()
+    due = (
+        select(table.c.id, table.c.handed)
+        .where(table.c.state == "waiting", table.c.due_at <= now)
+        .order_by(table.c.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    taken = [(row.id, row.handed + 1) for row in connection.execute(due)]
+    if taken and hand:
+        these = one_of(table.c.id, "ids", connection.dialect.name)
+        change = update(table).where(these).values(state="queued", handed=table.c.handed + 1)
+        connection.execute(change, {"ids": [run for run, _ in taken]})
+    return taken
+
+
+def any_due(connection: Connection, now: datetime) -> bool:
+    """Whether something is due: one look at an index."""
+    table = _table()
+    found = connection.execute(select(table.c.id).where(table.c.state == "waiting", table.c.due_at <= now).limit(1))
+    return found.first() is not None
+
+
+def next_due(connection: Connection) -> datetime | None:
+    """When the next waiting run is due."""
+    table = _table()
+    answer: datetime | None = connection.execute(
+        select(func.min(table.c.due_at)).where(table.c.state == "waiting")
+    ).scalar()
+    return answer
+
+
+def begin(connection: Connection, run: str, handed: int, worker: str, now: datetime) -> Run | None:
+    """Marks a run as running. ``None``: it is finished or cancelled, or was handed over again since."""
+    table = _table()
+    mine = table.c.id == run, table.c.handed == handed, table.c.state.in_(("queued", "running"))
+    values = {"state": "running", "worker": worker, "started_at": now, "tries": table.c.tries + 1}
+    if connection.execute(update(table).where(*mine).values(values)).rowcount == 0:
+        return None
+    return load(connection, run)
+
+
+def finish(
+    connection: Connection,
+    run: str,
+    state: Literal["done", "failed"],
+    now: datetime,
+    *,
+    result: Any = None,
+    error: tuple[str, str] | None = None,
+) -> None:
+    """Says how a run ended. ``error`` is (code, words). A run cancelled meanwhile stays cancelled."""
+    table = _table()
+    code, words = error or (None, None)
+    values = {"state": state, "finished_at": now, "result": result, "error_code": code, "error": words}
+    connection.execute(update(table).where(table.c.id == run, table.c.state == "running").values(values))
+
+
+def again(
+    connection: Connection,
+    run: str,
+    at: datetime,
+    *,
+    error: tuple[str, str] | None = None,
+    payload: Mapping[str, Any] | None = None,
+    fresh: bool = False,
+) -> None:
+    """Sends a running run back to wait until ``at``; ``fresh`` starts counting its tries anew."""
+    table = _table()
+    code, words = error or (None, None)
+    values: dict[str, Any] = {"state": "waiting", "due_at": at, "error_code": code, "error": words}
+    if payload is not None:
+        values["payload"] = dict(payload)
+    if fresh:
+        values["tries"] = 0
+    connection.execute(update(table).where(table.c.id == run, table.c.state == "running").values(values))
+
+
+def retry(connection: Connection, run: str, now: datetime) -> bool:
+    """Lets a failed or cancelled run go on where it stopped. ``False``: it is neither."""
+    table = _table()
+    ended = table.c.id == run, table.c.state.in_(("failed", "cancelled"))
+    values = {"state": "waiting", "due_at": now, "tries": 0, "finished_at": None}
+    return connection.execute(update(table).where(*ended).values(values)).rowcount > 0
+
+
+def state_of(connection: Connection, run: str) -> State | None:
+    """The state of a run."""
+    answer: State | None = connection.execute(select(_table().c.state).where(_table().c.id == run)).scalar()
+    return answer
+
+
+def records_of(connection: Connection, run: str) -> dict[str, Any]:
+    """The records of a run, with what its condition read of each."""
+    table = _table("ratoon_run_record")
+    found = connection.execute(select(table.c.record, table.c.seen).where(table.c.run == run).order_by(table.c.record))
+    return {row.record: row.seen for row in found}
+
+
+def give_records(connection: Connection, run: str, heir: str, records: Collection[str]) -> None:
+    """Makes these records of ``run`` records of ``heir``, too."""
+    seen = records_of(connection, run)
+    rows = [{"run": heir, "record": record, "seen": seen.get(record)} for record in records]
+    if rows:
+        connection.execute(insert(_table("ratoon_run_record")), rows)
+
+
+def forget_before(connection: Connection, at: datetime, limit: int = 1000) -> int:
+    """Drops runs that ended well before ``at``, with their records and steps; returns how many."""
+    table = _table()
+    old = select(table.c.id).where(table.c.state.in_(("done", "cancelled")), table.c.finished_at < at).limit(limit)
+    ids: Sequence[str] = list(connection.execute(old).scalars())
+    if ids:
+        for name, column in (("ratoon_run_step", "run"), ("ratoon_run_record", "run"), ("ratoon_run", "id")):
+            part = _table(name)
+            connection.execute(delete(part).where(one_of(part.c[column], "ids", connection.dialect.name)), {"ids": ids})
+    return len(ids)
