@@ -20,6 +20,7 @@ from ratoon.platform.config import Settings, World
 from ratoon.platform.environment import Environment, Parts
 from ratoon.platform.fields import builtin_types
 from ratoon.platform.formulas import builtin_functions
+from ratoon.platform.jobs import Jobs
 from ratoon.platform.packages import bootstrap
 from ratoon.platform.plugins import Plugins, load_plugins
 from ratoon.platform.plugins.reactions import PluginReactions
@@ -50,6 +51,7 @@ def open_environment(
             types=types,
             functions=functions,
             reactions=AutomationReactions(actions, PluginReactions(plugins)),
+            jobs=Jobs(plugins.collect("jobs")),
         )
     )
     with environment.database.write() as connection:

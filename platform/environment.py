@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -26,6 +26,7 @@ from ratoon.platform.access.policy import Policy
 from ratoon.platform.config import Settings, World
 from ratoon.platform.fields.base import FieldTypes
 from ratoon.platform.formulas import FunctionSet, compile_formula
+from ratoon.platform.jobs.kinds import Jobs
 from ratoon.platform.metadata.compile import compile_registry
 from ratoon.platform.metadata.model import Registry
 from ratoon.platform.records.engine import Engine, Event, Reactions
@@ -65,6 +66,7 @@ class Parts:
     types: FieldTypes
     functions: FunctionSet
     reactions: Reactions
+    jobs: Jobs = field(default_factory=Jobs)
 
 
 class Environment:
@@ -78,6 +80,7 @@ class Environment:
         self.types = parts.types
         self.functions = parts.functions
         self.reactions = parts.reactions
+        self.jobs = parts.jobs
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._looked = 0.0

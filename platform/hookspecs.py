@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ratoon.platform.environment import Environment
     from ratoon.platform.fields.base import FieldType
     from ratoon.platform.formulas import Function
+    from ratoon.platform.jobs import JobType
     from ratoon.platform.records.drafts import Draft
     from ratoon.platform.records.engine import Event
     from ratoon.platform.records.service import RecordService
@@ -82,6 +83,15 @@ def formula_functions() -> Iterable[Function]:  # type: ignore[empty-body]
 @hookspec
 def automation_actions() -> Iterable[ActionType]:  # type: ignore[empty-body]
     """Kinds of action that automations after the save may use as ``{"type": "<name>", …}``. Called once."""
+
+
+@hookspec
+def jobs() -> Iterable[JobType]:  # type: ignore[empty-body]
+    """Kinds of jobs that can be enqueued from then on: work after the commit, never lost. Called once.
+
+    The function of a job runs in a worker process, again from its start when something went wrong; what must not
+    happen twice goes through ``JobRun.once``.
+    """
 
 
 @hookspec

@@ -13,6 +13,7 @@ field types         ``FieldType``, ``FieldSpec``, ``Part``, ``Option``, ``part``
                     ``integer_part``, ``decimal_part``, ``reference_part``, ``TextType``
 formulas            ``define``, ``overload``, ``Function``, ``Formula``, ``EvalContext``, ``Type``
 automation          ``ActionType``, ``ActionRun``
+jobs                ``JobType``, ``JobRun``, ``Again``, ``GiveUp``, ``About``, ``enqueue``, ``reschedule``, ``cancel``
 refusals            ``Problem`` and every error of ``errors.py`` that a plugin raises or catches
 =================== ==================================================================================
 """
@@ -43,6 +44,7 @@ from ratoon.platform.formulas import Formula, Function, define
 from ratoon.platform.formulas.functions import overload
 from ratoon.platform.formulas.types import EvalContext, Type
 from ratoon.platform.hookspecs import NavigationEntry, hookimpl
+from ratoon.platform.jobs import About, Again, GiveUp, JobRun, JobType, cancel, enqueue, reschedule
 from ratoon.platform.metadata.model import Field, Object, Registry
 from ratoon.platform.records.drafts import Change, Draft
 from ratoon.platform.records.engine import Event
@@ -51,9 +53,11 @@ from ratoon.platform.records.service import RecordService
 
 __all__ = [
     "SYSTEM",
+    "About",
     "ActionRun",
     "ActionType",
     "Actor",
+    "Again",
     "BadRequest",
     "Change",
     "Conflict",
@@ -68,7 +72,10 @@ __all__ = [
     "Formula",
     "FormulaError",
     "Function",
+    "GiveUp",
     "Invalid",
+    "JobRun",
+    "JobType",
     "NavigationEntry",
     "NotFound",
     "Object",
@@ -86,13 +93,16 @@ __all__ = [
     "Type",
     "ValidationFailed",
     "World",
+    "cancel",
     "decimal_part",
     "define",
+    "enqueue",
     "hookimpl",
     "integer_part",
     "overload",
     "part",
     "reference_part",
+    "reschedule",
     "system_actor",
     "text_part",
 ]

@@ -15,6 +15,7 @@ from ratoon.platform.access.actor import SYSTEM
 from ratoon.platform.app import create_app
 from ratoon.platform.environment import Environment
 from ratoon.platform.errors import ValidationFailed
+from ratoon.platform.jobs import drain
 from ratoon.platform.metadata.documents import canonical, place
 from ratoon.platform.packages import Target, apply_package
 from ratoon.platform.plugins import HOOKS, Plugins
@@ -128,6 +129,14 @@ def test_its_action_can_be_used_by_automations(library: Environment) -> None:
     with library.write(SYSTEM) as records:
         (book,) = records.create("book", [{"title": "Emma"}])
     assert book["title"] == "EMMA"
+
+
+def test_its_job_runs_after_the_commit(library: Environment) -> None:
+    with library.write(SYSTEM) as records:
+        (book,) = records.create("book", [{"title": "Emma"}])
+    assert drain(library) == 1
+    with library.read(SYSTEM) as records:
+        assert records.get("book", book["id"])["rating"] == 4
 
 
 def test_explain_shows_the_plugin_in_its_place(library: Environment) -> None:

@@ -24,11 +24,14 @@ from ratoon.platform.sdk import (
     FieldSpec,
     FieldType,
     Function,
+    JobRun,
+    JobType,
     NavigationEntry,
     Part,
     Query,
     RecordService,
     define,
+    enqueue,
     hookimpl,
     integer_part,
 )
@@ -90,6 +93,15 @@ def automation_actions() -> list[ActionType]:
 
 
 @hookimpl
+def jobs() -> list[JobType]:
+    def praise(run: JobRun) -> None:
+        texts = [{"book": book, "text": "Read by the night shift", "stars": 5} for book in run.payload["books"]]
+        run.once("praise", lambda records: len(records.create("review", texts)))
+
+    return [JobType("praise", praise, description="Reviews new books after the commit.")]
+
+
+@hookimpl
 def template_folders() -> list[Path]:
     return [HERE / "templates"]
 
@@ -128,6 +140,7 @@ def before_save(object: str, drafts: Sequence[Draft]) -> None:
 def after_save(records: RecordService, object: str, event: Event, drafts: Sequence[Draft]) -> None:
     if object == "book" and event == "created":
         records.create("review", [{"book": draft.id, "text": "New on the shelf", "stars": 3} for draft in drafts])
+        enqueue(records.connection, records.engine.world, "praise", {"books": [draft.id for draft in drafts]})
 
 
 @hookimpl
