@@ -30,7 +30,7 @@ from ratoon.platform.errors import (
     ValidationFailed,
     fill,
 )
-from ratoon.platform.packages import DataRefuses, Destructive
+from ratoon.platform.packages import DataRefuses, Destructive, MergeConflict
 
 CONTENT_TYPE = "application/problem+json"
 Translator = Callable[[str], Translate]
@@ -66,6 +66,7 @@ STATUS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "conflict": (409, "The state of the data does not allow it"),
         "stale_version": (409, "Somebody else saved first"),
         "drifted": (409, "The metadata was changed since it was planned"),
+        "merge_conflict": (409, "The new version and local edits changed the same places"),
         "destructive": (409, "The change takes something away"),
         "data_refuses": (409, "The records do not allow the change"),
         "busy": (409, "Others are writing the same data; try again"),
@@ -170,6 +171,8 @@ def document(error: RatoonError, translate: Translate, *, listed: bool = False, 
             ]
         case Destructive():
             made["losses"] = list(error.losses)
+        case MergeConflict():
+            made["conflicts"] = [found.as_json() for found in error.disagreements]
         case DataRefuses():
             made["reasons"] = list(error.reasons)
         case BadRequest() if error.field is not None:

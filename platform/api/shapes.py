@@ -53,6 +53,7 @@ class ProblemShape(Schema):
     cycle = fields.List(fields.String(), metadata={"description": "automation_loop: the rules in the order they ran"})
     findings = fields.List(fields.Nested(FindingShape), metadata={"description": "metadata_refused: every problem"})
     losses = fields.List(fields.String(), metadata={"description": "destructive: what would be taken away"})
+    conflicts = fields.List(fields.Dict(), metadata={"description": "merge_conflict: base, theirs and ours of each"})
     reasons = fields.List(fields.String(), metadata={"description": "data_refuses: why the records do not allow it"})
 
 

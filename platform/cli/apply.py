@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
+from ratoon.platform.cli.merging import manner, merge_options, write_conflicts
 from ratoon.platform.cli.opening import BY, environment
 from ratoon.platform.cli.printing import print_findings, print_json, print_plan
 from ratoon.platform.packages import Target, apply_package
+from ratoon.platform.packages.merging import MergeConflict
 
 
 @click.command()
@@ -20,20 +22,36 @@ from ratoon.platform.packages import Target, apply_package
 @click.option("--message", "-m", default="", help="What the revision is called.")
 @click.option("--expect", type=int, help="The revision you planned on; refused when it is another one by now.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@merge_options
 def command(
-    path: Path, validate_only: bool, allow_destructive: bool, message: str, expect: int | None, as_json: bool
+    path: Path,
+    validate_only: bool,
+    allow_destructive: bool,
+    message: str,
+    expect: int | None,
+    as_json: bool,
+    edit: bool,
+    discard_edits: bool,
+    prefer: str | None,
+    resolve: Path | None,
+    conflicts: Path | None,
 ) -> None:
     """Apply the package at PATH (a folder or zip file). Running servers notice by themselves."""
     with environment(apply_packages=not validate_only) as opened:
-        applied = apply_package(
-            Target.of(opened),
-            path,
-            by=BY,
-            message=message,
-            allow_destructive=allow_destructive,
-            validate_only=validate_only,
-            expected_revision=expect,
-        )
+        try:
+            applied = apply_package(
+                Target.of(opened),
+                path,
+                by=BY,
+                message=message,
+                allow_destructive=allow_destructive,
+                validate_only=validate_only,
+                expected_revision=expect,
+                manner=manner(edit, discard_edits, prefer, resolve),
+            )
+        except MergeConflict as error:
+            write_conflicts(error, conflicts)
+            raise
     if as_json:
         print_json(applied.as_json())
         return

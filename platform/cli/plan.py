@@ -6,19 +6,35 @@ from pathlib import Path
 
 import click
 
+from ratoon.platform.cli.merging import manner, merge_options, write_conflicts
 from ratoon.platform.cli.opening import environment
 from ratoon.platform.cli.printing import print_findings, print_json, print_plan
 from ratoon.platform.packages import Target, plan_package
+from ratoon.platform.packages.merging import MergeConflict
 
 
 @click.command()
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 @click.option("--sql", is_flag=True, help="Show the SQL too.")
-def command(path: Path, as_json: bool, sql: bool) -> None:
+@merge_options
+def command(
+    path: Path,
+    as_json: bool,
+    sql: bool,
+    edit: bool,
+    discard_edits: bool,
+    prefer: str | None,
+    resolve: Path | None,
+    conflicts: Path | None,
+) -> None:
     """Show what applying the package at PATH (a folder or zip file) would change."""
     with environment() as opened:
-        plan = plan_package(Target.of(opened), path)
+        try:
+            plan = plan_package(Target.of(opened), path, manner(edit, discard_edits, prefer, resolve))
+        except MergeConflict as error:
+            write_conflicts(error, conflicts)
+            raise
     if as_json:
         print_json(plan.as_json())
     else:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ratoon.platform.errors import Finding, MetadataRefused, RatoonError, ValidationFailed
+from ratoon.platform.errors import Conflict, Finding, MetadataRefused, RatoonError, ValidationFailed
 
 if TYPE_CHECKING:
-    from ratoon.platform.packages.differences import Detail
+    from ratoon.platform.packages.differences import ComponentChange, Detail
     from ratoon.platform.packages.planning import Plan
 
 _COLOURS: Mapping[str, str] = {"error": "red", "warning": "yellow", "info": "cyan"}
@@ -42,11 +42,17 @@ def print_refusal(error: RatoonError, *, as_json: bool = False) -> None:
     """Why something was refused: in words on stderr and, when asked, as JSON on stdout."""
     if as_json:
         shown: dict[str, Any] = {"error": {"code": error.code, "message": error.text()}}
+        if isinstance(error, Conflict) and hasattr(error, "disagreements"):
+            shown["conflicts"] = [found.as_json() for found in error.disagreements]
         if isinstance(error, MetadataRefused):
             shown["findings"] = [asdict(finding) for finding in error.findings]
         print_json(shown)
     if isinstance(error, MetadataRefused):
         print_findings(error.findings)
+    if isinstance(error, Conflict) and hasattr(error, "disagreements"):
+        from ratoon.platform.cli.merging import print_conflicts
+
+        print_conflicts(error.disagreements)
     click.secho(f"{error.code}: {error.text()}", fg="red", err=True)
     if isinstance(error, ValidationFailed):
         for problem in error.problems:
@@ -88,6 +94,9 @@ def print_plan(plan: Plan) -> None:
         click.secho(f"  {'refused: ' if note.refuses else ''}{note.message}", fg="red" if note.refuses else "yellow")
     for loss in plan.destructive:
         click.secho(f"! {loss}", fg="red")
+    print_local_edits(plan.upgrade.local)
+    for found in plan.upgrade.settled:
+        click.secho(f"  settled: {found.package}/{found.file} {found.path}", fg="cyan")
     sums = Counter(change.action for change in plan.components)
     if plan.empty:
         click.echo(f"Nothing to do: revision {plan.revision} is already so.")
@@ -96,6 +105,19 @@ def print_plan(plan: Plan) -> None:
             f"From revision {plan.revision}: {sums['added']} to add, {sums['changed']} to change, "
             f"{sums['removed']} to remove; {count(len(plan.schema), 'change')} of tables."
         )
+
+
+def print_local_edits(changes: Sequence[ComponentChange]) -> None:
+    """Local edits of packages, as they differ from what the packages bring."""
+    if changes:
+        click.secho("Local edits that stay", bold=True)
+    for change in changes:
+        sign, colour = _SIGNS[change.action]
+        click.secho(f"  {sign} {change.kind} {change.name}", fg=colour, nl=False)
+        click.echo(f"  ({change.package}/{change.file})")
+        for detail in change.details if change.action == "changed" else ():
+            sign, colour = _SIGNS[detail.action]
+            click.secho(f"      {sign} {detail.path}{_values(detail)}", fg=colour)
 
 
 _SIGNS: Mapping[str, tuple[str, str]] = {"added": ("+", "green"), "changed": ("~", "yellow"), "removed": ("-", "red")}

@@ -13,17 +13,22 @@ from ratoon.platform.packages.applying import (
 )
 from ratoon.platform.packages.checking import Checked, Language, check_documents, check_packages
 from ratoon.platform.packages.exporting import Export, export
+from ratoon.platform.packages.merging import Choices, MergeConflict, read_resolutions
 from ratoon.platform.packages.planning import Plan, plan_package
 from ratoon.platform.packages.target import Drifted, Target
+from ratoon.platform.packages.upgrades import Manner
 
 __all__ = [
     "Applied",
     "Checked",
+    "Choices",
     "DataRefuses",
     "Destructive",
     "Drifted",
     "Export",
     "Language",
+    "Manner",
+    "MergeConflict",
     "Plan",
     "Target",
     "apply_documents",
@@ -35,5 +40,6 @@ __all__ = [
     "history",
     "plan_package",
     "plan_rollback",
+    "read_resolutions",
     "rollback",
 ]

@@ -21,9 +21,12 @@ from ratoon.platform.metadata.documents import Document, read_package
 from ratoon.platform.metadata.versions import version_key
 from ratoon.platform.packages.backfill import Backfill
 from ratoon.platform.packages.checking import Source
+from ratoon.platform.packages.merging import Choices
 from ratoon.platform.packages.planning import Plan, make_plan, plan_documents, plan_sources, present_documents
 from ratoon.platform.packages.target import Drifted, Installation, Target
+from ratoon.platform.packages.upgrades import Manner, Upgrade
 from ratoon.platform.storage import revisions, schema
+from ratoon.platform.storage.bases import bases_at, save_bases
 from ratoon.platform.storage.revisions import Revision
 
 MakePlan = Callable[[Connection], Plan]
@@ -84,15 +87,17 @@ def apply_package(
     allow_destructive: bool = False,
     validate_only: bool = False,
     expected_revision: int | None = None,
+    manner: Manner | None = None,
 ) -> Applied:
-    """Applies one package.
+    """Applies one package, or the packages of an export.
 
-    ``validate_only`` does everything and then takes it back; ``expected_revision`` is the one the caller planned on.
-    Raises ``MetadataRefused``, ``Drifted``, ``Destructive``, ``DataRefuses``; nothing happened then.
+    ``validate_only`` does everything and then takes it back; ``expected_revision`` is the one the caller planned on;
+    ``manner`` says what becomes of local edits. Raises ``MetadataRefused``, ``MergeConflict``, ``Drifted``,
+    ``Destructive``, ``DataRefuses``; nothing happened then.
     """
     return _apply(
         target,
-        lambda connection: plan_sources(target, connection, [source]),
+        lambda connection: plan_sources(target, connection, [source], manner),
         by=by,
         message=message,
         allow_destructive=allow_destructive,
@@ -108,11 +113,12 @@ def apply_documents(
     by: str | None = None,
     message: str = "",
     allow_destructive: bool = False,
+    manner: Manner | None = None,
 ) -> Applied:
     """Applies the documents of whole packages that were read already."""
     return _apply(
         target,
-        lambda connection: plan_documents(target, connection, documents),
+        lambda connection: plan_documents(target, connection, documents, manner),
         by=by,
         message=message,
         allow_destructive=allow_destructive,
@@ -169,7 +175,8 @@ def bootstrap(installation: Installation, folders: Iterable[Path]) -> Applied | 
         return None
     names = ", ".join(f"{_name(package)} {_version(package)}" for package in wanted)
     documents = [document for package in wanted for document in package]
-    return apply_documents(target, documents, message=f"Apply {names}", allow_destructive=True)
+    keep_edits = Manner(choices=Choices(prefer="ours"))
+    return apply_documents(target, documents, message=f"Apply {names}", allow_destructive=True, manner=keep_edits)
 
 
 def _apply(
@@ -217,6 +224,7 @@ def _carry_out(
         raise _Undo(Applied(plan.revision, plan, values, validated_only=True))
     now, said = target.world.clock(), message or _title(plan)
     revision = revisions.save_revision(connection, plan.documents, by, said, now, _kept(plan))
+    save_bases(connection, revision, plan.upgrade.bases)
     return Applied(revision, plan, values)
 
 
@@ -265,7 +273,7 @@ def _title(plan: Plan) -> str:
 def _kept(plan: Plan) -> dict[str, Any]:
     """What the revision remembers of its plan."""
     shown = plan.as_json()
-    return {key: shown[key] for key in ("revision", "components", "data", "destructive")}
+    return {key: shown[key] for key in ("revision", "components", "data", "destructive", "settled")}
 
 
 def _rollback_plan(target: Target, connection: Connection, revision: int) -> Plan:
@@ -274,7 +282,8 @@ def _rollback_plan(target: Target, connection: Connection, revision: int) -> Pla
     documents = revisions.documents_at(connection, revision)
     language = target.language
     after = compile_registry(documents, types=language.types, functions=language.functions, trusted=True)
-    return make_plan(target, connection, present_documents(connection), documents, after)
+    made = Upgrade(tuple(documents), bases_at(connection, revision))
+    return make_plan(target, connection, present_documents(connection), documents, after, made=made)
 
 
 def _newer(present: Sequence[Document], offered: Sequence[list[Document]]) -> list[list[Document]]:

@@ -80,6 +80,12 @@ def check_packages(
     A present package of the same name is replaced by the one that is checked. Packages that are ``offered`` take no
     part; a hint names the one to require when an object of theirs is mentioned.
     """
+    documents, findings = read_sources(sources)
+    return check_documents(documents, language, present, findings, offered=offered)
+
+
+def read_sources(sources: Sequence[Source]) -> tuple[list[Document], list[Finding]]:
+    """What can be read of the packages, and everything that cannot."""
     documents: list[Document] = []
     findings: list[Finding] = []
     for source in sources:
@@ -87,7 +93,7 @@ def check_packages(
         prefix = f"{source}/" if len(sources) > 1 and isinstance(source, (str, Path)) else ""
         findings += [Finding(prefix + f.file, f.pointer, f.code, f.message, f.hint) for f in problems]
         documents += read
-    return check_documents(documents, language, present, findings, offered=offered)
+    return documents, findings
 
 
 def check_documents(

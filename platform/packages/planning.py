@@ -16,10 +16,11 @@ from sqlalchemy import Connection
 from ratoon.platform.errors import Finding, MetadataRefused
 from ratoon.platform.metadata.documents import Document, in_order
 from ratoon.platform.metadata.model import Registry
-from ratoon.platform.packages.checking import Checked, Source, check_documents, check_packages
+from ratoon.platform.packages.checking import Checked, Source, check_documents, read_sources
 from ratoon.platform.packages.differences import ComponentChange, component_changes
 from ratoon.platform.packages.impact import DataNote, data_notes
 from ratoon.platform.packages.target import Target
+from ratoon.platform.packages.upgrades import Manner, Upgrade, standing_bases, upgrade
 from ratoon.platform.storage import revisions, schema
 
 
@@ -38,11 +39,15 @@ class Plan:
     """All documents as they will be."""
     before: Registry | None
     after: Registry
+    upgrade: Upgrade
+    """How the documents came about: local edits that stay, and what the packages themselves bring."""
+    rebased: bool = False
+    """True when what the packages bring changed, even where what stands did not."""
 
     @property
     def empty(self) -> bool:
         """True when nothing would change."""
-        return not self.components and not self.schema
+        return not self.components and not self.schema and not self.rebased
 
     @property
     def destructive(self) -> tuple[str, ...]:
@@ -90,33 +95,52 @@ class Plan:
                           "severity": f.severity} for f in self.findings],
             "destructive": list(self.destructive),
             "refusals": list(self.refusals),
+            **self.upgrade.as_json(),
         }  # fmt: skip
 
 
-def plan_package(target: Target, source: Source) -> Plan:
-    """The plan for one package. Raises ``MetadataRefused`` with every problem when it does not pass the check."""
+def plan_package(target: Target, source: Source, manner: Manner | None = None) -> Plan:
+    """The plan for one package, or for the packages of an export.
+
+    Raises ``MetadataRefused`` with every problem when it does not pass the check, and ``MergeConflict`` when it changes
+    what was edited here.
+    """
     with target.database.read() as connection:
-        return plan_sources(target, connection, [source])
+        return plan_sources(target, connection, [source], manner)
 
 
-def plan_sources(target: Target, connection: Connection, sources: Sequence[Source]) -> Plan:
+def plan_sources(
+    target: Target, connection: Connection, sources: Sequence[Source], manner: Manner | None = None
+) -> Plan:
     """The same for several packages at once, on a connection."""
+    documents, findings = read_sources(sources)
+    return plan_documents(target, connection, documents, manner, findings)
+
+
+def plan_documents(
+    target: Target,
+    connection: Connection,
+    documents: Sequence[Document],
+    manner: Manner | None = None,
+    findings: Sequence[Finding] = (),
+) -> Plan:
+    """The plan for documents of whole packages that were read already; ``findings`` are those of reading them."""
     present = present_documents(connection)
-    return plan_checked(target, connection, check_packages(sources, target.language, present), present)
+    if any(finding.severity == "error" for finding in findings):
+        raise MetadataRefused(check_documents(documents, target.language, present, findings).findings)
+    made = upgrade(connection, documents, present, manner or Manner())
+    checked = check_documents(made.documents, target.language, present, findings)
+    return plan_checked(target, connection, checked, present, made)
 
 
-def plan_documents(target: Target, connection: Connection, documents: Sequence[Document]) -> Plan:
-    """The plan for documents of whole packages that were read already."""
-    present = present_documents(connection)
-    return plan_checked(target, connection, check_documents(documents, target.language, present), present)
-
-
-def plan_checked(target: Target, connection: Connection, checked: Checked, present: Sequence[Document]) -> Plan:
+def plan_checked(
+    target: Target, connection: Connection, checked: Checked, present: Sequence[Document], made: Upgrade
+) -> Plan:
     """The plan for checked packages. Raises ``MetadataRefused``."""
     if checked.registry is None:
         raise MetadataRefused(checked.findings)
     after = [*(d for d in present if d.package not in checked.packages), *checked.documents]
-    return make_plan(target, connection, present, after, checked.registry, checked.findings)
+    return make_plan(target, connection, present, after, checked.registry, checked.findings, made)
 
 
 def make_plan(
@@ -126,10 +150,13 @@ def make_plan(
     documents: Sequence[Document],
     after: Registry,
     findings: Sequence[Finding] = (),
+    made: Upgrade | None = None,
 ) -> Plan:
     """The plan that replaces the ``present`` documents by ``documents``, which compile to ``after``."""
     revision = revisions.current_revision(connection)
     before = target.registry_at(connection, revision)
+    bases = standing_bases(connection)
+    made = made or Upgrade(tuple(documents), bases)
     return Plan(
         revision=revision,
         components=component_changes(present, documents),
@@ -139,6 +166,8 @@ def make_plan(
         documents=tuple(in_order(documents)),
         before=before,
         after=after,
+        upgrade=made,
+        rebased=dict(made.bases) != bases,
     )
 
 

@@ -26,6 +26,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData
 from ratoon.platform.formulas.columns import Id, Json, UtcDateTime
 from ratoon.platform.storage.account_tables import define_account_tables
 from ratoon.platform.storage.audit import define_audit_tables
+from ratoon.platform.storage.bases import base_table
 from ratoon.platform.storage.run_tables import define_run_tables
 
 SERIAL = BigInteger().with_variant(Integer(), "sqlite")
@@ -36,6 +37,7 @@ def system_tables() -> MetaData:
     """The description of every ``ratoon_*`` table but the search index."""
     metadata = MetaData()
     _metadata_tables(metadata)
+    base_table(metadata)
     _record_tables(metadata)
     _service_tables(metadata)
     define_audit_tables(metadata)

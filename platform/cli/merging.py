@@ -1,0 +1,75 @@
+"""What ``plan`` and ``apply`` ask about local edits of a package: options, the file of conflicts, and how they look."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ratoon.platform.cli.printing import count
+from ratoon.platform.packages.merging import Choices, Disagreement, MergeConflict, Side, read_resolutions
+from ratoon.platform.packages.upgrades import Manner
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+OPTIONS = (
+    click.option("--edit", is_flag=True, help="A local edit of the package, not a new version of it."),
+    click.option("--discard-edits", is_flag=True, help="Take the package as it is; local edits of it go."),
+    click.option("--ours", "prefer", flag_value="ours", help="Where both changed something: keep the local edit."),
+    click.option("--theirs", "prefer", flag_value="theirs", help="Where both changed something: take the new version."),
+    click.option(
+        "--resolve",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="A file that says for each conflict which side to take; --conflicts writes it.",
+    ),
+    click.option(
+        "--conflicts",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Write the conflicts to this file, to be filled in and given to --resolve.",
+    ),
+)
+
+
+def merge_options(command: Command) -> Command:
+    """Adds the options; the command gets ``edit``, ``discard_edits``, ``prefer``, ``resolve`` and ``conflicts``."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+def manner(edit: bool, discard_edits: bool, prefer: str | None, resolve: Path | None) -> Manner:
+    """What the options say. Raises ``BadRequest`` for a file that is no list of resolutions."""
+    if edit and discard_edits:
+        raise click.UsageError("--edit and --discard-edits exclude one another.")
+    by_place = {}
+    if resolve is not None:
+        try:
+            by_place = read_resolutions(json.loads(resolve.read_text(encoding="utf-8")))
+        except json.JSONDecodeError as error:
+            raise click.UsageError(f"{resolve}: line {error.lineno}: {error.msg}.") from error
+    side: Side | None = "ours" if prefer == "ours" else "theirs" if prefer == "theirs" else None
+    return Manner(edit=edit, discard_edits=discard_edits, choices=Choices(by_place, side))
+
+
+def write_conflicts(error: MergeConflict, file: Path | None) -> None:
+    """Writes the file of conflicts, each with an empty ``take``, when one was asked for."""
+    if file is None:
+        return
+    asked = {"conflicts": [{**found.as_json(), "take": None} for found in error.disagreements]}
+    file.write_text(json.dumps(asked, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    said = f'{file}: {count(len(error.disagreements), "conflict")}. Put "ours", "theirs" or "base" into each "take".'
+    click.echo(said, err=True)
+
+
+def print_conflicts(found: Iterable[Disagreement]) -> None:
+    """Each conflict with its three values, on stderr."""
+    for conflict in found:
+        click.secho(f"{conflict.package}/{conflict.file} {conflict.path or '(the document)'}", bold=True, err=True)
+        shown = conflict.as_json()
+        for name, colour in (("base", None), ("theirs", "cyan"), ("ours", "yellow")):
+            value = json.dumps(shown[name], ensure_ascii=False) if name in shown else "(not there)"
+            click.secho(f"  {name:>6}  {value if len(value) <= 200 else value[:199] + '…'}", fg=colour, err=True)
+    click.echo("Settle them with --ours, --theirs, or --conflicts FILE and --resolve FILE.", err=True)
