@@ -44,6 +44,8 @@ class Problem:
     severity: Severity = "error"
     index: int | None = None
     rule: str | None = None
+    within: tuple[str | int, ...] = ()
+    """Where in the value of the field, when it is a list: ``(0, "since")``."""
 
     def text(self, translate: Translate = _same) -> str:
         """The message in the reader's language."""

@@ -182,7 +182,8 @@ def document(error: RatoonError, translate: Translate, *, listed: bool = False, 
 
 def _error(problem: Problem, translate: Translate, listed: bool) -> dict[str, Any]:
     place = f"/{problem.index or 0}" if listed else ""
-    field = "/" + problem.field.replace("~", "~0").replace("/", "~1") if problem.field is not None else ""
+    steps = () if problem.field is None else (problem.field, *problem.within)
+    field = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
     made: dict[str, Any] = {
         "field": problem.field,
         "code": problem.code,

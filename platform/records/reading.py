@@ -316,11 +316,17 @@ def fetch_one(
     row = None if hidden else service.engine.store.load(service.connection, object, [record]).get(record)
     if row is None:
         raise NotFound("There is no {object} with id {id}.", object=object, id=record)
-    keys = keys_of(service, plan, fields)
-    if fields is None and plan.links:
-        readable = None if service.actor.admin else service.engine.policy.readable_keys(service.actor, object)
-        keys = (*keys, *(key for key in plan.links if readable is None or key in readable))
+    keys = whole_keys(service, plan) if fields is None else keys_of(service, plan, fields)
     return finish(service, plan, [row], keys, expand)[0]
+
+
+def whole_keys(service: RecordService, plan: ObjectPlan) -> tuple[str, ...]:
+    """Every readable key of one record, its many-to-many values too."""
+    keys = keys_of(service, plan, None)
+    if not plan.links:
+        return keys
+    readable = None if service.actor.admin else service.engine.policy.readable_keys(service.actor, plan.name)
+    return (*keys, *(key for key in plan.links if readable is None or key in readable))
 
 
 def titles(service: RecordService, object: str, ids: Iterable[str]) -> dict[str, str]:

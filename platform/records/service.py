@@ -179,7 +179,7 @@ class RecordService:
         values_of = itemgetter(*columns)
         written = (touched[d.id].new if d.id in touched else d.row for d in drafts)
         rows = [dict(zip(columns, values_of(row), strict=True)) for row in written]
-        return reading.finish(self, plan, rows, reading.keys_of(self, plan, None))
+        return reading.finish(self, plan, rows, reading.whole_keys(self, plan))
 
     def _operation(self, acknowledge: bool = False) -> _Operation:
         return _Operation(self, acknowledge)

@@ -28,7 +28,7 @@ SHOP: list[dict[str, Any]] = [
         field("code", "text", external_id=True),
         field("vip", "boolean"),
         field("country", "text"),
-        field("tags", "many_to_many", object="tag", attributes=[field("since", "date")]),
+        field("tags", "many_to_many", object="tag", attributes=[field("since", "date")], track_history=True),
         field(
             "open_jobs", "rollup", of="job", via="customer", operation="count", filter="NOT(ISPICKVAL(stage, 'done'))"
         ),

@@ -227,6 +227,26 @@ def test_many_to_many_is_a_set_with_attributes(shop: Environment, write: Any) ->
     assert links() == {tags[1]: date(2026, 5, 5)}
 
 
+def test_the_history_of_a_record_tells_which_links_came_and_went(shop: Environment, write: Any) -> None:
+    first, second = (t["id"] for t in write(lambda r: r.create("tag", [{"name": n} for n in "xy"])))
+    made = write(lambda r: customer(r, tags=[{"id": first, "since": "2026-01-02"}]))
+    assert made["tags"] == [{"id": first, "since": date(2026, 1, 2)}]
+    (changed,) = write(lambda r: r.update("customer", [Change(made["id"], {"tags": [second]})]))
+    assert [link["id"] for link in changed["tags"]] == [second]
+    with shop.read(SYSTEM) as records:
+        told = records.history("customer", made["id"])[0]["changes"]
+    assert told == {"tags": [[{"id": first, "since": "2026-01-02"}], [{"id": second}]]}
+
+
+def test_what_is_wrong_with_a_link_is_told_at_its_place_in_the_list(write: Any) -> None:
+    (tag,) = (t["id"] for t in write(lambda r: r.create("tag", [{"name": "x"}])))
+    nobody = "00000000-0000-7000-8000-000000000000"
+    for wrong, within in (({"id": tag, "since": "soon"}, (0, "since")), (nobody, (0, "id"))):
+        with pytest.raises(ValidationFailed) as error:
+            write(lambda r, wrong=wrong: customer(r, tags=[wrong]))
+        assert [(p.field, p.within) for p in error.value.problems] == [("tags", within)]
+
+
 def test_stage_gates_tell_everything_that_is_missing(write: Any) -> None:
     record = write(lambda r: job(r))
     with pytest.raises(ValidationFailed) as error:
