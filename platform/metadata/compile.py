@@ -23,6 +23,7 @@ from ratoon.platform.metadata.builtin import with_system
 from ratoon.platform.metadata.collect import collect
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.metadata.drafts import Drafts, ObjectDraft
+from ratoon.platform.metadata.duplicates import duplicate_rules
 from ratoon.platform.metadata.fields import finish_fields
 from ratoon.platform.metadata.formulas import Formulas
 from ratoon.platform.metadata.indexes import derive_indexes
@@ -127,6 +128,7 @@ def _object(draft: ObjectDraft, formulas: Formulas, behaviour: Behaviour, screen
         layouts=screens.layouts(draft, title),
         views=views,
         automations=behaviour.automations(draft),
+        duplicates=duplicate_rules(draft, formulas, behaviour, report),
     )
 
 

@@ -9,7 +9,8 @@ follows from what it is (``place``), so two documents of one package never descr
     strings/zh-Hans.json              strings
     pet/object.json                   object
     pet/extension.json                extension (adds to the object of another package)
-    pet/pipelines/adoption.json       pipeline, and so on for layouts, views, automations
+    pet/pipelines/adoption.json       pipeline, and so on for layouts, views, automations,
+                                      duplicates
 
 Only ``*.json`` files count; names that begin with ``.`` or ``_`` are not looked at. Reading refuses what no later step
 could make sense of, and collects all of it: malformed JSON (with line and column), the same key twice, more than
@@ -46,6 +47,7 @@ FOLDERS: Mapping[str, str] = {
     "layouts": "layout",
     "views": "view",
     "automations": "automation",
+    "duplicates": "duplicate",
 }
 """Folder inside an object's folder → kind."""
 TOP_FOLDERS: Mapping[str, str] = {"picklists": "picklist", "roles": "role", "strings": "strings"}

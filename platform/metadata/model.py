@@ -18,6 +18,7 @@ from ratoon.platform.errors import Severity
 from ratoon.platform.fields.base import FieldSpec, FieldType, Option, Part
 from ratoon.platform.formulas import Formula
 from ratoon.platform.metadata.graph import Graph, build_graph
+from ratoon.platform.metadata.matching import DuplicateRule
 from ratoon.platform.metadata.scope import ObjectScope
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
@@ -306,6 +307,8 @@ class Object:
     views: tuple[View, ...] = ()
     automations: tuple[Automation, ...] = ()
     """Active ones, in the order they run."""
+    duplicates: tuple[DuplicateRule, ...] = ()
+    """Active duplicate rules, in the order they are asked."""
 
     @cached_property
     def parts(self) -> Mapping[str, Part]:

@@ -5,6 +5,7 @@
 * New or changed formula and rollup fields, and every computed field that reads them, are worked out for all rows, in
   dependency order.
 * Objects whose searchable fields changed are indexed again.
+* What new or changed duplicate rules compare is worked out for all rows.
 
 Rows are taken in groups along their ids, so memory stays small however many there are. Neither versions nor
 modification times change: nobody edited these records.
@@ -27,7 +28,7 @@ from ratoon.platform.metadata.graph import Node
 from ratoon.platform.metadata.model import Field, Object, Registry
 from ratoon.platform.records.aftermath import search_text
 from ratoon.platform.records.plan import Plans
-from ratoon.platform.storage import search
+from ratoon.platform.storage import match_keys, search
 from ratoon.platform.storage.database import driver
 from ratoon.platform.storage.statements import encoder
 from ratoon.platform.storage.store import RecordStore
@@ -67,6 +68,8 @@ class Backfill:
             old = self.before.objects.get(obj.name)
             if old is not None and _searchable(old) != _searchable(obj):
                 work.index(obj)
+        for obj in self.after:
+            work.match(obj, self.before.objects.get(obj.name))
         return written
 
     def objects(self) -> set[str]:
@@ -224,6 +227,18 @@ class _Work:
                 continue
             rows = self._store.load(self._connection, obj.name, ids)
             search.index(self._connection, obj.name, [(i, *search_text(plan, row)) for i, row in rows.items()])
+
+    def match(self, obj: Object, old: Object | None) -> None:
+        """Keeps what duplicate rules compare: of new rules and of those that compare something else now."""
+        known = {} if old is None else {rule.name: rule for rule in old.duplicates}
+        stale = [rule for rule in obj.duplicates if rule.name not in known or known[rule.name].match != rule.match]
+        for name in {*known} - {rule.name for rule in obj.duplicates} | {rule.name for rule in stale}:
+            match_keys.forget_rule(self._connection, obj.name, name)
+        for ids in self.groups(obj.name, live=True) if stale else ():
+            rows = self._store.load(self._connection, obj.name, ids)
+            for rule in stale:
+                keys = {record: rule.key(row) for record, row in rows.items()}
+                match_keys.keep(self._connection, obj.name, rule.name, {r: k for r, k in keys.items() if k is not None})
 
 
 def write_rows(

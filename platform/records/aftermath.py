@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ratoon.platform.records import duplicates
 from ratoon.platform.records.plan import ObjectPlan
 from ratoon.platform.records.stages import pipeline_key
 from ratoon.platform.storage import history, search
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 def write(saving: Saving) -> None:
     """Writes what there is to remember about the touched records."""
+    duplicates.settle(saving)
     entries: list[history.Entry] = []
     moves: list[history.StageMove] = []
     for object, records in saving.touched.items():

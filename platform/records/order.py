@@ -29,7 +29,7 @@ STEPS: tuple[tuple[int, str], ...] = (
     (11, "after-save automations"),
     (12, "rollups and formulas of other records"),
     (13, "validation rules again on rows that automation or rollups changed"),
-    (14, "field history, stage history, search index"),
+    (14, "field history, stage history, search index, keys of duplicate rules"),
     (15, "jobs enqueued in the same transaction"),
     (16, "commit"),
     (17, "jobs run"),
@@ -84,6 +84,10 @@ def _parts(
             yield from _gates(obj)
         case 8 if saving:
             yield from (Step(f"rule ({r.severity})", r.name, r.error_when.source) for r in plan.rules)
+        case 9 if saving:
+            for rule in obj.duplicates:
+                compared = " + ".join(f"{m.key} as {m.method}" for m in rule.match)
+                yield Step(f"duplicate rule ({rule.action})", rule.name, compared)
         case 11:
             yield from reactions.explain(obj, event, "after")
         case 12:

@@ -184,6 +184,7 @@ class ObjectPlan:
                 *(r.error_when for r in self.rules),
                 *(c for f in self.conditional for c in (f.visible_when, f.required_when, f.read_only_when) if c),
                 *(r.error_when for p in self.object.pipelines for s in p.stages for r in (*s.entry, *s.exit)),
+                *(d.condition for d in self.object.duplicates if d.condition),
             ]
         )
 

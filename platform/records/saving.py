@@ -16,7 +16,7 @@ from ratoon.platform.access.actor import Actor
 from ratoon.platform.errors import FormulaError, Invalid, LoopStopped, Problem, ValidationFailed
 from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.metadata.model import Rule
-from ratoon.platform.records import aftermath, checks, coercion, numbers, propagation, stages
+from ratoon.platform.records import aftermath, checks, coercion, duplicates, numbers, propagation, stages
 from ratoon.platform.records.drafts import Draft
 from ratoon.platform.records.engine import Engine, Event
 from ratoon.platform.records.links import save_links
@@ -67,6 +67,8 @@ class Saving:
         self.depth = 0
         self.path: list[str] = []
         """Names of the automations we are inside of, outermost first."""
+        self.matched: dict[tuple[str, str, str], str | None] = {}
+        """(object, duplicate rule, record) → the key that was written."""
         self._runs: Counter[tuple[str, str]] = Counter()
         self._plain = EvalContext(
             now=self.now,
@@ -131,6 +133,8 @@ class Saving:
         for draft in drafts:
             stages.check_gates(self, plan, draft)
             self._rules(plan, draft, plan.rules)
+        if plan.object.duplicates:
+            duplicates.check(self, plan, drafts)
         self._refuse_if_wrong(drafts)
         written = self._write(plan, drafts, event)
         if written:
@@ -234,6 +238,8 @@ class Saving:
         for draft in drafts:
             if draft.links:
                 save_links(self, plan, draft)
+        if plan.object.duplicates:
+            duplicates.remember(self, plan, written)
         return written
 
     def _insert(self, plan: ObjectPlan, drafts: Sequence[Draft]) -> list[Draft]:

@@ -9,6 +9,7 @@ ratoon_stage       the periods that a record spent in each stage
 ratoon_unlinked    lookups that a deletion emptied, so that a restore can fill them again
 ratoon_idempotency answers already given, by idempotency key
 ratoon_file        what is known about an uploaded file (its bytes are in the files folder)
+ratoon_match       what duplicate rules compare, one key per rule and record (see ``match_keys.py``)
 ratoon_setting     values that an installation makes once, such as its secret key
 ratoon_search      texts of records for the global search (see ``search.py``)
 ratoon_audit       who signed in, changed metadata or rights, took records out (see ``audit.py``)
@@ -27,6 +28,7 @@ from ratoon.platform.formulas.columns import Id, Json, UtcDateTime
 from ratoon.platform.storage.account_tables import define_account_tables
 from ratoon.platform.storage.audit import define_audit_tables
 from ratoon.platform.storage.bases import base_table
+from ratoon.platform.storage.match_keys import define_match_table
 from ratoon.platform.storage.run_tables import define_run_tables
 
 SERIAL = BigInteger().with_variant(Integer(), "sqlite")
@@ -42,6 +44,7 @@ def system_tables() -> MetaData:
     _service_tables(metadata)
     define_audit_tables(metadata)
     define_run_tables(metadata)
+    define_match_table(metadata)
     return define_account_tables(metadata)
 
 
