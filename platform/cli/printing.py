@@ -14,6 +14,7 @@ from ratoon.platform.errors import Conflict, Finding, MetadataRefused, RatoonErr
 
 if TYPE_CHECKING:
     from ratoon.platform.packages.differences import ComponentChange, Detail
+    from ratoon.platform.packages.notes import DataNote
     from ratoon.platform.packages.planning import Plan
 
 _COLOURS: Mapping[str, str] = {"error": "red", "warning": "yellow", "info": "cyan"}
@@ -91,7 +92,11 @@ def print_plan(plan: Plan) -> None:
     if plan.notes:
         click.secho("Records", bold=True)
     for note in plan.notes:
-        click.secho(f"  {'refused: ' if note.refuses else ''}{note.message}", fg="red" if note.refuses else "yellow")
+        _print_note(note)
+    if plan.rights:
+        click.secho("Permissions that widen", bold=True)
+    for widening in plan.rights:
+        click.secho(f"  {widening.message}", fg="yellow")
     for loss in plan.destructive:
         click.secho(f"! {loss}", fg="red")
     print_local_edits(plan.upgrade.local)
@@ -118,6 +123,18 @@ def print_local_edits(changes: Sequence[ComponentChange]) -> None:
         for detail in change.details if change.action == "changed" else ():
             sign, colour = _SIGNS[detail.action]
             click.secho(f"      {sign} {detail.path}{_values(detail)}", fg=colour)
+
+
+def _print_note(note: DataNote) -> None:
+    stops = note.refuses or note.violates
+    click.secho(f"  {'refused: ' if stops else ''}{note.message}", fg="red" if stops else "yellow")
+    for sample in note.samples:
+        value = "" if sample.value is None else f": {_short(sample.value)}"
+        click.echo(f"      {sample.id} {sample.title}{value}")
+    if note.count > len(note.samples) > 0:
+        click.echo("      …")
+    if note.hint:
+        click.echo(f"      → {note.hint}")
 
 
 _SIGNS: Mapping[str, tuple[str, str]] = {"added": ("+", "green"), "changed": ("~", "yellow"), "removed": ("-", "red")}

@@ -1,111 +1,208 @@
-"""What a change of metadata means for the records that are there, counted by the database.
+"""What a change of metadata means for the records that are there: every object, field, key, stage and rule compared.
 
-A note either informs (two pets lack the value that becomes required) or refuses (a stage goes away in which there are
-records; a field becomes unique and its values are not).
+The database counts (``notes.py``); only a change of type reads values, each distinct one once (``conversion.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from ratoon.platform.errors import FormulaError
-from ratoon.platform.metadata.model import Field, Object, Registry, Rule
+from ratoon.platform.fields.base import Part
+from ratoon.platform.formulas.tree import MANY
+from ratoon.platform.metadata.model import Field, Object, Pipeline, Registry, Rule
+from ratoon.platform.packages.notes import SAMPLES, Census, DataNote, Sample, shown
 from ratoon.platform.packages.target import Target
+from ratoon.platform.storage.conversion import Offers
 from ratoon.platform.storage.lists import ListRequest
+from ratoon.platform.storage.schema import changed_keys
 from ratoon.platform.storage.store import RecordStore
 from ratoon.platform.storage.tables import Tables
 
 CEILING = 100_000
 """Counting stops here."""
+Replaced = Mapping[tuple[str, str], Mapping[str, str]]
+"""(object, field) → value or stage that goes → the one that takes its place."""
 
 
-@dataclass(frozen=True, slots=True)
-class DataNote:
-    """Something to know about the records of an object."""
+@dataclass(frozen=True)
+class Situation:
+    """What impact is worked out from."""
 
-    object: str
-    code: str
-    count: int
-    message: str
-    refuses: bool = False
+    target: Target
+    connection: Connection
+    before: Registry
+    """The metadata as it stands, with the names it will have."""
+    after: Registry
+    tables: Tables
+    """The tables of ``before`` as they are in the database."""
+    replaced: Replaced
 
-    def as_json(self) -> dict[str, Any]:
-        """For ``--json`` and the API."""
-        return asdict(self)
 
-
-def data_notes(
-    target: Target, connection: Connection, before: Registry | None, after: Registry
-) -> tuple[DataNote, ...]:
+def data_notes(situation: Situation) -> tuple[DataNote, ...]:
     """What the change means for the records there are."""
-    if before is None:
-        return ()
-    return tuple(_Impact(target, connection, before, after).all())
+    return tuple(_Impact(situation).all())
 
 
 class _Impact:
-    def __init__(self, target: Target, connection: Connection, before: Registry, after: Registry) -> None:
-        self._target = target
-        self._connection = connection
-        self._before = before
-        self._after = after
-        self._tables = Tables(before, target.database.dialect)
-        self._store = RecordStore(before, self._tables, target.database.dialect)
+    def __init__(self, situation: Situation) -> None:
+        self._s = situation
+        self._before = situation.before
+        self._tables = situation.tables
+        self._census = Census(situation.connection, situation.tables)
 
     def all(self) -> Iterator[DataNote]:
-        for new in self._after:
+        for new in self._s.after:
             old = self._before.objects.get(new.name)
             if old is None:
                 continue
             for field in new.fields.values():
                 if not field.system:
-                    yield from self._field(old, field)
+                    yield from self._field(old, new, field)
+            yield from self._types(old, new)
             yield from self._keys(old, new)
             yield from self._stages(old, new)
             yield from self._rules(old, new)
+        yield from self._gone()
 
-    def _count(self, obj: str, *conditions: ColumnElement[bool]) -> int:
-        table = self._tables.table(obj)
-        query = select(func.count()).select_from(table).where(table.c.deleted_at.is_(None), *conditions)
-        found: int = self._connection.execute(query).scalar_one()
-        return found
-
-    def _field(self, old: Object, field: Field) -> Iterator[DataNote]:
+    def _field(self, old: Object, new: Object, field: Field) -> Iterator[DataNote]:
         was = old.fields.get(field.name)
-        if was is None:
-            if field.required and field.default is None and not field.computed and (rows := self._count(old.name)):
-                message = (
-                    f"{rows} records of {old.name} have no {field.name} yet; it must be filled in when they are saved."
-                )
-                yield DataNote(old.name, "required", rows, message)
-            return
-        if not was.parts or was.parts[0].sql is None:
+        if was is None or not was.parts or was.parts[0].sql is None:
+            if field.required and field.default is None and not field.computed and not field.junction:
+                message = "{rows} records of {object} have no {field} yet."
+                yield from self._required(old, field, message, None)
             return
         column = self._tables.table(old.name).c[was.parts[0].key]
-        if field.required and not was.required and (rows := self._count(old.name, column.is_(None))):
-            message = f"{rows} records of {old.name} have no {field.name}; it must be filled in when they are saved."
-            yield DataNote(old.name, "required", rows, message)
+        if field.required and not was.required and field.default is None and not field.computed:
+            message = "{rows} records of {object} have no {field}."
+            yield from self._required(old, field, message, column.is_(None))
         if field.unique and not was.unique:
             yield from self._unique(old, (field.name,))
-        longest, shorter = was.spec.option("max_length", 255), field.spec.option("max_length", 255)
-        if was.spec.type == field.spec.type == "text" and shorter < longest:
-            rows = self._count(old.name, func.length(column) > shorter)
+        if new.parts.keys().isdisjoint(p.key for p in field.parts if p.sql is None):
+            yield from self._shorter(old, was, field, column)
+            yield from self._range(old, was, field, column)
+        yield from self._choices(old, was, field, column)
+
+    def _required(
+        self, old: Object, field: Field, message: str, where: ColumnElement[bool] | None
+    ) -> Iterator[DataNote]:
+        conditions = () if where is None else (where,)
+        rows = self._census.count(old, *conditions)
+        if rows:
+            text = message.format(rows=rows, object=old.name, field=field.name)
+            hint = f'give {field.name} a "default", fill it in first, or use "required_when"'
+            samples = self._census.some(old, *conditions)
+            yield DataNote(old.name, "required", rows, text, violates=True, field=field.name, hint=hint,
+                           samples=samples)  # fmt: skip
+
+    def _shorter(self, old: Object, was: Field, field: Field, column: ColumnElement[Any]) -> Iterator[DataNote]:
+        longest, shorter = _longest(was), _longest(field)
+        if shorter is None or (longest is not None and shorter >= longest) or not _text(was):
+            return
+        too_long = func.length(column) > shorter
+        rows = self._census.count(old, too_long)
+        if rows:
+            message = f"{rows} records of {old.name} have a {field.name} of more than {shorter} characters."
+            hint = "the texts stay as they are until somebody edits them"
+            samples = self._census.some(old, too_long, show=field.name)
+            yield DataNote(old.name, "too_long", rows, message, field=field.name, hint=hint, samples=samples)
+
+    def _range(self, old: Object, was: Field, field: Field, column: ColumnElement[Any]) -> Iterator[DataNote]:
+        if was.spec.type != field.spec.type:
+            return
+        least, most = field.spec.option("min"), field.spec.option("max")
+        outside = [
+            column < least if least is not None and least != was.spec.option("min") else None,
+            column > most if most is not None and most != was.spec.option("max") else None,
+        ]
+        wrong = [condition for condition in outside if condition is not None]
+        rows = self._census.count(old, or_(*wrong)) if wrong else 0
+        if rows:
+            limits = f"{'' if least is None else least} … {'' if most is None else most}".strip()
+            message = f"{rows} records of {old.name} have a {field.name} outside {limits}."
+            samples = self._census.some(old, or_(*wrong), show=field.name)
+            yield DataNote(old.name, "out_of_range", rows, message, field=field.name, samples=samples)
+
+    def _choices(self, old: Object, was: Field, field: Field, column: ColumnElement[Any]) -> Iterator[DataNote]:
+        if field.spec.type not in {"picklist", "multipicklist"} or not _same_column(was, field):
+            return
+        known = {option.value for option in field.choices}
+        if was.spec.type == field.spec.type and known.issuperset(option.value for option in was.choices):
+            return
+        moved = self._s.replaced.get((old.name, field.name), {})
+        if field.spec.type == "multipicklist":
+            yield from self._several(old, field, known | moved.keys())
+            return
+        there = select(column).where(column.is_not(None)).distinct()
+        used = {row[0] for row in self._s.connection.execute(there)}
+        gone = sorted(used - known - moved.keys())
+        rows = self._census.count(old, column.in_(gone)) if gone else 0
+        if rows:
+            samples = self._census.some(old, column.in_(gone), show=field.name)
+            yield self._value_note(old, field, rows, gone, samples)
+
+    def _several(self, old: Object, field: Field, known: set[str]) -> Iterator[DataNote]:
+        """Records whose multiple choice holds something that is no choice any more."""
+        table = self._tables.table(old.name)
+        kept = table.c[field.name]
+        rows = 0
+        gone: set[str] = set()
+        found: list[str] = []
+        query = select(table.c.id, kept).where(kept.is_not(None), table.c.deleted_at.is_(None)).order_by(table.c.id)
+        for record, values in self._s.connection.execute(query):
+            lost = set(values) - known
+            if lost:
+                rows += 1
+                gone |= lost
+                if len(found) < SAMPLES:
+                    found.append(record)
+        if rows:
+            yield self._value_note(old, field, rows, sorted(gone), self._census.these(old, found, field.name))
+
+    @staticmethod
+    def _value_note(old: Object, field: Field, rows: int, gone: list[str], samples: tuple[Sample, ...]) -> DataNote:
+        listed = ", ".join(gone[:20]) + (" …" if len(gone) > 20 else "")
+        message = f"{rows} records of {old.name} have a value of {field.name} that goes away ({listed})."
+        hint = 'keep it with "active": false, or name it in "replaces" of the value that takes its place'
+        return DataNote(old.name, "value_in_use", rows, message, field=field.name, hint=hint, samples=samples)
+
+    def _types(self, old: Object, new: Object) -> Iterator[DataNote]:
+        """Values that the new type of a field cannot hold, or holds otherwise."""
+        for key in changed_keys(self._before, self._s.after, old, new, self._s.target.database.dialect):
+            was, now = old.parts[key], new.parts[key]
+            if not new.field_of[key].computed and was.sql is not None:
+                yield from self._type(old, new.field_of[key], was, now)
+
+    def _type(self, old: Object, field: Field, was: Part, now: Part) -> Iterator[DataNote]:
+        table = self._tables.table(old.name)
+        column = table.c[was.key]
+        grouped = select(column, func.count()).where(column.is_not(None)).group_by(column)
+        offers = Offers(was, now)
+        lost: list[Any] = []
+        cut: list[Any] = []
+        lost_rows = cut_rows = 0
+        for value, rows in self._s.connection.execute(grouped):
+            made, exact = offers.convert(value)
+            if made is None:
+                lost_rows += rows
+                lost.append(value)
+            elif not exact:
+                cut_rows += rows
+                cut.append(value)
+        for code, rows, values, what in (
+            ("loses", lost_rows, lost, "cannot be converted and become blank"),
+            ("cuts", cut_rows, cut, "are rounded or cut"),
+        ):
             if rows:
-                message = f"{rows} records of {old.name} have a {field.name} of more than {shorter} characters."
-                yield DataNote(old.name, "too_long", rows, message)
-        if was.spec.type == field.spec.type == "picklist":
-            gone = {o.value for o in was.choices} - {o.value for o in field.choices}
-            rows = self._count(old.name, column.in_(sorted(gone))) if gone else 0
-            if rows:
-                message = (
-                    f"{rows} records of {old.name} have a value of {field.name} that goes away "
-                    f'({", ".join(sorted(gone))}); keep it with "active": false.'
-                )
-                yield DataNote(old.name, "value_in_use", rows, message)
+                condition = column.in_(values[:100])
+                message = f"{rows} values of {old.name}.{was.key} {what}."
+                samples = self._census.some(old, condition, show=was.key)
+                hint = "the values as they are now stay in the database until they are purged"
+                yield DataNote(old.name, code, rows, message, field=field.name, hint=hint, samples=samples)
 
     def _unique(self, old: Object, keys: tuple[str, ...]) -> Iterator[DataNote]:
         table = self._tables.table(old.name)
@@ -113,12 +210,20 @@ class _Impact:
             return
         columns = [table.c[key] for key in keys]
         filled = and_(table.c.deleted_at.is_(None), *(column.is_not(None) for column in columns))
-        doubled = select(*columns).where(filled).group_by(*columns).having(func.count() > 1).limit(CEILING).subquery()
-        rows = self._connection.execute(select(func.count()).select_from(doubled)).scalar_one()
-        if rows:
-            named = " and ".join(keys)
-            message = f"{rows} values of {old.name}.{named} occur more than once, so it cannot become unique."
-            yield DataNote(old.name, "not_unique", rows, message, refuses=True)
+        doubled = select(*columns).where(filled).group_by(*columns).having(func.count() > 1)
+        limited = doubled.limit(CEILING).subquery()
+        rows = self._s.connection.execute(select(func.count()).select_from(limited)).scalar_one()
+        if not rows:
+            return
+        samples: list[Sample] = []
+        for values in self._s.connection.execute(doubled.order_by(*columns).limit(SAMPLES)).all():
+            same = [column == value for column, value in zip(columns, values, strict=True)]
+            samples += self._census.some(old, *same, show=keys[0])[:2]
+        named = " and ".join(keys)
+        message = f"{rows} values of {old.name}.{named} occur more than once, so it cannot become unique."
+        hint = "make them different, or merge the records, first"
+        yield DataNote(old.name, "not_unique", rows, message, refuses=True, field=keys[0], hint=hint,
+                       samples=tuple(samples[: 2 * SAMPLES]))  # fmt: skip
 
     def _keys(self, old: Object, new: Object) -> Iterator[DataNote]:
         known = {key.fields for key in old.keys}
@@ -130,40 +235,94 @@ class _Impact:
         field = old.stage_field
         if field is None or new.stage_field is None or new.stage_field.name != field.name:
             return
+        moved = self._s.replaced.get((old.name, field.name), {})
+        for was in old.pipelines:
+            yield from self._pipeline(old, field, was, new.pipeline(was.name), moved)
+
+    def _pipeline(
+        self, old: Object, field: Field, was: Pipeline, now: Pipeline | None, moved: Mapping[str, str]
+    ) -> Iterator[DataNote]:
         table = self._tables.table(old.name)
         stage, pipeline = table.c[field.parts[0].key], table.c[field.parts[1].key]
-        for was in old.pipelines:
-            now = new.pipeline(was.name)
-            gone = sorted(set(was.by_name) - set(now.by_name if now is not None else ()))
-            rows = self._count(old.name, pipeline == was.name, stage.in_(gone)) if gone else 0
-            if rows:
-                message = (
-                    f"{rows} records of {old.name} are in stages of the pipeline {was.name} that go away "
-                    f"({', '.join(gone)}); move them to another stage first."
-                )
-                yield DataNote(old.name, "stage_in_use", rows, message, refuses=True)
+        left = now.by_name if now is not None else {}
+        gone = sorted(s for s in was.by_name if s not in left and f"{was.name}.{s}" not in moved)
+        inside = and_(pipeline == was.name, stage.in_(gone))
+        rows = self._census.count(old, inside) if gone else 0
+        if rows:
+            message = (
+                f"{rows} records of {old.name} are in stages of the pipeline {was.name} that go away "
+                f"({', '.join(gone)}); move them to another stage first."
+            )
+            hint = 'or name the stage in "replaces" of the one that takes its place'
+            samples = self._census.some(old, inside, show=field.name)
+            yield DataNote(old.name, "stage_in_use", rows, message, refuses=True, field=field.name, hint=hint,
+                           samples=samples)  # fmt: skip
 
     def _rules(self, old: Object, new: Object) -> Iterator[DataNote]:
-        known = {rule.name: rule.error_when.source for rule in old.rules if rule.active}
+        known = {(rule.name, rule.error_when.source) for rule in old.rules if rule.active and rule.severity == "error"}
+        checker = RuleCheck(self._s.target, self._s.connection, self._before, self._tables)
         for rule in new.rules:
-            if rule.active and rule.severity == "error" and known.get(rule.name) != rule.error_when.source:
-                rows = self._breaking(old, rule)
+            if rule.active and rule.severity == "error" and (rule.name, rule.error_when.source) not in known:
+                rows, samples = checker.breaking(old, rule)
                 if rows:
-                    shown = f"more than {CEILING}" if rows > CEILING else str(rows)
+                    many = f"more than {CEILING}" if rows > CEILING else str(rows)
                     message = (
-                        f"{shown} records of {old.name} break the rule {rule.name}; it stops them at their next save."
+                        f"{many} records of {old.name} break the rule {rule.name}; it stops them at their next save."
                     )
-                    yield DataNote(old.name, "breaks_rule", rows, message)
+                    hint = 'begin with "mode": "warn" and mend them, then enforce it'
+                    yield DataNote(old.name, "breaks_rule", rows, message, hint=hint, samples=samples)
 
-    def _breaking(self, old: Object, rule: Rule) -> int:
+    def _gone(self) -> Iterator[DataNote]:
+        """What is lost from view with fields and objects that go."""
+        for old in self._before:
+            new = self._s.after.objects.get(old.name)
+            if new is None:
+                rows = self._census.count(old)
+                if rows:
+                    message = f"{rows} records of {old.name} are lost from view; they are kept until they are purged."
+                    yield DataNote(old.name, "object_goes", rows, message, samples=self._census.some(old))
+                continue
+            columns = self._tables.table(old.name).c
+            for field in old.fields.values():
+                if field.name in new.fields or field.computed or not field.parts or field.parts[0].sql is None:
+                    continue
+                filled = columns[field.name].is_not(None)
+                rows = self._census.count(old, filled)
+                if rows:
+                    message = (
+                        f"{rows} values of {old.name}.{field.name} are lost from view; they are kept until purged."
+                    )
+                    samples = self._census.some(old, filled, show=field.name)
+                    yield DataNote(old.name, "field_goes", rows, message, field=field.name, samples=samples)
+
+
+class RuleCheck:
+    """Which records of the database break a validation rule."""
+
+    def __init__(self, target: Target, connection: Connection, registry: Registry, tables: Tables) -> None:
+        self._target = target
+        self._connection = connection
+        self._registry = registry
+        self._store = RecordStore(registry, tables, target.database.dialect)
+
+    def breaking(self, obj: Object, rule: Rule) -> tuple[int, tuple[Sample, ...]]:
+        """How many records break the rule (counted up to ``CEILING`` + 1), and some of them. Nothing is found for a
+        rule that the database cannot work out, such as one that compares with the value before the change."""
         formula = rule.error_when
-        if formula.sql_refusal is not None or formula.uses_change or not self._readable(old, formula.paths):
-            return 0
-        request = ListRequest(old.name, filter=formula, context=self._target.context())
+        if formula.sql_refusal is not None or formula.uses_change or not self._readable(obj, formula.paths):
+            return 0, ()
+        request = ListRequest(obj.name, filter=formula, context=self._target.context(), limit=SAMPLES)
         try:
-            return self._store.lists.count(self._connection, request, CEILING)
+            rows = self._store.lists.count(self._connection, request, CEILING)
+            found = self._store.lists.fetch(self._connection, request).rows if rows else []
         except FormulaError:
-            return 0
+            return 0, ()
+        return rows, tuple(Sample(r["id"], str(r.get(obj.title) or ""), _value(obj, rule, r)) for r in found)
+
+    def checkable(self, obj: Object, rule: Rule) -> bool:
+        """Whether the database can say which records break the rule."""
+        formula = rule.error_when
+        return formula.sql_refusal is None and not formula.uses_change and self._readable(obj, formula.paths)
 
     def _readable(self, obj: Object, paths: frozenset[str]) -> bool:
         """Whether every path leads to a column that is there now."""
@@ -171,10 +330,34 @@ class _Impact:
             here = obj
             *steps, last = path.split(".")
             for step in steps:
+                child, many, via = step.partition(MANY)
+                if many:
+                    if child not in self._registry.objects or via not in self._registry[child].parts:
+                        return False
+                    here = self._registry[child]
+                    continue
                 field = here.field_of.get(step)
                 if field is None or len(field.targets) != 1:
                     return False
-                here = self._before[field.targets[0]]
+                here = self._registry[field.targets[0]]
             if last not in here.parts or here.parts[last].sql is None:
                 return False
         return True
+
+
+def _value(obj: Object, rule: Rule, row: Mapping[str, Any]) -> str | None:
+    """The value of the field that a rule speaks of."""
+    key = rule.field if rule.field in obj.parts else next((p for p in sorted(rule.error_when.paths) if p in row), None)
+    return shown(obj, key, row.get(key)) if key is not None and key in obj.parts else None
+
+
+def _longest(field: Field) -> int | None:
+    return field.spec.option("max_length", 255 if field.spec.type == "text" else None)
+
+
+def _text(field: Field) -> bool:
+    return field.spec.type in {"text", "textarea", "email", "phone", "url"}
+
+
+def _same_column(was: Field, now: Field) -> bool:
+    return repr(was.parts[0].sql) == repr(now.parts[0].sql)

@@ -18,10 +18,14 @@ from ratoon.platform.metadata.documents import Document, in_order
 from ratoon.platform.metadata.model import Registry
 from ratoon.platform.packages.checking import Checked, Source, check_documents, read_sources
 from ratoon.platform.packages.differences import ComponentChange, component_changes
-from ratoon.platform.packages.impact import DataNote, data_notes
+from ratoon.platform.packages.impact import Situation, data_notes
+from ratoon.platform.packages.notes import DataNote
+from ratoon.platform.packages.rights import Widening, widenings
 from ratoon.platform.packages.target import Target
 from ratoon.platform.packages.upgrades import Manner, Upgrade, standing_bases, upgrade
 from ratoon.platform.storage import revisions, schema
+from ratoon.platform.storage.kept import read_kept
+from ratoon.platform.storage.tables import Tables
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Plan:
     """How the documents came about: local edits that stay, and what the packages themselves bring."""
     rebased: bool = False
     """True when what the packages bring changed, even where what stands did not."""
+    rights: tuple[Widening, ...] = ()
+    """Permissions that widen."""
 
     @property
     def empty(self) -> bool:
@@ -66,12 +72,19 @@ class Plan:
             if detail.action == "removed" and detail.path.startswith("fields.") and detail.path.count(".") == 1
         ]
         lossy = [change.description for change in self.schema if change.destructive]
+        told = {change.name for change in self.schema if change.destructive}
+        lossy += [note.message for note in self.notes if note.code in {"loses", "cuts"} and note.field not in told]
         return (*gone, *fields, *lossy)
 
     @property
     def refusals(self) -> tuple[str, ...]:
         """Why the data does not allow it."""
         return tuple(note.message for note in self.notes if note.refuses)
+
+    @property
+    def violations(self) -> tuple[str, ...]:
+        """Rules that records would break that are there already; needs ``allow_violations``."""
+        return tuple(note.message for note in self.notes if note.violates)
 
     def as_json(self) -> dict[str, Any]:
         """For ``--json`` and the API."""
@@ -95,6 +108,8 @@ class Plan:
                           "severity": f.severity} for f in self.findings],
             "destructive": list(self.destructive),
             "refusals": list(self.refusals),
+            "violations": list(self.violations),
+            "rights": [found.as_json() for found in self.rights],
             **self.upgrade.as_json(),
         }  # fmt: skip
 
@@ -157,17 +172,22 @@ def make_plan(
     before = target.registry_at(connection, revision)
     bases = standing_bases(connection)
     made = made or Upgrade(tuple(documents), bases)
+    dialect = target.database.dialect
+    notes: tuple[DataNote, ...] = ()
+    if before is not None:
+        notes = data_notes(Situation(target, connection, before, after, Tables(before, dialect), {}))
     return Plan(
         revision=revision,
         components=component_changes(present, documents),
-        schema=tuple(schema.changes(before, after, target.database.dialect)),
-        notes=data_notes(target, connection, before, after),
+        schema=tuple(schema.changes(before, after, dialect, read_kept(connection))),
+        notes=notes,
         findings=tuple(findings),
         documents=tuple(in_order(documents)),
         before=before,
         after=after,
         upgrade=made,
         rebased=dict(made.bases) != bases,
+        rights=widenings(present, documents) if before is not None else (),
     )
 
 

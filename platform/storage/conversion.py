@@ -1,113 +1,154 @@
-"""Changing the type of a column that has data.
+"""Values when the type of a field changes: what becomes of each, and whether anything of it is lost.
 
-A decimal that gets another scale, or a whole number that becomes a decimal, is converted in place by one statement. Any
-other change reads every row: the old value as the API shows it goes through the new field's coercion, and what does not
-fit becomes blank. The old column stays in the table under the name ``<key>__<hash>``, so nothing is lost.
+``Offers(before, after).convert(value)`` gives the new value and whether it says the same; ``None`` for a value that the
+new type cannot hold. A value is offered to the new type in the forms it has: as it is, as the API writes it, as text,
+rounded to the new scale, the only one of several choices. So a text ``"12.50"`` becomes the number 12.50, a moment its
+day, a yes the text ``true``.
+
+``rescale_column`` is the one change that a statement does in place: a decimal that gets more digits, exactly.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import Column, Connection, Integer, MetaData, Table, inspect, select
+import orjson
+from sqlalchemy import Integer
 from sqlalchemy.types import TypeEngine
 
 from ratoon.platform.errors import Invalid
 from ratoon.platform.fields.base import Part
-from ratoon.platform.formulas.columns import ExactDecimal, Id
-from ratoon.platform.metadata.model import Object
-from ratoon.platform.storage.statements import Statement, encoder, sql_dialect
+from ratoon.platform.formulas.columns import ExactDecimal
+from ratoon.platform.storage.statements import sql_dialect
 
-if TYPE_CHECKING:
-    from alembic.operations import Operations
-
-BATCH = 5000
-"""Rows converted at a time."""
+REMEMBERED = 4096
+"""Conversions of equal values that are not worked out again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rescale:
-    """A conversion that SQL does by itself."""
+    """A conversion that SQL does by itself; nothing is lost."""
 
     statements: tuple[str, ...]
-    loses: bool
-    """True when digits are rounded away."""
 
 
 def rescale_column(
     table: str, key: str, was: TypeEngine[Any], becomes: TypeEngine[Any], dialect: str
 ) -> Rescale | None:
-    """How to convert in place; ``None`` when each row has to be looked at."""
+    """How to convert in place; ``None`` when each value has to be looked at."""
     if not isinstance(becomes, ExactDecimal) or not isinstance(was, (ExactDecimal, Integer)):
         return None
     before = was.scale if isinstance(was, ExactDecimal) else 0
+    whole = was.precision - was.scale if isinstance(was, ExactDecimal) else 19
+    more = becomes.scale - before
+    if more < 0 or becomes.precision - becomes.scale < whole:
+        return None
     quote = sql_dialect(dialect).identifier_preparer.quote
     name, column = quote(table), quote(key)
-    more = becomes.scale - before
-    fewer_digits = isinstance(was, ExactDecimal) and becomes.precision - becomes.scale < was.precision - was.scale
-    loses = more < 0 or fewer_digits
     if dialect == "postgresql":
         kind = f"NUMERIC({becomes.precision}, {becomes.scale})"
-        return Rescale((f"ALTER TABLE {name} ALTER COLUMN {column} TYPE {kind}",), loses)
-    if more >= 0:
-        value = f"{column} * {10**more}"
-    else:
-        unit = 10**-more
-        value = f"({column} + CASE WHEN {column} < 0 THEN -{unit // 2} ELSE {unit // 2} END) / {unit}"
-    return Rescale((f"UPDATE {name} SET {column} = {value} WHERE {column} IS NOT NULL",) if more else (), loses)
+        return Rescale((f"ALTER TABLE {name} ALTER COLUMN {column} TYPE {kind}",))
+    value = f"{column} * {10**more}"
+    return Rescale((f"UPDATE {name} SET {column} = {value} WHERE {column} IS NOT NULL",) if more else ())
 
 
-def convert_column(
-    operations: Operations,
-    connection: Connection,
-    old: Object,
-    new: Object,
-    key: str,
-    add: Callable[[], None],
-    keeps: bool,
-) -> None:
-    """Puts the old column aside, adds the new one and, if it ``keeps`` values, fills it with what converts."""
-    before, after = old.parts[key], new.parts[key]
-    if before.sql is None or after.sql is None:
-        return
-    aside = _free_name(connection, new.name, key)
-    operations.alter_column(new.name, key, new_column_name=aside)
-    add()
-    if not keeps:
-        return
-    source = Table(new.name, MetaData(), Column("id", Id()), Column(aside, before.sql))
-    dialect = sql_dialect(connection.dialect.name)
-    read = Statement.compile(select(source.c.id, source.c[aside]).where(source.c[aside].is_not(None)), dialect)
-    quote, place = dialect.identifier_preparer.quote, "?" if dialect.name == "sqlite" else "%s"
-    write = Statement(
-        f"UPDATE {quote(new.name)} SET {quote(key)} = {place} WHERE id = {place}",
-        [("value", encoder(after.sql, dialect)), ("id", None)],
-    )
-    rows = read.tuples(connection)
-    for start in range(0, len(rows), BATCH):
-        pairs = ((record, converted(before, after, value)) for record, value in rows[start : start + BATCH])
-        write.run_many(connection, [{"id": record, "value": value} for record, value in pairs if value is not None])
+class Offers:
+    """What becomes of the values of one part as those of another."""
 
+    def __init__(self, before: Part, after: Part) -> None:
+        self._before = before
+        self._after = after
+        self._remembered = lru_cache(maxsize=REMEMBERED)(self._convert)
 
-def converted(before: Part, after: Part, value: Any) -> Any:
-    """The value as the new part takes it; ``None`` when it does not."""
-    shown = before.dump(value) if before.dump is not None else value
-    for attempt in (shown, str(shown)):
+    def convert(self, value: Any) -> tuple[Any, bool]:
+        """(new value or ``None`` when the new type does not hold it, whether it says the same)."""
+        if value is None:
+            return None, True
         try:
-            return after.coerce(attempt)
-        except Invalid:
-            continue
+            return self._remembered(value)
+        except TypeError:  # a value that cannot be a key of the memory: JSON
+            return self._convert(value)
+
+    def _convert(self, value: Any) -> tuple[Any, bool]:
+        for offered in self._forms(value):
+            try:
+                made = self._after.coerce(offered)
+            except Invalid:
+                continue
+            if made is not None:
+                return made, says_the_same(made, value)
+        return None, False
+
+    def _forms(self, value: Any) -> Iterator[Any]:
+        yield value
+        if self._before.dump is not None:
+            yield self._before.dump(value)
+        yield as_text(value)
+        if isinstance(value, tuple):
+            yield value[0] if len(value) == 1 else ";".join(value)
+        elif isinstance(value, str):
+            yield [value]
+        elif isinstance(value, date) and not isinstance(value, datetime):
+            yield datetime(value.year, value.month, value.day, tzinfo=UTC)
+        number = _number(value)
+        if number is not None:
+            try:
+                rounded = number.quantize(Decimal(1).scaleb(-(self._after.scale or 0)), ROUND_HALF_UP)
+            except InvalidOperation:
+                return
+            yield rounded
+            if rounded == rounded.to_integral_value():
+                yield int(rounded)
+
+
+def says_the_same(made: Any, value: Any) -> bool:
+    """Whether nothing of ``value`` was lost when ``made`` was made of it."""
+    if isinstance(value, str) and isinstance(made, str):
+        return made == value
+    if isinstance(value, datetime) and isinstance(made, date) and not isinstance(made, datetime):
+        return value.time() == time()
+    before, after = _number(value), None if isinstance(made, str) else _number(made)
+    return before is None or after is None or before == after
+
+
+def converted_values(before: Part, after: Part, values: Iterable[Any]) -> list[Any]:
+    """The values as the new part has them; ``None`` for those it does not take."""
+    offers = Offers(before, after)
+    return [offers.convert(value)[0] for value in values]
+
+
+def as_text(value: Any) -> str:
+    """A value as a person would write it into a text field."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case Decimal():
+            return format(value, "f")
+        case datetime():
+            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        case timedelta():
+            return str(int(value.total_seconds()))
+        case tuple():
+            return ";".join(map(str, value))
+        case dict() | list():
+            return orjson.dumps(value).decode()
+    return str(value)
+
+
+def _number(value: Any) -> Decimal | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, Decimal | int):
+        return Decimal(value)
+    if isinstance(value, str):
+        try:
+            number = Decimal(value.strip())
+        except InvalidOperation:
+            return None
+        return number if number.is_finite() else None
     return None
-
-
-def _free_name(connection: Connection, table: str, key: str) -> str:
-    there = {column["name"] for column in inspect(connection).get_columns(table)}
-    for number in range(len(there) + 1):
-        digest = hashlib.sha256(f"{table}.{key}.{number}".encode()).hexdigest()[:6]
-        name = f"{key[:52]}__{digest}"
-        if name not in there:
-            return name
-    raise AssertionError("every name is taken")

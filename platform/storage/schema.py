@@ -2,8 +2,9 @@
 
 ``changes(before, after, dialect)`` lists what must be done, each change with its SQL and a sentence for the plan;
 ``apply_changes`` does it with Alembic's operations. Nothing that holds data is ever dropped: a removed field keeps its
-column and a removed object its table, and when they come back they find their data. A field whose type changes gets a
-new column; the old one stays beside it under another name.
+column and a removed object its table (``kept.py``), and when they come back they find their data. A field whose type
+changes gets a new column; the old one stays beside it under another name (``retyping.py``). Renamed columns and tables
+were renamed before (``moving.py``): ``before`` has the names they have by then.
 
 Adding a field is one ``ADD COLUMN`` without a default: no row is touched. DDL is transactional on both databases, on
 SQLite because ``database.py`` begins transactions itself, so a failure half-way leaves nothing.
@@ -20,23 +21,30 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import Connection, ForeignKey, ForeignKeyConstraint, Index, inspect
+from sqlalchemy import Connection, ForeignKey, ForeignKeyConstraint, Index, Integer
 from sqlalchemy.types import TypeEngine
 
 from ratoon.platform.formulas.columns import ExactDecimal
 from ratoon.platform.metadata.model import Object, Registry
-from ratoon.platform.storage.conversion import convert_column, rescale_column
+from ratoon.platform.storage.conversion import rescale_column
 from ratoon.platform.storage.database import driver
+from ratoon.platform.storage.filling import Progress, silent
+from ratoon.platform.storage.kept import Kept, forget, keep
+from ratoon.platform.storage.present import Present, operations_on, operations_with
+from ratoon.platform.storage.retyping import Retyping
 from ratoon.platform.storage.statements import sql_dialect
 from ratoon.platform.storage.tables import Tables, checked_references, foreign_key_name, stored_parts
 
 if TYPE_CHECKING:
     from alembic.operations import Operations
 
-Kind = Literal["create_table", "add_column", "change_type", "create_index", "drop_index", "add_foreign_key"]
+Kind = Literal[
+    "create_table", "add_column", "change_type", "create_index", "drop_index", "add_foreign_key", "keep_data"
+]
 ORDER: tuple[Kind, ...] = (
     "drop_index",
     "create_table",
+    "keep_data",
     "change_type",
     "add_column",
     "add_foreign_key",
@@ -59,42 +67,49 @@ class Change:
     destructive: bool = False
     """True when values may be lost from view (they stay in a column under another name)."""
     run: Callable[[Operations, Present], None] = field(default=lambda operations, present: None, repr=False)
+    retyping: Retyping | None = field(default=None, repr=False)
+    """A change of type that can be prepared beforehand."""
 
 
-class Present:
-    """What is in the database already: left from removed fields and objects."""
+def changes(
+    before: Registry | None, after: Registry, dialect: str, kept: Sequence[Kept] = (), since: int | None = None
+) -> list[Change]:
+    """What turns the tables of ``before`` (``None`` = an empty database) into those of ``after``.
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self._columns: dict[str, set[str]] = {}
-
-    def columns(self, table: str) -> set[str]:
-        """Names of the columns of a table; empty when there is no such table."""
-        found = self._columns.get(table)
-        if found is None:
-            looked = inspect(self.connection)
-            found = {c["name"] for c in looked.get_columns(table)} if looked.has_table(table) else set()
-            self._columns[table] = found
-        return found
-
-
-def changes(before: Registry | None, after: Registry, dialect: str) -> list[Change]:
-    """What turns the tables of ``before`` (``None`` = an empty database) into those of ``after``."""
-    found = list(_Difference(before, after, dialect).all())
+    ``kept`` is what the database keeps beside (``read_kept``); ``since`` is the revision that a rollback goes back to:
+    columns put aside later hold the values as they were then.
+    """
+    found = list(_Difference(before, after, dialect, kept, since).all())
     found.sort(key=lambda change: ORDER.index(change.kind))
     return found
 
 
-def apply_changes(connection: Connection, wanted: Sequence[Change]) -> None:
-    """Runs the changes on a write transaction. Raises ``errors.Conflict`` at the end of the transaction when data does
-    not allow it (a new unique key that is not unique)."""
+def changed_keys(before: Registry, after: Registry, old: Object, new: Object, dialect: str) -> list[str]:
+    """Keys of an object whose values are kept in another form from now on, and are looked at one by one."""
+    difference = _Difference(before, after, dialect)
+    return sorted(key for key in difference.remade(old, new) if difference.keeps_values(old, new, key))
+
+
+def signature(registry: Registry, obj: Object, key: str, dialect: str) -> str:
+    """What tells the column of a key from one of another type, as ``ratoon_kept`` has it."""
+    kind = obj.parts[key].sql
+    target = _targets(registry, obj).get(key)
+    shown = "" if kind is None else repr(_signature(kind, sql_dialect(dialect)))
+    return shown if target is None else f"{shown} -> {target}"
+
+
+def apply_changes(
+    connection: Connection, wanted: Sequence[Change], *, revision: int = 0, progress: Progress = silent
+) -> None:
+    """Runs the changes on a write transaction, for the revision that is being made. Raises ``errors.Conflict`` at the
+    end of the transaction when data does not allow it (a new unique key that is not unique)."""
     if not wanted:
         return
     postgresql = connection.dialect.name == "postgresql"
     if postgresql:
         driver(connection).execute("SET CONSTRAINTS ALL IMMEDIATE")
-    operations = _operations(connection=connection)
-    present = Present(connection)
+    operations = operations_on(connection)
+    present = Present(connection, revision=revision, progress=progress)
     for change in wanted:
         change.run(operations, present)
     if postgresql:
@@ -104,10 +119,19 @@ def apply_changes(connection: Connection, wanted: Sequence[Change]) -> None:
 class _Difference:
     """The difference of two registries on one dialect."""
 
-    def __init__(self, before: Registry | None, after: Registry, dialect: str) -> None:
+    def __init__(
+        self,
+        before: Registry | None,
+        after: Registry,
+        dialect: str,
+        kept: Sequence[Kept] = (),
+        since: int | None = None,
+    ) -> None:
         self.before = before
         self.after = after
         self.dialect = dialect
+        self.kept = kept
+        self.since = since
         self.tables = Tables(after, dialect)
         self.old_tables = Tables(before, dialect) if before is not None else None
         self.types = sql_dialect(dialect)
@@ -122,11 +146,27 @@ class _Difference:
             else:
                 yield from self._columns(old, obj)
             yield from self._indexes(old, obj)
+        for old in self.before or ():
+            if old.name not in self.after.objects:
+                yield self._keep_table(old)
+
+    def _keep_table(self, old: Object) -> Change:
+        assert self.before is not None
+        signatures = [
+            Kept("removed", old.name, part.key, old.name, part.key, self._old_signature(old, part.key), 0)
+            for part in stored_parts(old)
+        ]
+        text = f"Keep the table {old.name} until it is purged."
+        return Change("keep_data", old.name, old.name, text, run=partial(_write_down, "table", old.name, signatures))
+
+    def _old_signature(self, old: Object, key: str) -> str:
+        return "" if self.before is None else signature(self.before, old, key, self.dialect)
 
     def _new_table(self, obj: Object) -> Iterator[Change]:
         inline = self.dialect == "sqlite"
         make = partial(self._create_table, obj, inline)
-        text = f"Create the table {obj.name} for the object {obj.label}."
+        back = any(entry.kind == "table" and entry.object == obj.name for entry in self.kept)
+        text = f"{'Bring back' if back else 'Create'} the table {obj.name} for the object {obj.label}."
         yield self._change("create_table", obj.name, obj.name, text, make)
         if not inline:
             for constraint in self.tables.foreign_keys(obj):
@@ -134,21 +174,22 @@ class _Difference:
 
     def _create_table(self, obj: Object, inline: bool, operations: Operations, present: Present | None) -> None:
         columns = list(self.tables.columns(obj))
-        there = present.columns(obj.name) if present is not None else set()
+        there = present.bring_back_table(operations, obj.name) if present is not None else set()
         if there:
             for column in columns:
-                if column.name not in there:
-                    self._add_column(obj, column.name, operations, present)
+                self._add_column(obj, column.name, operations, present)
             return
         keys = self.tables.foreign_keys(obj) if inline else ()
         operations.create_table(obj.name, *columns, *keys)
+        if present is not None:
+            present.columns(obj.name).update(column.name for column in columns)
 
     def _foreign_key(self, obj: Object, constraint: ForeignKeyConstraint) -> Change:
         name, column = str(constraint.name), constraint.column_keys[0]
         target = next(f for f in obj.references if f.name == column).targets[0]
 
         def run(operations: Operations, present: Present | None) -> None:
-            if present is not None and _has_constraint(present.connection, obj.name, name):
+            if present is not None and present.has_constraint(obj.name, name):
                 return
             operations.create_foreign_key(
                 name, obj.name, target, [column], ["id"], deferrable=True, initially="DEFERRED"
@@ -159,7 +200,7 @@ class _Difference:
 
     def _columns(self, old: Object, new: Object) -> Iterator[Change]:
         before = {part.key: part.sql for part in stored_parts(old)}
-        remade = self._remade(old, new)
+        remade = self.remade(old, new)
         for part in stored_parts(new):
             key, kind = part.key, part.sql
             if kind is None or (before.get(key) is kind and key not in remade):
@@ -167,13 +208,21 @@ class _Difference:
             was = before.get(key)
             if was is None:
                 run = partial(self._add_column, new, key)
-                yield self._change("add_column", new.name, key, f"Add the column {new.name}.{key}.", run)
+                back = self._returning("removed", new, key)
+                text = f"{'Add the column' if back is None else 'Bring back the column'} {new.name}.{key}."
+                yield self._change("add_column", new.name, key, text, run)
             elif key in remade:
                 yield self._remake(old, new, key, was, kind)
-            elif self._signature(was) != self._signature(kind):
+            elif _signature(was, self.types) != _signature(kind, self.types):
                 yield self._rescale(new, key, was, kind)
+        stays = {part.key for part in stored_parts(new)}
+        for key in before:
+            if key not in stays:
+                entry = Kept("removed", new.name, key, new.name, key, self._old_signature(old, key), 0)
+                text = f"Keep the column {new.name}.{key} until it is purged."
+                yield Change("keep_data", new.name, key, text, run=partial(_write_down, "removed", new.name, [entry]))
 
-    def _remade(self, old: Object, new: Object) -> set[str]:
+    def remade(self, old: Object, new: Object) -> set[str]:
         """Keys whose column must be made anew: another type, or a lookup that points somewhere else."""
         if self.before is None:
             return set()
@@ -185,15 +234,36 @@ class _Difference:
             was = before.get(part.key)
             if was is None or part.sql is None:
                 continue
-            other = was is not part.sql and self._signature(was) != self._signature(part.sql)
+            other = was is not part.sql and _signature(was, self.types) != _signature(part.sql, self.types)
             in_place = other and rescale_column(new.name, part.key, was, part.sql, self.dialect) is not None
             if (other and not in_place) or old_targets.get(part.key) != new_targets.get(part.key):
                 found.add(part.key)
         return found
 
+    def keeps_values(self, old: Object, new: Object, key: str) -> bool:
+        """Whether values can be carried over; not into a lookup that points at other records."""
+        target = _targets(self.after, new).get(key)
+        return target is None or self.before is None or target == _targets(self.before, old).get(key)
+
+    def _returning(self, kind: str, new: Object, key: str) -> Kept | None:
+        """The column put aside that holds this key's values in the type it will have."""
+        wanted = signature(self.after, new, key, self.dialect)
+        fitting = [e for e in self.kept if e.kind == kind and (e.object, e.key, e.signature) == (new.name, key, wanted)]
+        if self.since is None:
+            return fitting[0] if fitting and kind == "removed" else None
+        later = [entry for entry in fitting if entry.revision > self.since]
+        return later[-1] if later else fitting[0] if fitting and kind == "removed" else None
+
     def _add_column(self, obj: Object, key: str, operations: Operations, present: Present | None) -> None:
-        if present is not None and key in present.columns(obj.name):
-            return
+        if present is not None:
+            wanted = "" if key == "deletion_id" else signature(self.after, obj, key, self.dialect)
+            if present.bring_back(operations, obj.name, key, wanted, self.since):
+                return
+        self._new_column(obj, key, operations)
+        if present is not None:
+            present.columns(obj.name).add(key)
+
+    def _new_column(self, obj: Object, key: str, operations: Operations) -> None:
         column = next(c for c in self.tables.columns(obj) if c.name == key)
         column.nullable = True
         target = _targets(self.after, obj).get(key)
@@ -201,8 +271,6 @@ class _Difference:
             name = foreign_key_name(obj.name, key, target)
             column.append_foreign_key(ForeignKey(f"{target}.id", name=name, deferrable=True, initially="DEFERRED"))
         operations.add_column(obj.name, column, inline_references=True)
-        if present is not None:
-            present.columns(obj.name).add(key)
 
     def _rescale(self, new: Object, key: str, was: TypeEngine[object], kind: TypeEngine[object]) -> Change:
         scaled = rescale_column(new.name, key, was, kind, self.dialect)
@@ -211,32 +279,40 @@ class _Difference:
             for statement in scaled.statements if scaled is not None else ():
                 operations.execute(statement)
 
-        text = f"Change {new.name}.{key} from {_shown(was)} to {_shown(kind)}."
-        loses = scaled is not None and scaled.loses
-        return self._change("change_type", new.name, key, text, run, destructive=loses)
+        text = f"Change {new.name}.{key} from {_shown(was)} to {_shown(kind)}; every value stays exact."
+        return self._change("change_type", new.name, key, text, run)
 
     def _remake(self, old: Object, new: Object, key: str, was: TypeEngine[object], kind: TypeEngine[object]) -> Change:
         target = _targets(self.after, new).get(key)
-        keeps = target is None or self.before is None or target == _targets(self.before, old).get(key)
-
-        def run(operations: Operations, present: Present) -> None:
-            add = partial(self._add_column, new, key, operations, None)
-            convert_column(operations, present.connection, old, new, key, add, keeps)
-
+        keeps = self.keeps_values(old, new, key)
+        computed = new.field_of[key].computed
+        returning = self._returning("retyped", new, key) if self.since is not None else None
+        retyping = Retyping(
+            object=new.name,
+            key=key,
+            before=old.parts[key],
+            after=new.parts[key],
+            signature=self._old_signature(old, key),
+            keeps=keeps and not computed,
+            add=partial(self._new_column, new, key),
+            returning=returning,
+        )
         what = f"from {_shown(was)} to {_shown(kind)}" if target is None else f"to point at {target}"
-        lost = "values that cannot be converted become blank" if keeps else "its values become blank"
+        if returning is not None:
+            lost = "its values of that time come back"
+        else:
+            lost = "values that cannot be converted become blank" if keeps else "its values become blank"
         text = f"Change {new.name}.{key} {what}: {lost}; the old column is kept under another name."
-        return Change("change_type", new.name, key, text, destructive=True, run=run)
-
-    def _signature(self, kind: TypeEngine[object]) -> tuple[object, ...]:
-        scale = kind.scale if isinstance(kind, ExactDecimal) else None
-        return type(kind).__name__, scale, kind.compile(self.types)
+        widens = isinstance(was, Integer) and isinstance(kind, ExactDecimal)
+        loses = not computed and returning is None and not widens
+        return Change("change_type", new.name, key, text, destructive=loses,
+                      run=retyping.finish, retyping=retyping)  # fmt: skip
 
     def _indexes(self, old: Object | None, new: Object) -> Iterator[Change]:
         wanted = {str(index.name): index for index in self.tables.indexes(new)}
         there: set[str] = set()
         if old is not None and self.old_tables is not None:
-            remade = self._remade(old, new)
+            remade = self.remade(old, new)
             before = self.old_tables.indexes(old)
             stale = {str(i.name) for i in before if remade.intersection(column.name for column in i.columns)}
             there = {str(i.name) for i in before}
@@ -275,16 +351,25 @@ class _Difference:
     def _sql(self, run: Callable[[Operations, Present | None], None]) -> str:
         text = io.StringIO()
         options = {"as_sql": True, "output_buffer": text, "literal_binds": True}
-        run(_operations(dialect_name=self.dialect, opts=options), None)
+        run(operations_with(dialect_name=self.dialect, opts=options), None)
         return text.getvalue().strip()
 
 
-def _operations(**options: Any) -> Operations:
-    """Alembic's operations; imported here because a server that changes no table needs none."""
-    from alembic.migration import MigrationContext
-    from alembic.operations import Operations
+def _write_down(kind: str, name: str, entries: Sequence[Kept], operations: Operations, present: Present) -> None:
+    """Writes down what is kept from the revision that is being made on."""
+    made = [Kept("removed", e.object, e.key, e.table, e.column, e.signature, present.revision) for e in entries]
+    if kind == "table":
+        made.append(Kept("table", name, "", name, "", "", present.revision))
+    there = present.kept(name)
+    known = [e for e in there if (e.kind, e.key) in {(m.kind, m.key) for m in made} and e.column == e.key]
+    forget(present.connection, known)
+    keep(present.connection, made)
+    present.look_again(name)
 
-    return Operations(MigrationContext.configure(**options))
+
+def _signature(kind: TypeEngine[object], types: Any) -> tuple[object, ...]:
+    scale = kind.scale if isinstance(kind, ExactDecimal) else None
+    return type(kind).__name__, scale, kind.compile(types)
 
 
 def _targets(registry: Registry, obj: Object) -> dict[str, str]:
@@ -294,7 +379,3 @@ def _targets(registry: Registry, obj: Object) -> dict[str, str]:
 
 def _shown(kind: TypeEngine[object]) -> str:
     return f"decimal({kind.precision}, {kind.scale})" if isinstance(kind, ExactDecimal) else type(kind).__name__.lower()
-
-
-def _has_constraint(connection: Connection, table: str, name: str) -> bool:
-    return any(key["name"] == name for key in inspect(connection).get_foreign_keys(table))
