@@ -54,6 +54,10 @@ class Settings:
     revision_poll_seconds: float = 0.25
     """How often a process looks whether another one applied metadata."""
     log_level: str = "info"
+    trusted_keys: str = ""
+    """Public keys whose signatures on packages count, with commas; empty = any."""
+    require_signature: bool = False
+    """Set to 1 to take only signed packages."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
@@ -76,6 +80,11 @@ class Settings:
             except (ValueError, KeyError):
                 raise ValueError(f"{name}={raw!r} is not a {spec.type}") from None
         return cls(**given)  # type: ignore[arg-type]
+
+    @property
+    def trusted(self) -> frozenset[str]:
+        """The trusted keys one by one."""
+        return frozenset(key.strip() for key in self.trusted_keys.split(",") if key.strip())
 
     @property
     def files_path(self) -> Path:

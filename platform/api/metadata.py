@@ -23,7 +23,7 @@ from ratoon.platform.api.shapes import PackageShape, RollbackShape, load
 from ratoon.platform.errors import BadRequest, Forbidden
 from ratoon.platform.metadata.documents import canonical
 from ratoon.platform.packages import Target, apply_package, export, history, plan_package, rollback
-from ratoon.platform.packages.checking import Source
+from ratoon.platform.packages.sources import Source
 
 ZIP = "application/zip"
 MAX_MESSAGE = 500

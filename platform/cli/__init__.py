@@ -23,6 +23,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "plan": ("plan", "Show what applying a package would change."),
         "apply": ("apply", "Apply a package to the database."),
         "export": ("export", "Write the applied metadata to a folder or zip file."),
+        "uninstall": ("uninstall", "Take a package away; its data is kept."),
+        "key": ("key", "Make keys that sign packages."),
         "history": ("history", "List the revisions of the metadata."),
         "rollback": ("rollback", "Bring the metadata of an earlier revision back."),
         "explain": ("explain", "Show the order of execution for an object and an event."),

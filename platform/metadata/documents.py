@@ -58,6 +58,9 @@ LATER_KINDS: tuple[str, ...] = ("sharing", "template", "report", "dashboard", "a
 """Kinds that are designed and not supported by this version."""
 LATER_FOLDERS: tuple[str, ...] = ("sharing", "templates", "reports", "dashboards", "approvals")
 
+SEALS: tuple[str, ...] = ("_checksums.json", "_partial.json", "_signature.json")
+"""Files at the top of an export that say something about it and are no documents (see ``packages/sealing.py``)."""
+
 _UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -119,21 +122,31 @@ def read_package(source: Path | str | bytes) -> list[Document]:
 
 def read_documents(source: Path | str | bytes) -> tuple[list[Document], list[Finding]]:
     """What can be read of a folder, a zip file or the bytes of one, and everything that cannot."""
+    files, fallback, findings = package_files(source)
+    if findings and not files:
+        return [], findings
+    documents, more = documents_from_files(files, fallback)
+    return documents, findings + more
+
+
+def package_files(source: Path | str | bytes) -> tuple[dict[str, bytes], str, list[Finding]]:
+    """The files of a folder, a zip file or the bytes of one, with the seals of an export; the name to go by when the
+    manifest says none; and what cannot be read."""
     if isinstance(source, bytes):
         return _read_zip(source, "package.zip", "local")
     path = Path(source)
     if path.is_dir():
         files, findings = _folder_files(path)
-        documents, more = documents_from_files(files, fallback=path.resolve().name)
-        return documents, findings + more
+        return files, path.resolve().name, findings
     if path.is_file():
         return _read_zip(path.read_bytes(), path.name, path.stem)
-    return [], [Finding(str(source), "", "no_package", "There is no such folder or zip file.")]
+    return {}, str(source), [Finding(str(source), "", "no_package", "There is no such folder or zip file.")]
 
 
 def documents_from_files(files: Mapping[str, bytes], fallback: str = "local") -> tuple[list[Document], list[Finding]]:
     """Documents out of file contents by path; ``fallback`` names the package when the manifest does not."""
     findings: list[Finding] = []
+    files = {file: content for file, content in files.items() if file not in SEALS}
     inside = [] if "manifest.json" in files else _packages_below(files)
     if inside:
         shown = ", ".join(inside[:10]) + (f" and {len(inside) - 10} more" if len(inside) > 10 else "")
@@ -291,6 +304,8 @@ def escape(step: object) -> str:
 
 
 def _wanted(path: PurePosixPath) -> bool:
+    if str(path) in SEALS:
+        return True
     return path.suffix == ".json" and not any(step.startswith((".", "_")) for step in path.parts)
 
 
@@ -327,7 +342,7 @@ def _package_too_large(file: str) -> Finding:
     )
 
 
-def _read_zip(content: bytes, shown: str, fallback: str) -> tuple[list[Document], list[Finding]]:
+def _read_zip(content: bytes, shown: str, fallback: str) -> tuple[dict[str, bytes], str, list[Finding]]:
     findings: list[Finding] = []
     files: dict[str, bytes] = {}
     total = 0
@@ -342,11 +357,12 @@ def _read_zip(content: bytes, shown: str, fallback: str) -> tuple[list[Document]
                 with archive.open(info) as member:
                     files[info.filename] = member.read(MAX_BYTES + 1)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
-        return [], [Finding(shown, "", "not_a_package", f"This is neither a folder nor a readable zip file: {error}.")]
+        message = f"This is neither a folder nor a readable zip file: {error}."
+        return {}, fallback, [Finding(shown, "", "not_a_package", message)]
     manifests = sorted(
         (name for name in files if PurePosixPath(name).name == "manifest.json"), key=lambda n: n.count("/")
     )
-    prefix = manifests[0][: -len("manifest.json")] if manifests else ""
+    highest = [name for name in manifests if name.count("/") == manifests[0].count("/")]
+    prefix = highest[0][: -len("manifest.json")] if len(highest) == 1 and not set(SEALS) & set(files) else ""
     inside = {name[len(prefix) :]: data for name, data in files.items() if name.startswith(prefix)}
-    documents, more = documents_from_files(inside, fallback)
-    return documents, findings + more
+    return inside, fallback, findings

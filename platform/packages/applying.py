@@ -20,9 +20,9 @@ from ratoon.platform.metadata.compile import compile_registry
 from ratoon.platform.metadata.documents import Document, read_package
 from ratoon.platform.metadata.versions import version_key
 from ratoon.platform.packages.backfill import Backfill
-from ratoon.platform.packages.checking import Source
 from ratoon.platform.packages.merging import Choices
 from ratoon.platform.packages.planning import Plan, make_plan, plan_documents, plan_sources, present_documents
+from ratoon.platform.packages.sources import Source
 from ratoon.platform.packages.target import Drifted, Installation, Target
 from ratoon.platform.packages.upgrades import Manner, Upgrade
 from ratoon.platform.storage import revisions, schema
@@ -95,7 +95,7 @@ def apply_package(
     ``manner`` says what becomes of local edits. Raises ``MetadataRefused``, ``MergeConflict``, ``Drifted``,
     ``Destructive``, ``DataRefuses``; nothing happened then.
     """
-    return _apply(
+    return apply_plan(
         target,
         lambda connection: plan_sources(target, connection, [source], manner),
         by=by,
@@ -116,7 +116,7 @@ def apply_documents(
     manner: Manner | None = None,
 ) -> Applied:
     """Applies the documents of whole packages that were read already."""
-    return _apply(
+    return apply_plan(
         target,
         lambda connection: plan_documents(target, connection, documents, manner),
         by=by,
@@ -145,7 +145,7 @@ def rollback(
 
     Raises what ``apply_package`` does, and ``NotFound``.
     """
-    return _apply(
+    return apply_plan(
         target,
         lambda connection: _rollback_plan(target, connection, revision),
         by=by,
@@ -165,12 +165,14 @@ def history(target: Target, limit: int = 100) -> list[Revision]:
 def bootstrap(installation: Installation, folders: Iterable[Path]) -> Applied | None:
     """Applies the built-in package and those in ``folders`` that are missing or newer than what is applied.
 
-    Returns ``None`` when there was nothing to do.
+    One that was there and was taken away stays away. Returns ``None`` when there was nothing to do.
     """
     target = Target.of(installation)
     offered = [list(system_documents()), *(read_package(folder) for folder in folders)]
     with target.database.read() as connection:
-        wanted = _newer(present_documents(connection), offered)
+        present, known = present_documents(connection), revisions.packages_ever(connection)
+    gone = known - {document.package for document in present}
+    wanted = [package for package in _newer(present, offered) if _name(package) not in gone]
     if not wanted:
         return None
     names = ", ".join(f"{_name(package)} {_version(package)}" for package in wanted)
@@ -179,7 +181,7 @@ def bootstrap(installation: Installation, folders: Iterable[Path]) -> Applied | 
     return apply_documents(target, documents, message=f"Apply {names}", allow_destructive=True, manner=keep_edits)
 
 
-def _apply(
+def apply_plan(
     target: Target,
     make: MakePlan,
     *,
@@ -189,6 +191,7 @@ def _apply(
     validate_only: bool = False,
     expected_revision: int | None = None,
 ) -> Applied:
+    """Carries out the plan that ``make`` gives inside the transaction. Raises what ``apply_package`` does."""
     try:
         with target.database.write() as connection:
             _one_at_a_time(connection)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from ratoon.platform.errors import Finding
@@ -18,13 +17,11 @@ from ratoon.platform.fields.base import FieldTypes
 from ratoon.platform.formulas import FunctionSet
 from ratoon.platform.metadata.builtin import with_system
 from ratoon.platform.metadata.compile import assemble
-from ratoon.platform.metadata.documents import Document, documents_from_files, in_order, read_documents
+from ratoon.platform.metadata.documents import Document, in_order
 from ratoon.platform.metadata.model import Registry
 from ratoon.platform.metadata.report import Report
 from ratoon.platform.metadata.structure import StructureCheck
-
-Source = Path | str | bytes | Mapping[str, bytes]
-"""A folder, a zip file, the bytes of one, or file contents by path."""
+from ratoon.platform.packages.sources import Source, read_sources
 
 
 @dataclass(frozen=True)
@@ -80,20 +77,8 @@ def check_packages(
     A present package of the same name is replaced by the one that is checked. Packages that are ``offered`` take no
     part; a hint names the one to require when an object of theirs is mentioned.
     """
-    documents, findings = read_sources(sources)
-    return check_documents(documents, language, present, findings, offered=offered)
-
-
-def read_sources(sources: Sequence[Source]) -> tuple[list[Document], list[Finding]]:
-    """What can be read of the packages, and everything that cannot."""
-    documents: list[Document] = []
-    findings: list[Finding] = []
-    for source in sources:
-        read, problems = _read(source)
-        prefix = f"{source}/" if len(sources) > 1 and isinstance(source, (str, Path)) else ""
-        findings += [Finding(prefix + f.file, f.pointer, f.code, f.message, f.hint) for f in problems]
-        documents += read
-    return documents, findings
+    read = read_sources(sources)
+    return check_documents(read.documents, language, present, read.findings, offered=offered)
 
 
 def check_documents(
@@ -128,9 +113,3 @@ def needed(documents: Sequence[Document], offered: Sequence[Document]) -> list[D
                 wanted.add(name)
                 waiting.append(name)
     return [d for d in offered if d.package in wanted]
-
-
-def _read(source: Source) -> tuple[list[Document], list[Finding]]:
-    if isinstance(source, Mapping):
-        return documents_from_files(source)
-    return read_documents(source)

@@ -16,11 +16,12 @@ from sqlalchemy import Connection
 from ratoon.platform.errors import Finding, MetadataRefused
 from ratoon.platform.metadata.documents import Document, in_order
 from ratoon.platform.metadata.model import Registry
-from ratoon.platform.packages.checking import Checked, Source, check_documents, read_sources
+from ratoon.platform.packages.checking import Checked, check_documents
 from ratoon.platform.packages.differences import ComponentChange, component_changes
 from ratoon.platform.packages.impact import Situation, data_notes
 from ratoon.platform.packages.notes import DataNote
 from ratoon.platform.packages.rights import Widening, widenings
+from ratoon.platform.packages.sources import Read, Source, read_sources
 from ratoon.platform.packages.target import Target
 from ratoon.platform.packages.upgrades import Manner, Upgrade, standing_bases, upgrade
 from ratoon.platform.storage import revisions, schema
@@ -128,8 +129,7 @@ def plan_sources(
     target: Target, connection: Connection, sources: Sequence[Source], manner: Manner | None = None
 ) -> Plan:
     """The same for several packages at once, on a connection."""
-    documents, findings = read_sources(sources)
-    return plan_documents(target, connection, documents, manner, findings)
+    return plan_read(target, connection, read_sources(sources, target.trust), manner)
 
 
 def plan_documents(
@@ -137,14 +137,18 @@ def plan_documents(
     connection: Connection,
     documents: Sequence[Document],
     manner: Manner | None = None,
-    findings: Sequence[Finding] = (),
 ) -> Plan:
-    """The plan for documents of whole packages that were read already; ``findings`` are those of reading them."""
+    """The plan for documents of whole packages that were read already."""
+    return plan_read(target, connection, Read(tuple(documents), ()), manner)
+
+
+def plan_read(target: Target, connection: Connection, read: Read, manner: Manner | None = None) -> Plan:
+    """The plan for what sources hold."""
     present = present_documents(connection)
-    if any(finding.severity == "error" for finding in findings):
-        raise MetadataRefused(check_documents(documents, target.language, present, findings).findings)
-    made = upgrade(connection, documents, present, manner or Manner())
-    checked = check_documents(made.documents, target.language, present, findings)
+    if any(finding.severity == "error" for finding in read.findings):
+        raise MetadataRefused(check_documents(read.documents, target.language, present, read.findings).findings)
+    made = upgrade(connection, read, present, manner or Manner())
+    checked = check_documents(made.documents, target.language, present, read.findings)
     return plan_checked(target, connection, checked, present, made)
 
 

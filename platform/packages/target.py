@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
-from ratoon.platform.config import World
+from ratoon.platform.config import Settings, World
 from ratoon.platform.errors import Conflict
 from ratoon.platform.fields.base import FieldTypes
 from ratoon.platform.formulas import FunctionSet
@@ -20,6 +20,7 @@ from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.metadata.compile import compile_registry
 from ratoon.platform.metadata.model import Registry
 from ratoon.platform.packages.checking import Language
+from ratoon.platform.packages.sealing import Trust
 from ratoon.platform.storage import revisions
 from ratoon.platform.storage.database import Database
 
@@ -39,6 +40,10 @@ class PluginList(Protocol):
 
 class Installation(Protocol):
     """The part of an environment that packages need."""
+
+    @property
+    def settings(self) -> Settings:
+        """What the operator set."""
 
     @property
     def database(self) -> Database:
@@ -73,6 +78,8 @@ class Target:
     language: Language
     world: World = field(default_factory=World)
     organization: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    trust: Trust = field(default_factory=Trust)
+    """Whose packages are taken."""
 
     @classmethod
     def of(cls, installation: Installation) -> Target:
@@ -80,7 +87,8 @@ class Target:
         plugins: PluginList = installation.plugins
         actions = frozenset(action.name for action in plugins.collect("automation_actions"))
         language = Language(installation.types, installation.functions, actions)
-        return cls(installation.database, language, installation.world, installation.organization)
+        trust = Trust(installation.settings.trusted, installation.settings.require_signature)
+        return cls(installation.database, language, installation.world, installation.organization, trust)
 
     def context(self) -> EvalContext:
         """What formulas see beside the row when the platform itself fills fields in."""

@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.packages.differences import ComponentChange, component_changes
 from ratoon.platform.packages.merging import Choices, Disagreement, MergeConflict, merge_documents
+from ratoon.platform.packages.sources import Read, completed
 from ratoon.platform.storage import revisions
 from ratoon.platform.storage.bases import Bases, bases_at, bases_between, packages_documents
 
@@ -55,18 +56,17 @@ class Upgrade:
         }
 
 
-def upgrade(
-    connection: Connection, offered: Sequence[Document], present: Sequence[Document], manner: Manner
-) -> Upgrade:
-    """The documents of the ``offered`` packages put together with the local edits of those that are ``present``.
+def upgrade(connection: Connection, read: Read, present: Sequence[Document], manner: Manner) -> Upgrade:
+    """The documents of the packages that were ``read`` put together with the local edits of those ``present``.
 
     Raises ``MergeConflict`` when both changed the same places and ``manner`` does not say which to take.
     """
-    names = {document.package for document in offered}
+    names = {document.package for document in read.documents}
     bases = standing_bases(connection)
     others = {place: document for place, document in bases.items() if place[0] not in names}
     ours = [document for document in present if document.package in names]
     base = packages_documents(ours, {place: d for place, d in bases.items() if place[0] in names})
+    offered = completed(read, ours if manner.edit else base)
     known = {document.package for document in base}
     if manner.edit:
         edited = {document.package for document in offered if document.package in known}

@@ -111,6 +111,11 @@ def documents_at(conn: Connection, revision: int) -> list[Document]:
     ]
 
 
+def packages_ever(conn: Connection) -> set[str]:
+    """The packages that stand or stood once."""
+    return {row[0] for row in conn.execute(select(system_tables().tables["ratoon_document"].c.package).distinct())}
+
+
 def history(conn: Connection, limit: int = 100) -> list[Revision]:
     """The revisions, newest first."""
     table = system_tables().tables["ratoon_revision"]

@@ -58,7 +58,7 @@ def test_a_zip_file_does_as_well(admin: Any) -> None:
     archive = admin.call("GET", "/metadata/export?package=garden&format=zip")
     assert archive.content_type == ZIP
     names = zipfile.ZipFile(io.BytesIO(archive.get_data())).namelist()
-    assert names == ["manifest.json", "plant/object.json"]
+    assert names == ["_checksums.json", "manifest.json", "plant/object.json"]
     exported = admin.get("/metadata/export?package=garden")
     assert exported["files"]["plant/object.json"]["name"] == "plant"
 

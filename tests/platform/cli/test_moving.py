@@ -1,0 +1,43 @@
+"""Moving packages on the command line: keys, signed and picked exports, uninstalling."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+Run = Callable[..., Result]
+
+
+def test_a_signed_export_is_taken_where_its_key_is_trusted(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("init", "garden", "--object", "plant")
+    run("apply", "garden")
+    public = run("key", "create", "release.pem").output.strip()
+    assert json.loads(run("key", "show", "release.pem", "--json").output)["public"] == public
+    run("export", "garden.zip", "--package", "garden", "--sign", "release.pem")
+    run("export", "plant.zip", "--component", "object/plant")
+    run("export", "sealed", "--package", "garden", "--checksums")
+    assert (tmp_path / "sealed" / "_checksums.json").exists()
+    monkeypatch.setenv("RATOON_REQUIRE_SIGNATURE", "1")
+    assert run("plan", "garden.zip", ok=False).exit_code == 1
+    monkeypatch.setenv("RATOON_TRUSTED_KEYS", f"other, {public}")
+    assert "Nothing to do" in run("plan", "garden.zip").output
+    assert run("plan", "plant.zip", ok=False).exit_code == 1
+    monkeypatch.delenv("RATOON_REQUIRE_SIGNATURE")
+    assert "Nothing to do" in run("plan", "plant.zip").output
+
+
+def test_a_package_is_taken_away(run: Run) -> None:
+    run("init", "garden", "--object", "plant")
+    run("apply", "garden")
+    assert "- object plant" in run("uninstall", "garden", "--plan").output
+    assert run("uninstall", "garden", ok=False).exit_code == 1
+    gone = json.loads(run("uninstall", "garden", "--allow-destructive", "--json").output)
+    assert {c["action"] for c in gone["plan"]["components"]} == {"removed"}
+    assert "Uninstall garden" in run("history").output
+    run("rollback", str(gone["revision"] - 1))
