@@ -10,6 +10,8 @@ from dataclasses import replace
 
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.access.policy import Policy
+from ratoon.platform.formulas.check import related_name, related_names
+from ratoon.platform.formulas.tree import MANY
 from ratoon.platform.formulas.types import Name, Scope
 from ratoon.platform.metadata.model import Registry
 
@@ -35,6 +37,23 @@ class ReadableScope:
             return found
         target = self._registry[self._object].field_of[found.key].targets[0]
         return replace(found, target=ReadableScope(found.target, target, self._registry, self._policy, self._actor))
+
+    def related(self, name: str) -> Name | None:
+        """What ``name`` means as a relationship: records of an object that the actor may read, through a lookup that
+        the actor may read."""
+        found = related_name(self._scope, name)
+        if found is None or found.target is None:
+            return None
+        child, _, via = found.key.partition(MANY)
+        if via not in self._policy.readable_keys(self._actor, child) or not self._policy.may(
+            self._actor, child, "read"
+        ):
+            return None
+        return replace(found, target=ReadableScope(found.target, child, self._registry, self._policy, self._actor))
+
+    def related_names(self) -> Iterable[str]:
+        """The relationships the actor may use, for suggestions."""
+        return [name for name in related_names(self._scope) if self.related(name) is not None]
 
     def names(self) -> Iterable[str]:
         """Every name, for suggestions."""

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 from ratoon.platform.errors import FormulaError
+from ratoon.platform.formulas.aggregates import relations
 from ratoon.platform.formulas.functions import ANY, Function, FunctionSet, Overload
 from ratoon.platform.formulas.operators import WHOLE_POWER
 from ratoon.platform.formulas.tree import (
+    MANY,
     Apply,
     Call,
     Constant,
@@ -24,6 +27,7 @@ from ratoon.platform.formulas.tree import (
     Read,
     Reference,
     Typed,
+    walk,
 )
 from ratoon.platform.formulas.types import Dialect, Name, Scope, Type
 
@@ -56,6 +60,27 @@ def unify(left: Type, right: Type) -> Type | None:
 def fits(found: Type, wanted: frozenset[Type]) -> bool:
     """True when a value of type ``found`` may stand where one of ``wanted`` is expected."""
     return found in wanted or found is Type.BLANK
+
+
+def related_name(scope: Scope, name: str) -> Name | None:
+    """What a name means as a relationship; ``None`` when there is none."""
+    find: Callable[[str], Name | None] | None = getattr(scope, "related", None)
+    return find(name) if find is not None else None
+
+
+def related_names(scope: Scope) -> list[str]:
+    """The relationships there are."""
+    names: Callable[[], Iterable[str]] | None = getattr(scope, "related_names", None)
+    return list(names()) if names is not None else []
+
+
+def refuse_several(node: Typed) -> None:
+    """Refuses a path that leads to several records where one value is needed."""
+    for read in relations([node]).values():
+        raise FormulaError(
+            "several_records", "{name} leads to several records: use SUM, COUNT, MIN, MAX or AVG",
+            position=read.position, name=read.written,
+        )  # fmt: skip
 
 
 class Checker:
@@ -98,7 +123,7 @@ class Checker:
     def path(self, node: Reference) -> Read:
         """The key that a name or dotted path reads. Raises ``FormulaError``."""
         scope = self._scope
-        keys = []
+        keys: list[str] = []
         name: Name | None = None
         volatile = False
         for index, step in enumerate(node.steps):
@@ -109,15 +134,26 @@ class Checker:
                         name=node.steps[index - 1],
                     )  # fmt: skip
                 scope = name.target
-            name = scope.name(step) or scope.name(step.lower())
+            ahead = index + 1 < len(node.steps)
+            name = self._step(scope, step, ahead, allowed=not any(MANY in key for key in keys))
             if name is None:
                 raise self._unknown_name(step, node.spots[index], scope)
             keys.append(name.key)
             volatile = volatile or name.volatile
         assert name is not None
+        if name.many:
+            keys.append("id")
         if volatile and not name.volatile:
             name = Name(name.key, name.type, name.target, name.label, name.values, name.scale, name.percent, True)
         return Read(node.position, node.end, name.type, ".".join(keys), name, _name_scale(name), _written(node))
+
+    def _step(self, scope: Scope, step: str, ahead: bool, allowed: bool) -> Name | None:
+        """What a step of a path means: a field, or a relationship where no field can be meant."""
+        name = scope.name(step) or scope.name(step.lower())
+        if name is not None and (name.target is not None or not ahead):
+            return name
+        related = related_name(scope, step) if allowed else None
+        return related or name
 
     def context_name(self, node: Reference) -> Typed:
         """What ``$user.id`` and its like stand for."""
@@ -140,7 +176,7 @@ class Checker:
         return Global(node.position, node.end, Type.TEXT, first, node.steps[1].lower(), written=_written(node))
 
     def _unknown_name(self, step: str, position: int, scope: Scope) -> FormulaError:
-        hint = nearest(step, scope.names())
+        hint = nearest(step, [*scope.names(), *related_names(scope)])
         if not hint and self._functions.get(step):
             hint = f"{step.upper()}(…)"
         return _unknown("unknown_name", "There is no field {name}", position, step, hint)
@@ -153,7 +189,49 @@ class Checker:
             hint = nearest(node.name, self._functions.names())
             raise _unknown("unknown_function", "There is no function {name}", node.position, node.name, hint)
         args = tuple([self.check(arg) for arg in node.args])
+        if any(o.aggregate for o in function.overloads):
+            function, args = self._aggregated(function, args, node)
         return self._apply(function, args, node, node.position)
+
+    def _aggregated(
+        self, function: Function, args: tuple[Typed, ...], node: Call
+    ) -> tuple[Function, tuple[Typed, ...]]:
+        """SUM and its like: only the overloads that are meant, over related records or not."""
+        plain = tuple(o for o in function.overloads if not o.aggregate)
+        if not plain and args and isinstance(node.args[0], Reference) and not relations(args):
+            args = (self._relationship(node.args[0]) or args[0], *args[1:])
+        found = relations(args)
+        over = bool(found) and (not plain or len(args) == 1 or (len(args) == 2 and args[1].type is Type.BOOLEAN))
+        inner = next((n for arg in args for n in walk(arg) if isinstance(n, Apply) and n.overload.aggregate), None)
+        if over and inner is not None:
+            raise FormulaError(
+                "nested_aggregate", "{inner} cannot stand inside {function}: make it a formula field of its own",
+                position=inner.position, inner=inner.name, function=function.name,
+            )  # fmt: skip
+        if over and len(found) > 1:
+            other = list(found.values())[1]
+            raise FormulaError(
+                "two_relationships", "{function} goes over one relationship; this is another one",
+                position=other.position, function=function.name,
+            )  # fmt: skip
+        if not over and not plain:
+            names = related_names(self._scope)
+            raise FormulaError(
+                "not_related", "{function} needs related records: {function}({example}…); there are {names}",
+                position=node.args[0].position if node.args else node.position, function=function.name,
+                example=f"{names[0]}." if names else "", names=", ".join(names[:8]) or "∅",
+            )  # fmt: skip
+        overloads = tuple(o for o in function.overloads if o.aggregate) if over else plain
+        return replace(function, overloads=overloads), args
+
+    def _relationship(self, node: Reference) -> Read | None:
+        """``lines`` alone: where a field has that name too, COUNT means the relationship."""
+        if len(node.steps) != 1:
+            return None
+        name = related_name(self._scope, node.steps[0])
+        if name is None:
+            return None
+        return Read(node.position, node.end, name.type, f"{name.key}.id", name, written=_written(node))
 
     def _apply(self, function: Function, args: tuple[Typed, ...], node: Node, position: int) -> Typed:
         overloads = [o for o in function.overloads if o.least <= len(args) and (o.most is None or len(args) <= o.most)]
@@ -326,6 +404,9 @@ _WIDEST = frozenset(
         "NULLVALUE",
         "MOD",
         "IFERROR",
+        "SUM_EACH",
+        "MIN_EACH",
+        "MAX_EACH",
     }
 )
 _WHOLE = frozenset(
@@ -333,6 +414,7 @@ _WHOLE = frozenset(
         "FLOOR", "CEILING", "MFLOOR", "MCEILING", "LEN", "FIND", "YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND",
         "MILLISECOND", "WEEKDAY", "ISOWEEK", "ISOYEAR", "DAYOFYEAR", "days_between_dates", "SIGN", "ASCII",
         "PICKLISTCOUNT", "UNIXTIMESTAMP", "BUSINESSDAYS", "milliseconds_between",
+        "COUNT_EACH",
     }
 )  # fmt: skip
 

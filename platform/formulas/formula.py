@@ -10,11 +10,11 @@ from sqlalchemy import ColumnElement
 
 from ratoon.platform.errors import FormulaError
 from ratoon.platform.formulas import closures
-from ratoon.platform.formulas.check import Checker, expect
+from ratoon.platform.formulas.check import Checker, expect, refuse_several
 from ratoon.platform.formulas.functions import FunctionSet, Run, builtin_functions
 from ratoon.platform.formulas.parse import parse
 from ratoon.platform.formulas.postgresql import MAX_DEPTH, PostgresBuilder, refusal
-from ratoon.platform.formulas.sql import SqlBuilder
+from ratoon.platform.formulas.sql import GetRelated, SqlBuilder
 from ratoon.platform.formulas.sqlite import SqliteBuilder
 from ratoon.platform.formulas.tree import Apply, Global, Node, Read, Typed, depth, walk
 from ratoon.platform.formulas.types import Blanks, Dialect, EvalContext, Scope, Type
@@ -59,32 +59,47 @@ class Formula:
             ) from None
 
     def sql(
-        self, column: Callable[[str], ColumnElement[Any]], context: EvalContext, dialect: str
+        self,
+        column: Callable[[str], ColumnElement[Any]],
+        context: EvalContext,
+        dialect: str,
+        related: GetRelated | None = None,
     ) -> ColumnElement[Any]:
-        """The same as an SQL expression; ``column`` gives the column of a key or dotted path.
+        """The same as an SQL expression; ``column`` gives the column of a key or dotted path, ``related`` the related
+        records that SUM and its like go over.
 
         A truth comes as a condition for WHERE: NULL stands for false, and simple conditions keep the bare column, so
         that an index is used. Use ``sql_value`` to select it. Raises ``FormulaError`` when ``sql_refusal`` says so.
         """
-        builder = self._builder(column, context, dialect)
+        builder = self._builder(column, context, dialect, related)
         return builder.truth(self.tree) if self.type is Type.BOOLEAN else builder.top(self.tree)
 
     def sql_value(
-        self, column: Callable[[str], ColumnElement[Any]], context: EvalContext, dialect: str
+        self,
+        column: Callable[[str], ColumnElement[Any]],
+        context: EvalContext,
+        dialect: str,
+        related: GetRelated | None = None,
     ) -> ColumnElement[Any]:
         """The same as a column to select, sort or group by: a truth is TRUE or FALSE, never NULL."""
-        return self._builder(column, context, dialect).top(self.tree)
+        return self._builder(column, context, dialect, related).top(self.tree)
 
     @property
     def _on_sqlite(self) -> bool:
         """SQLite calls our Python back end, so that it can do what has no SQL form."""
         return not self.uses_change and depth(self.node) <= MAX_DEPTH
 
-    def _builder(self, column: Callable[[str], ColumnElement[Any]], context: EvalContext, dialect: str) -> SqlBuilder:
+    def _builder(
+        self,
+        column: Callable[[str], ColumnElement[Any]],
+        context: EvalContext,
+        dialect: str,
+        related: GetRelated | None,
+    ) -> SqlBuilder:
         if self.sql_refusal is not None and (dialect != "sqlite" or not self._on_sqlite):
             raise FormulaError("not_in_sql", "This cannot be asked of the database: {reason}", reason=self.sql_refusal)
         kind = SqliteBuilder if dialect == "sqlite" else PostgresBuilder
-        return kind(self.source, column, context, self.blanks, self.dialect)
+        return kind(self.source, column, context, self.blanks, self.dialect, related)
 
 
 def compile_formula(
@@ -99,6 +114,7 @@ def compile_formula(
     """Parses and checks ``source``; raises ``FormulaError`` with the position."""
     node = parse(source, dialect)
     tree = Checker(scope, functions or builtin_functions(), dialect).check(node)
+    refuse_several(tree)
     if expects is not None:
         expect(tree, expects)
     facts = _Facts(tree)

@@ -76,6 +76,8 @@ class Overload:
     """True when the result has more decimals than anybody wants (division, roots, logarithms)."""
     form: str = ""
     """Which built-in SQL form it has; the name unless several overloads need different ones."""
+    aggregate: bool = False
+    """True: its arguments are worked out for every related record (SUM, COUNT …)."""
 
     @property
     def least(self) -> int:
@@ -137,6 +139,8 @@ def define(
     sql: SqlForm | None = None,
     volatile: bool = False,
     inexact: bool = False,
+    aggregate: bool = False,
+    form: str = "",
     also: Iterable[Overload] = (),
 ) -> Function:
     """A function with one signature (or several that share everything else), plus the overloads in ``also``."""
@@ -153,6 +157,8 @@ def define(
             sql=sql,
             volatile=volatile,
             inexact=inexact,
+            aggregate=aggregate,
+            form=form,
         )
         for s in signatures
     )
@@ -172,10 +178,22 @@ def overload(
     sql: SqlForm | None = None,
     volatile: bool = False,
     inexact: bool = False,
+    aggregate: bool = False,
 ) -> Overload:
     """One more signature for ``define(also=…)``."""
     return Overload(
-        name, parse_signature(signature), returns, python, build, strict, context, sql, volatile, inexact, form or name
+        name,
+        parse_signature(signature),
+        returns,
+        python,
+        build,
+        strict,
+        context,
+        sql,
+        volatile,
+        inexact,
+        form or name,
+        aggregate,
     )
 
 
@@ -218,6 +236,7 @@ class FunctionSet:
 def builtin_functions() -> FunctionSet:
     """What every formula may use."""
     from ratoon.platform.formulas import (  # they import this module
+        aggregates,
         conversions,
         dates,
         durations,
@@ -228,5 +247,5 @@ def builtin_functions() -> FunctionSet:
         texts,
     )
 
-    rooms = (operators, logic, texts, conversions, numbers, dates, durations, picklists)
+    rooms = (operators, logic, texts, conversions, numbers, dates, durations, picklists, aggregates)
     return FunctionSet.of(function for room in rooms for function in room.FUNCTIONS)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import decimal
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_UP, Decimal
 from typing import Any
 
 from ratoon.platform.errors import FormulaError
-from ratoon.platform.formulas.functions import Function, define
+from ratoon.platform.formulas import aggregates
+from ratoon.platform.formulas.functions import Function, Overload, define
 from ratoon.platform.formulas.numeric import EXACT, ONE, WORKING, divide, round_half_up, truncate
 
 _FINE = decimal.Context(
@@ -149,9 +150,17 @@ def _format_currency(currency: str | None, amount: Decimal | None) -> str | None
 
 
 def _number(
-    name: str, signature: str, python: Callable[..., Any], doc: str, *examples: tuple[str, Any], inexact: bool = False
+    name: str,
+    signature: str,
+    python: Callable[..., Any],
+    doc: str,
+    *examples: tuple[str, Any],
+    inexact: bool = False,
+    also: Iterable[Overload] = (),
 ) -> Function:
-    return define(name, signature, "number", python, doc=doc, group="Numbers", examples=examples, inexact=inexact)
+    return define(
+        name, signature, "number", python, doc=doc, group="Numbers", examples=examples, inexact=inexact, also=also
+    )
 
 
 FUNCTIONS = (
@@ -184,8 +193,24 @@ FUNCTIONS = (
         "The rest of a division; it has the sign of the number and keeps decimals.",
         ("MOD(10.5, 3)", "1.5"),
     ),
-    _number("MIN", "number, more: number*", _smallest, "The smallest; blank when one is blank.", ("MIN(3, 1, 2)", "1")),
-    _number("MAX", "number, more: number*", _biggest, "The biggest; blank when one is blank.", ("MAX(3, 1, 2)", "3")),
+    _number(
+        "MIN",
+        "number, more: number*",
+        _smallest,
+        "The smallest, blank when one is blank; or the smallest value of the related records, skipping blanks.",
+        ("MIN(3, 1, 2)", "1"),
+        ("MIN(lines.price)", "10.00"),
+        also=aggregates.best("MIN"),
+    ),
+    _number(
+        "MAX",
+        "number, more: number*",
+        _biggest,
+        "The biggest, blank when one is blank; or the biggest value of the related records, skipping blanks.",
+        ("MAX(3, 1, 2)", "3"),
+        ("MAX(lines.price, lines.active)", "20.00"),
+        also=aggregates.best("MAX"),
+    ),
     _number("SQRT", "number", _sqrt, "The square root.", ("SQRT(9)", "3"), inexact=True),
     _number("EXP", "number", _exp, "e to the power of the number.", ("ROUND(EXP(1), 5)", "2.71828"), inexact=True),
     _number("LN", "number", _ln, "The natural logarithm.", ("ROUND(LN(2), 5)", "0.69315"), inexact=True),

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import Boolean, Numeric, String, Text, and_, case, cast, false, func, literal, null, or_
-from sqlalchemy.types import Integer
+from sqlalchemy.types import Integer, TypeEngine
 
 from ratoon.platform.formulas.closures import SETTLED, inexact
 from ratoon.platform.formulas.columns import Id
@@ -21,6 +22,7 @@ from ratoon.platform.formulas.sql import SQL_TYPES, TEXTUAL, Sql, SqlBuilder, co
 from ratoon.platform.formulas.tree import Apply, Constant, Read, Typed
 from ratoon.platform.formulas.types import Type
 
+AGGREGATES = frozenset({"SUM_EACH", "COUNT_EACH", "AVG_EACH", "MIN_EACH", "MAX_EACH"})
 BRANCHES = frozenset({"IF", "IFS", "CASE", "BLANKVALUE", "NULLVALUE", "IFERROR"})
 LOGIC = frozenset({"AND", "OR", "NOT"})
 MAX_DEPTH = 40
@@ -82,6 +84,8 @@ class PostgresBuilder(SqlBuilder):
     def apply(self, node: Apply) -> Sql:
         """Branches, comparisons, and the forms of functions."""
         form = node.overload.form
+        if form in AGGREGATES:
+            return self._aggregate(node, form)
         if form in BRANCHES:
             return self._guarded(node, lambda: self._branch(node, form))
         if form in ("compare", "compare_text"):
@@ -98,6 +102,39 @@ class PostgresBuilder(SqlBuilder):
         if form in NEEDS_ZONE:
             return FORMS[form](literal(str(self.context.time_zone), String()), *args)
         return FORMS[form](*args)
+
+    def _aggregate(self, node: Apply, form: str) -> Sql:
+        """A correlated subquery; NULL when working out one of the records fails."""
+        relation, related = self.related(node.args)
+        with self.inside(relation, related):
+            value = self.part(node.args[0]) if form in ("MIN_EACH", "MAX_EACH") else self.value(node.args[0])
+            if node.args[0].type is Type.TEXT:
+                value = func.nullif(value, "", type_=Text())
+            counts = self.truth(node.args[1]) if len(node.args) > 1 else None
+            failed = self._one_fails(node)
+        answer = _over(form, value, counts if failed is not None else None, SQL_TYPES[node.type])
+        query = related.query.where(counts) if counts is not None and failed is None else related.query
+        if failed is not None:
+            answer = case((failed, null()), else_=answer)
+        found: Sql = query.with_only_columns(answer).scalar_subquery()
+        return found
+
+    def _one_fails(self, node: Apply) -> Sql | None:
+        """Over all related records: working out one that counts fails, or whether it counts. ``None``: cannot fail."""
+        reason = self.fails(node.args[0])
+        if len(node.args) == 1:
+            return None if reason is None else _any(reason)
+        counts, doubt = self.truth(node.args[1]), self.fails(node.args[1])
+        reasons = [doubt] if doubt is not None else []
+        if reason is not None:
+            reasons.append(and_(counts, reason))
+        return _any(or_(*reasons)) if reasons else None
+
+    def _aggregate_fails(self, node: Apply) -> Sql | None:
+        relation, related = self.related(node.args)
+        with self.inside(relation, related):
+            failed = self._one_fails(node)
+        return None if failed is None else related.query.with_only_columns(failed).scalar_subquery()
 
     def _arguments(self, node: Apply) -> list[Sql]:
         """The values of the arguments; a bare NULL in the type of its parameter."""
@@ -204,6 +241,8 @@ class PostgresBuilder(SqlBuilder):
         if not isinstance(node, Apply):
             return None
         form = node.overload.form
+        if form in AGGREGATES:
+            return self._aggregate_fails(node)
         if form == "IFERROR":
             return self.fails(node.args[1])
         if form in BRANCHES:
@@ -247,6 +286,28 @@ class PostgresBuilder(SqlBuilder):
 NEEDS_ZONE = frozenset({"DATEVALUE_DATETIME", "TIMEVALUE_DATETIME", "DATETIMEVALUE_DATE"})
 
 
+def _any(condition: Sql) -> Sql:
+    return func.coalesce(func.bool_or(func.coalesce(condition, false())), false(), type_=Boolean())
+
+
+def _over(form: str, value: Sql, counts: Sql | None, kind: TypeEngine[Any]) -> Sql:
+    """The aggregate of a value over the rows (that count)."""
+
+    def only(function: Any) -> Sql:
+        return function if counts is None else function.filter(counts)
+
+    match form:
+        case "SUM_EACH":
+            return func.coalesce(only(func.sum(value, type_=Numeric())), 0, type_=Numeric())
+        case "COUNT_EACH":
+            return cast(only(func.count(value)), Numeric())
+        case "AVG_EACH":
+            return FORMS["divide"](only(func.sum(value, type_=Numeric())), cast(only(func.count(value)), Numeric()))
+        case "MIN_EACH":
+            return only(func.min(value, type_=kind))
+    return only(func.max(value, type_=kind))
+
+
 def _text(value: Sql) -> Sql:
     return func.coalesce(value, "", type_=Text())
 
@@ -275,6 +336,7 @@ def refusal(nodes: Sequence[Typed], depth: int) -> str | None:
                 return "REGEX is only pushed down with a plain pattern that is written out"
             continue
         known = form in FORMS or form in BRANCHES or form in LOGIC or form in HIDING or form.startswith("compare")
+        known = known or form in AGGREGATES
         if not known and not node.overload.volatile and node.overload.sql is None:
             return f"{node.name} has no SQL form"
     return None

@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from ratoon.platform.formulas.types import Name, Type
+from ratoon.platform.formulas.types import Name, Scope, Type
 
 
 class Names:
-    """Names with their types: ``Names({"amount": Type.NUMBER, "owner": Name("owner", Type.REFERENCE, users)})``."""
+    """Names with their types: ``Names({"amount": Type.NUMBER, "owner": Name("owner", Type.REFERENCE, users)})``.
 
-    def __init__(self, names: Mapping[str, Name | Type]) -> None:
+    ``related`` are relationships: name → (key such as ``line@bill``, the names of the related records).
+    """
+
+    def __init__(
+        self, names: Mapping[str, Name | Type], related: Mapping[str, tuple[str, Scope]] | None = None
+    ) -> None:
         self._names = {
             key.lower(): value if isinstance(value, Name) else Name(key, value) for key, value in names.items()
         }
         self._shown = tuple(names)
+        self._related = {
+            name.lower(): Name(key, Type.REFERENCE, scope, many=True) for name, (key, scope) in (related or {}).items()
+        }
 
     def name(self, name: str) -> Name | None:
         """What ``name`` means here."""
@@ -24,6 +32,14 @@ class Names:
     def names(self) -> Iterable[str]:
         """Every name as given."""
         return self._shown
+
+    def related(self, name: str) -> Name | None:
+        """What ``name`` means as a relationship."""
+        return self._related.get(name.lower())
+
+    def related_names(self) -> Iterable[str]:
+        """The relationships there are."""
+        return tuple(self._related)
 
 
 def dotted(names: Mapping[str, Name]) -> Names:

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from types import MappingProxyType
 from typing import Any
@@ -25,6 +27,7 @@ from sqlalchemy import (
     Date,
     Integer,
     Numeric,
+    Select,
     Text,
     Time,
     and_,
@@ -41,12 +44,27 @@ from sqlalchemy.types import TypeEngine
 
 from ratoon.platform.errors import FormulaError
 from ratoon.platform.formulas import closures
+from ratoon.platform.formulas.aggregates import relation_under
 from ratoon.platform.formulas.columns import ExactDecimal, Id, UtcDateTime
-from ratoon.platform.formulas.tree import Apply, Constant, Read, Typed, walk
+from ratoon.platform.formulas.tree import Apply, Constant, Read, Typed, relation_of, walk
 from ratoon.platform.formulas.types import Blanks, Dialect, EvalContext, Type
 
 Sql = ColumnElement[Any]
 GetColumn = Callable[[str], Sql]
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """The related records of a row, as a correlated query that aggregation selects from."""
+
+    query: Select[Any]
+    """Source and conditions; what it selects is replaced."""
+    column: GetColumn
+    """The column of a key of the related records."""
+
+
+GetRelated = Callable[[str, frozenset[str]], Related]
+"""The key of a relationship (``account.line@bill``) and the keys read behind it (``amount``, ``product.price``)."""
 
 FLIPPED: Mapping[str, str] = MappingProxyType({"=": "=", "<>": "<>", "<": ">", ">": "<", "<=": ">=", ">=": "<="})
 OPPOSITE: Mapping[str, str] = MappingProxyType({"=": "<>", "<>": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"})
@@ -107,17 +125,45 @@ class SqlBuilder(ABC):
     dialect: str
 
     def __init__(
-        self, source: str, column: GetColumn, context: EvalContext, blanks: Blanks, language: Dialect = "native"
+        self,
+        source: str,
+        column: GetColumn,
+        context: EvalContext,
+        blanks: Blanks,
+        language: Dialect = "native",
+        related: GetRelated | None = None,
     ) -> None:
         self.source = source
         self.language = language
         self.context = context
         self.blanks = blanks
         self._column = column
+        self._related = related
+        self._inside: tuple[str, GetColumn] | None = None
 
     def column(self, key: str) -> Sql:
-        """The column of a key or dotted path."""
+        """The column of a key or dotted path; inside an aggregation, of a related record."""
+        if self._inside is not None and key.startswith(self._inside[0]):
+            return self._inside[1](key[len(self._inside[0]) :])
         return self._column(key)
+
+    def related(self, nodes: Sequence[Typed]) -> tuple[str, Related]:
+        """The relationship that parts of an aggregation are about, and its records."""
+        relation = relation_under(nodes)
+        reads = [n for node in nodes for n in walk(node) if isinstance(n, Read)]
+        keys = frozenset(n.key[len(relation) + 1 :] for n in reads if relation_of(n.key) == relation)
+        if self._related is None:
+            raise FormulaError("not_in_sql", "Related records cannot be asked for here")
+        return relation, self._related(relation, keys)
+
+    @contextmanager
+    def inside(self, relation: str, related: Related) -> Iterator[None]:
+        """While this lasts, keys behind the relationship are columns of the related records."""
+        self._inside = (f"{relation}.", related.column)
+        try:
+            yield
+        finally:
+            self._inside = None
 
     # --- what a database must know itself
 

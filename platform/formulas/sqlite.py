@@ -9,7 +9,7 @@ its columns are stored, and the columns. The answer is then the Python answer by
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -27,7 +27,7 @@ from ratoon.platform.formulas.functions import FunctionSet, Run, builtin_functio
 from ratoon.platform.formulas.numeric import plain, settle
 from ratoon.platform.formulas.parse import parse
 from ratoon.platform.formulas.sql import Sql, SqlBuilder
-from ratoon.platform.formulas.tree import Apply, Constant, Global, Read, Reference, Typed, walk
+from ratoon.platform.formulas.tree import MANY, Apply, Constant, Global, Read, Reference, Typed, relation_of, walk
 from ratoon.platform.formulas.types import EvalContext, Name, Type
 
 FUNCTION = "ratoon_formula"
@@ -111,23 +111,44 @@ class SqliteBuilder(SqlBuilder):
     def _call(self, node: Apply | Read) -> Sql:
         fields: dict[str, list[Any]] = {}
         values: list[Any] = []
+        several: dict[str, dict[str, Any]] = {}
         moment = None
         for part in walk(node):
             if isinstance(part, Apply) and part.overload.context:
                 moment = [self.context.now.isoformat(), str(self.context.time_zone)]
             if not isinstance(part, Read | Global) or part.written in fields:
                 continue
-            if isinstance(part, Read):
+            relation = relation_of(part.key) if isinstance(part, Read) else None
+            if relation is not None:
+                several.setdefault(relation, {})[part.written] = part
+            elif isinstance(part, Read):
                 column = self.column(part.key)
                 fields[part.written] = [part.type.value, stored_as(column.type), part.name.percent]
                 values.append(column)
             else:
                 fields[part.written] = [part.type.value, "value", part.percent]
                 values.append(literal(_store(self._global(part)), Text()))
+        for relation, reads in several.items():
+            shapes, rows = self._several(relation, list(reads.values()))
+            steps = next(iter(reads)).split(".")[: relation.count(".") + 1]
+            fields[".".join(steps)] = ["many", shapes]
+            values.append(rows)
         spec = orjson.dumps([self.language, self.blanks, list(fields.items())]).decode()
         source = self.source[node.position : node.end]
         call = func.ratoon_formula(source, spec, orjson.dumps(moment).decode(), *values)
         return type_coerce(call, RESULTS.get(node.type, Text()))
+
+    def _several(self, relation: str, reads: Sequence[Read]) -> tuple[list[Any], Sql]:
+        """How the related records are stored, and all of them as one JSON text."""
+        _, related = self.related(reads)
+        with self.inside(relation, related):
+            columns = [self.column(read.key) for read in reads]
+        shapes = [
+            [read.written, read.type.value, stored_as(column.type), read.name.percent]
+            for read, column in zip(reads, columns, strict=True)
+        ]
+        rows = func.json_group_array(func.json_array(*columns), type_=Text())
+        return shapes, related.query.with_only_columns(rows).scalar_subquery()
 
     def _global(self, node: Global) -> Any:
         spaces = {"$user": self.context.user, "$organization": self.context.organization}
@@ -165,16 +186,37 @@ def _compile(
 ) -> tuple[Run, tuple[tuple[str, Callable[[Any], Any]], ...]]:
     language, blanks, fields = orjson.loads(spec)
     names: dict[str, Any] = {}
-    readers = []
-    for written, (kind, code, percent) in fields:
-        steps = written.split(".")
-        level = names
-        for step in steps:
-            level = level.setdefault(step, {})
-        level[""] = (Type(kind), percent)
-        readers.append((written, _decoder(code, Type(kind))))
+    readers: list[tuple[str, Callable[[Any], Any]]] = []
+    for written, (kind, *shape) in fields:
+        if kind == "many":
+            _level(names, written)[MANY] = True
+            relation = written + MANY
+            inside = []
+            for path, inner, code, percent in shape[0]:
+                if path != written:
+                    _level(names, path)[""] = (Type(inner), percent)
+                inside.append((relation + (path[len(written) :] or ".id"), _decoder(code, Type(inner))))
+            readers.append((relation, functools.partial(_rows, tuple(inside))))
+        else:
+            code, percent = shape
+            _level(names, written)[""] = (Type(kind), percent)
+            readers.append((written, _decoder(code, Type(kind))))
     tree = _RowChecker(_Written(names), functions, language).check(parse(source, language))
     return closures.build(tree, blanks), tuple(readers)
+
+
+def _level(names: dict[str, Any], written: str) -> dict[str, Any]:
+    for step in written.split("."):
+        names = names.setdefault(step, {})
+    return names
+
+
+def _rows(inside: Sequence[tuple[str, Callable[[Any], Any]]], value: str) -> list[dict[str, Any]]:
+    """Related records out of their JSON text."""
+    return [
+        {key: None if found is None else decode(found) for (key, decode), found in zip(inside, row, strict=True)}
+        for row in orjson.loads(value)
+    ]
 
 
 class _RowChecker(Checker):
@@ -193,10 +235,17 @@ class _Written:
     def name(self, name: str) -> Name | None:
         """What ``name`` means here."""
         found = self._names.get(name.lower())
-        if found is None:
+        if found is None or (MANY in found and "" not in found):
             return None
         kind, percent = found.get("", (Type.REFERENCE, False))
-        return Name(name.lower(), kind, _Written(found), percent=percent)
+        return Name(name.lower(), kind, None if MANY in found else _Written(found), percent=percent)
+
+    def related(self, name: str) -> Name | None:
+        """What ``name`` means as a relationship."""
+        found = self._names.get(name.lower())
+        if found is None or MANY not in found:
+            return None
+        return Name(name.lower() + MANY, Type.REFERENCE, _Written(found), many=True)
 
     def names(self) -> Iterable[str]:
         """Every name."""

@@ -58,6 +58,8 @@ class Operation:
 
 
 Node = Literal | Reference | Call | Operation
+MANY = "@"
+"""In a key: the step ``line@bill`` stands for the records of ``line`` whose lookup ``bill`` points here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,14 @@ class Apply:
 
 
 Typed = Constant | Read | Global | Apply
+
+
+def relation_of(key: str) -> str | None:
+    """The relationship that a key leads through: ``account.line@bill.amount`` → ``account.line@bill``."""
+    if MANY not in key:
+        return None
+    end = key.find(".", key.index(MANY))
+    return key if end < 0 else key[:end]
 
 
 def walk(node: Typed) -> Iterator[Typed]:

@@ -68,10 +68,16 @@ class Name:
     percent: bool = False
     volatile: bool = False
     """True when the value changes by itself (a formula field that uses TODAY() …)."""
+    many: bool = False
+    """True for a relationship: the records of another object that point at this one (``target`` is their scope)."""
 
 
 class Scope(Protocol):
-    """The names a formula may use. Names are matched without regard to case."""
+    """The names a formula may use. Names are matched without regard to case.
+
+    A scope may also have ``related(name) -> Name | None`` and ``related_names()``: the relationships that SUM, COUNT
+    and their like aggregate over.
+    """
 
     def name(self, name: str) -> Name | None:
         """What ``name`` means here, or ``None``."""

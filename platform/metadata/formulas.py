@@ -7,15 +7,18 @@ between formula and rollup fields are followed: circles are refused, and a field
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from ratoon.platform.errors import FormulaError
 from ratoon.platform.formulas import Formula, compile_formula
 from ratoon.platform.formulas.functions import FunctionSet
+from ratoon.platform.formulas.tree import MANY
 from ratoon.platform.formulas.types import Blanks, Type
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.metadata.drafts import Drafts, FieldDraft, ObjectDraft
 from ratoon.platform.metadata.graph import Node, rank_nodes
+from ratoon.platform.metadata.relations import Relation, relations_of
 from ratoon.platform.metadata.report import Path, Report
 from ratoon.platform.metadata.scope import ObjectScope
 
@@ -28,8 +31,16 @@ class Formulas:
         self._functions = functions
         self._report = report
         self.scopes: dict[str, ObjectScope] = {}
+        self._relations: Mapping[str, Mapping[str, Relation]] | None = None
         for draft in drafts.objects.values():
-            self.scopes[draft.name] = ObjectScope(tuple(draft.fields.values()), self.scopes)
+            self.scopes[draft.name] = ObjectScope(
+                tuple(draft.fields.values()), self.scopes, object=draft.name, relations=self._known_relations
+            )
+
+    def _known_relations(self) -> Mapping[str, Mapping[str, Relation]]:
+        if self._relations is None:
+            self._relations = relations_of(self._drafts.objects.values())
+        return self._relations
 
     def compile(
         self,
@@ -105,6 +116,11 @@ class Formulas:
         formula = self.compile(
             field.piece.document, path, source, self.scopes[field.rollup.child], pushed_down=True, change=False
         )
+        if formula is not None and any(MANY in key for key in formula.paths):
+            message = f"The filter of the rollup {field.object}.{field.name} aggregates over other records."
+            hint = f"make that a formula field of {field.rollup.child} and ask for it here"
+            self._report.add(field.piece.document, path, "nested_rollup", message, hint)
+            formula = None
         if formula is not None and formula.volatile:
             self._volatile_rollup(field, path, "its filter")
         field.rollup = replace(field.rollup, filter=formula)
@@ -135,7 +151,12 @@ class Formulas:
             here = draft
             *steps, last = path.split(".")
             for step in steps:
-                here = self._drafts.objects[here.keys_of[step].spec.targets[0]]
+                child, many, via = step.partition(MANY)
+                if many:
+                    here = self._drafts.objects[child]
+                    found.add((child, via))
+                else:
+                    here = self._drafts.objects[here.keys_of[step].spec.targets[0]]
             found.add((here.name, here.keys_of[last].name))
         return found
 

@@ -2,11 +2,16 @@
 
 A node is a stored computed field, ``(object, field)``. An *edge* hangs on a key ``(object, key)`` and says: when that
 key changes on some rows of that object, walk ``back`` along lookups (from the object pointed at to the one that holds
-the lookup), then, for a rollup, forward along ``via`` to the parents; the rows reached must recompute ``target``.
+the lookup), then, for a rollup or a SUM over related records, forward along ``via`` to the parents, then back again
+(``then``); the rows reached must recompute ``target``.
 
     line.total (formula quantity * price)      (line, quantity) → Edge(target=(line, total))
-    invoice.amount = rollup sum of line.total  (line, total)    → Edge(target=(invoice, amount), via="invoice")
+    invoice.amount = rollup sum of line.total  (line, total)    → Edge(target=(invoice, amount), via=(line, invoice))
     pet.owner_city (formula owner.city)        (owner, city)    → Edge(target=(pet, owner_city), back=((pet, owner),))
+    order.owed (formula SUM(account.invoices.amount))
+        (invoice, amount) → Edge(target=(order, owed), via=(invoice, account), then=((order, account),))
+
+When a record comes or goes, ``over`` says what aggregates over its object.
 
 Ranks order the nodes so that a field is recomputed after everything it reads: one pass in rank order is enough.
 A cycle has no order; ``Graph.cycles`` names its fields and the metadata check refuses it.
@@ -18,6 +23,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
+
+from ratoon.platform.formulas.tree import MANY
 
 if TYPE_CHECKING:
     from ratoon.platform.formulas import Formula
@@ -33,8 +40,20 @@ class Edge:
     target: Node
     back: tuple[Node, ...] = ()
     """(object, lookup key) steps from the changed rows back to the rows that read them."""
-    via: str | None = None
-    """Rollups: the lookup from those rows forward to the parents."""
+    via: Node | None = None
+    """Aggregation: the (object, lookup) from those rows forward to the records it points at."""
+    then: tuple[Node, ...] = ()
+    """Steps like ``back`` from those records to the ones that aggregate through them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """A stored field that aggregates over the records of an object."""
+
+    edge: Edge
+    """From a record of the object to the records that have the field."""
+    keys: frozenset[str]
+    """What it reads of each record: keys of the object."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +64,8 @@ class Graph:
     rank: Mapping[Node, int]
     formulas: Mapping[str, tuple[str, ...]]
     """Object → its stored formula fields in the order they must be computed."""
-    rollups_over: Mapping[str, tuple[Node, ...]]
-    """Child object → the rollup fields over it."""
+    over: Mapping[str, tuple[Over, ...]]
+    """Child object → the fields that aggregate over it."""
     cycles: tuple[tuple[str, ...], ...]
     """Each a list of ``object.field`` that depend on one another in a circle."""
 
@@ -55,7 +74,7 @@ def build_graph(registry: Registry) -> Graph:
     """The graph over all stored formula and rollup fields of the registry."""
     edges: dict[Node, list[Edge]] = {}
     before: dict[Node, set[Node]] = {}
-    rollups: dict[str, list[Node]] = {}
+    over: dict[str, dict[Edge, set[str]]] = {}
     for obj in registry:
         for field in obj.fields.values():
             target = (obj.name, field.name)
@@ -64,37 +83,52 @@ def build_graph(registry: Registry) -> Graph:
                 found = list(_formula_edges(registry, obj, field.formula, target))
             elif field.rollup is not None:
                 before[target] = set()
-                rollups.setdefault(field.rollup.child, []).append(target)
                 found = list(_rollup_edges(registry, field, target))
             else:
                 continue
             for source, edge in found:
                 edges.setdefault(source, []).append(edge)
                 before[target].add(source)
+                if edge.via is not None and source == edge.via and not edge.back:
+                    over.setdefault(source[0], {}).setdefault(edge, set())
+            for source, edge in found:
+                if edge.via is not None:
+                    whole = Edge(target, (), edge.via, edge.then)
+                    first = edge.back[-1] if edge.back else source
+                    over[edge.via[0]][whole].add(first[1])
     rank, cycles = rank_nodes(before)
     return Graph(
         edges={node: tuple(dict.fromkeys(hanging)) for node, hanging in edges.items()},
         rank=rank,
         formulas=_formula_order(registry, rank),
-        rollups_over={child: tuple(nodes) for child, nodes in rollups.items()},
+        over={
+            child: tuple(Over(edge, frozenset(keys)) for edge, keys in edges.items()) for child, edges in over.items()
+        },
         cycles=cycles,
     )
 
 
 def _formula_edges(
-    registry: Registry, obj: Object, formula: Formula, target: Node, via: str | None = None
+    registry: Registry, obj: Object, formula: Formula, target: Node, via: Node | None = None
 ) -> Iterator[tuple[Node, Edge]]:
     for path in sorted(formula.paths):
         if path.startswith("$"):
             continue
         here: Object = obj
         back: tuple[Node, ...] = ()
+        then: tuple[Node, ...] = ()
+        forward = via
         *steps, last = path.split(".")
         for step in steps:
-            yield (here.name, step), Edge(target, back, via)
+            child, many, lookup = step.partition(MANY)
+            if many:
+                here, forward, then, back = registry.objects[child], (child, lookup), back, ()
+                yield forward, Edge(target, (), forward, then)
+                continue
+            yield (here.name, step), Edge(target, back, forward, then)
             back = ((here.name, step), *back)
             here = registry.objects[here.field_of[step].targets[0]]
-        yield (here.name, last), Edge(target, back, via)
+        yield (here.name, last), Edge(target, back, forward, then)
 
 
 def _rollup_edges(registry: Registry, field: Field, target: Node) -> Iterator[tuple[Node, Edge]]:
@@ -102,11 +136,12 @@ def _rollup_edges(registry: Registry, field: Field, target: Node) -> Iterator[tu
     if rollup is None or rollup.child not in registry.objects:
         return
     child = registry.objects[rollup.child]
-    yield (child.name, rollup.via), Edge(target, (), rollup.via)
+    via = (child.name, rollup.via)
+    yield via, Edge(target, (), via)
     if rollup.key is not None:
-        yield (child.name, rollup.key), Edge(target, (), rollup.via)
+        yield (child.name, rollup.key), Edge(target, (), via)
     if rollup.filter is not None:
-        yield from _formula_edges(registry, child, rollup.filter, target, rollup.via)
+        yield from _formula_edges(registry, child, rollup.filter, target, via)
 
 
 def rank_nodes(before: Mapping[Node, set[Node]]) -> tuple[dict[Node, int], tuple[tuple[str, ...], ...]]:

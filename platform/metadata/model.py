@@ -19,6 +19,7 @@ from ratoon.platform.fields.base import FieldSpec, FieldType, Option, Part
 from ratoon.platform.formulas import Formula
 from ratoon.platform.metadata.graph import Graph, build_graph
 from ratoon.platform.metadata.matching import DuplicateRule
+from ratoon.platform.metadata.relations import Relation, relations_of
 from ratoon.platform.metadata.scope import ObjectScope
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
@@ -390,8 +391,15 @@ class Registry:
         """What a formula of each object may name: for filters that come with a request."""
         scopes: dict[str, ObjectScope] = {}
         for obj in self:
-            scopes[obj.name] = ObjectScope(tuple(obj.fields.values()), scopes)
+            scopes[obj.name] = ObjectScope(
+                tuple(obj.fields.values()), scopes, object=obj.name, relations=lambda: self.relations
+            )
         return scopes
+
+    @cached_property
+    def relations(self) -> Mapping[str, Mapping[str, Relation]]:
+        """Object → name → the records that point at it, as formulas call them."""
+        return relations_of(self)
 
     def text(self, source: str, locale: str, package: str | None = None) -> str:
         """A label, help text or message in that locale; the text itself when there is no translation.

@@ -7,11 +7,12 @@ the lookup. ``registry.scopes`` has the scope of every object of a snapshot.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from ratoon.platform.fields.base import FieldSpec, Part
 from ratoon.platform.formulas.types import Name, Type
+from ratoon.platform.metadata.relations import Relation
 
 
 class ScopedField(Protocol):
@@ -31,14 +32,23 @@ class ScopedField(Protocol):
 
 
 class ObjectScope:
-    """The names of one object. ``scopes`` gives the scopes that its references lead to; it may be filled later."""
+    """The names of one object. ``scopes`` gives the scopes that its references lead to; it may be filled later.
+
+    ``relations`` gives the relationships of every object when they are first asked for.
+    """
 
     def __init__(
         self,
         fields: Iterable[ScopedField],
         scopes: Mapping[str, ObjectScope],
         source: ObjectScope | None = None,
+        *,
+        object: str = "",
+        relations: Callable[[], Mapping[str, Mapping[str, Relation]]] = dict,
     ) -> None:
+        self.object = object
+        """The object's name."""
+        self._relations = relations
         self._fields = fields
         self._scopes = scopes
         self._source = source
@@ -66,7 +76,22 @@ class ObjectScope:
 
     def with_source(self, source: ObjectScope) -> ObjectScope:
         """The same names plus ``$source``, the record that holds the lookup."""
-        return ObjectScope(self._fields, self._scopes, source)
+        return ObjectScope(self._fields, self._scopes, source, object=self.object, relations=self._relations)
+
+    def related(self, name: str) -> Name | None:
+        """What ``name`` means as a relationship: the records that point here."""
+        relation = self._relations().get(self.object, {}).get(name.lower())
+        if relation is None or relation.child not in self._scopes:
+            return None
+        return Name(relation.key, Type.REFERENCE, self._scopes[relation.child], many=True)
+
+    def related_names(self) -> Iterable[str]:
+        """The names of the relationships; of several of one relationship the shortest."""
+        shortest: dict[Relation, str] = {}
+        for name, relation in self._relations().get(self.object, {}).items():
+            if len(name) < len(shortest.get(relation, name + "_")):
+                shortest[relation] = name
+        return shortest.values()
 
     def refresh(self) -> None:
         """Looks at the fields again: what they say about themselves changed."""

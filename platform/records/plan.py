@@ -195,15 +195,14 @@ class ObjectPlan:
 
     @cached_property
     def rolled_up(self) -> Mapping[str, frozenset[str]]:
-        """Lookup → the keys of this object that rollups of the record it points at depend on."""
+        """Lookup → the keys of this object that rollups and sums of the record it points at depend on."""
         found: dict[str, set[str]] = {}
         formulas = dict(self.formulas)
-        for target in self.registry.graph.rollups_over.get(self.name, ()):
-            rollup = self.registry[target[0]].fields[target[1]].rollup
-            if rollup is None:
-                continue
-            keys = found.setdefault(rollup.via, {rollup.via})
-            ahead = [rollup.key or "", *(rollup.filter.paths if rollup.filter else ())]
+        for over in self.registry.graph.over.get(self.name, ()):
+            assert over.edge.via is not None
+            via = over.edge.via[1]
+            keys = found.setdefault(via, {via})
+            ahead = list(over.keys)
             while ahead:
                 key = ahead.pop().partition(".")[0]
                 if key not in keys:

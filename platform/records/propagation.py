@@ -71,18 +71,22 @@ class _Propagation:
                 self._follow(edge, {t.new["id"] for t in group}, group)
         whole = [t for t in records.values() if t.event in ("created", "restored", "deleted")]
         if whole:
-            for target in self.graph.rollups_over.get(object, ()):
-                self._ask_parents(target, self._via(target), whole)
+            for over in self.graph.over.get(object, ()):
+                self._ask_parents(over.edge, whole)
 
-    def _via(self, target: Node) -> str:
-        rollup = self.saving.engine.registry[target[0]].fields[target[1]].rollup
-        assert rollup is not None
-        return rollup.via
+    def _ask_parents(self, edge: Edge, group: Iterable[Any]) -> None:
+        assert edge.via is not None
+        via = edge.via[1]
+        self._reach(
+            edge, {row[via] for t in group for row in (t.old, t.new) if row is not None and row.get(via) is not None}
+        )
 
-    def _ask_parents(self, target: Node, via: str, group: Iterable[Any]) -> None:
-        parents = {row[via] for t in group for row in (t.old, t.new) if row is not None and row.get(via) is not None}
-        if parents:
-            self.ask(target, parents)
+    def _reach(self, edge: Edge, ids: set[str]) -> None:
+        """From the records that are aggregated over to those that hold the field."""
+        for object, key in edge.then:
+            ids = self.store.back(self.connection, object, key, list(ids))
+        if ids:
+            self.ask(edge.target, ids)
 
     def _follow(self, edge: Edge, ids: set[str], group: Iterable[Any]) -> None:
         if not edge.back:
@@ -91,27 +95,17 @@ class _Propagation:
                 if not group:
                     self.ask(edge.target, ids)
             elif group:
-                self._ask_parents(edge.target, edge.via, group)
+                self._ask_parents(edge, group)
             else:
-                child = self._child(edge)
-                self._ask_if_any(edge.target, self.store.values(self.connection, child, edge.via, list(ids)))
+                self._reach(edge, self.store.values(self.connection, *edge.via, list(ids)))
             return
         for object, key in edge.back:
             ids = self.store.back(self.connection, object, key, list(ids))
             if not ids:
                 return
         if edge.via is not None:
-            ids = self.store.values(self.connection, self._child(edge), edge.via, list(ids))
-        self._ask_if_any(edge.target, ids)
-
-    def _child(self, edge: Edge) -> str:
-        rollup = self.saving.engine.registry[edge.target[0]].fields[edge.target[1]].rollup
-        assert rollup is not None
-        return rollup.child
-
-    def _ask_if_any(self, target: Node, ids: set[str]) -> None:
-        if ids:
-            self.ask(target, ids)
+            ids = self.store.values(self.connection, *edge.via, list(ids))
+        self._reach(edge, ids)
 
     def drain(self) -> None:
         """Recomputes in rank order until nothing is asked for."""

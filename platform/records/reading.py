@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from ratoon.platform.errors import BadRequest, Forbidden, FormulaError, NotFound
 from ratoon.platform.formulas import Formula
+from ratoon.platform.formulas.tree import MANY
 from ratoon.platform.formulas.types import EvalContext, Type
 from ratoon.platform.metadata.model import Field, Object
 from ratoon.platform.records import cursors
 from ratoon.platform.records.plan import ObjectPlan
 from ratoon.platform.storage.lists import ListRequest
+from ratoon.platform.storage.paths import Visible
 
 if TYPE_CHECKING:
     from ratoon.platform.records.service import RecordService
@@ -116,16 +118,24 @@ def compile_filter(service: RecordService, plan: ObjectPlan, source: str | Formu
     return formula
 
 
+def visible_to(service: RecordService) -> Visible | None:
+    """The conditions under which the actor sees records of an object; ``None`` = all."""
+    if service.actor.admin:
+        return None
+    return lambda object: service.engine.policy.row_filter(service.actor, object, "read")
+
+
 def require_readable(service: RecordService, obj: Object, path: str, parameter: str) -> None:
     """Every step of a path is readable by the actor; a hidden field is answered like an unknown one."""
     policy, actor = service.engine.policy, service.actor
     here = obj
     steps = path.split(".")
     for place, step in enumerate(steps):
+        child, many, via = step.partition(MANY)
         readable = policy.readable_keys(actor, here.name)
-        if step not in readable:
+        if via not in policy.readable_keys(actor, child) if many else step not in readable:
             raise _unknown_field(here, step, parameter, readable)
-        targets = here.field_of[step].targets
+        targets = (child,) if many else here.field_of[step].targets
         if place < len(steps) - 1 and targets:
             here = service.engine.registry[targets[0]]
             if not policy.may(actor, here.name, "read"):
@@ -188,6 +198,7 @@ def fetch_page(service: RecordService, query: Query) -> Page:
         fields=_columns(plan, keys, query.expand),
         filter=formula,
         where=where,
+        visible=visible_to(service),
         sort=sort,
         limit=query.limit,
         after=after,

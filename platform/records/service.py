@@ -236,6 +236,7 @@ class RecordService:
             self.engine.policy.row_filter(self.actor, object, "read"),
             reading.context_of(self),
             limit=limit,
+            visible=reading.visible_to(self),
         )
         return money.refuse_mixtures(rows, measures, codes)
 

@@ -26,6 +26,7 @@ from ratoon.platform.formulas import Formula
 from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.storage.aggregates import Grouping, Having, Measure
 from ratoon.platform.storage.conditions import Condition
+from ratoon.platform.storage.paths import Visible
 from ratoon.platform.storage.statements import Row, parameter
 from ratoon.platform.storage.tables import ALWAYS_FILLED
 
@@ -46,6 +47,8 @@ class ListRequest:
     filter: Formula | None = None
     where: tuple[ColumnElement[Any], ...] = ()
     """Further conditions on the object's own table (row filters)."""
+    visible: Visible | None = None
+    """What of related records the filter may count; ``None`` = all."""
     sort: Sort = ()
     limit: int = 50
     after: tuple[Any, ...] | None = None
@@ -128,12 +131,13 @@ class Lists:
         *,
         having: Sequence[Having] = (),
         limit: int = 1000,
+        visible: Visible | None = None,
     ) -> list[Row]:
         """Groups of the live records with their measures, ordered by group, blanks last; see ``aggregates.py``.
 
         Raises ``ValueError`` for an operation or measure that does not exist.
         """
-        request = ListRequest(object, filter=filter, where=where, context=context or EvalContext())
+        request = ListRequest(object, filter=filter, where=where, visible=visible, context=context or EvalContext())
         conditions = _conditions(self._store, request)
         grouping = Grouping(tuple(group_by), tuple(measures), tuple(having))
         column = partial(self._store.paths.column, object, context=request.context)
@@ -152,7 +156,7 @@ def _conditions(store: RecordStore, request: ListRequest) -> tuple[Condition, ..
     where = (store.shapes.condition(element) for element in request.where)
     if request.filter is None:
         return tuple(where)
-    return (store.condition(request.object, request.filter, request.context), *where)
+    return (store.condition(request.object, request.filter, request.context, request.visible), *where)
 
 
 def _filtered(

@@ -2,7 +2,8 @@
 
 An alias stands for the table that a path leads to (``account``, ``account.owner``). Aliases are the same objects every
 time, so that conditions built once can be used in many statements. A path through a formula field without a column
-(one whose value changes by itself) is replaced by its expression.
+(one whose value changes by itself) is replaced by its expression. A path through a relationship (``line@bill.amount``)
+leads to several records: it is never joined but becomes a correlated query (``related``).
 
 A path is followed whether or not the record at its end is deleted: deleting empties the lookups that may not point at a
 deleted record, so what still points (an owner who left, say) is meant to be seen.
@@ -11,15 +12,20 @@ deleted record, so what still points (an owner who left, say) is meant to be see
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause
+from sqlalchemy import ColumnElement, FromClause, select
 
 from ratoon.platform.formulas import Formula
+from ratoon.platform.formulas.sql import Related
+from ratoon.platform.formulas.tree import MANY
 from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.metadata.model import Field, Object, Registry
 from ratoon.platform.storage.tables import Tables
+
+Visible = Callable[[str], Sequence[ColumnElement[Any]]]
+"""Object → conditions over its own table under which somebody sees its records."""
 
 
 class Paths:
@@ -47,7 +53,8 @@ class Paths:
         """The object that ``path`` leads to. Raises ``KeyError`` for a path that cannot be followed."""
         here = self.registry[object_name]
         for step in path.split(".") if path else ():
-            here = self.registry[here.field_of[step].targets[0]]
+            child, many, _ = step.partition(MANY)
+            here = self.registry[child if many else here.field_of[step].targets[0]]
         return here
 
     def field(self, object_name: str, path: str) -> Field:
@@ -66,18 +73,60 @@ class Paths:
         if formula is None:
             raise KeyError(path)
         prefix = f"{before}." if before else ""
-        return formula.sql_value(lambda inner: self.column(object_name, prefix + inner, context), context, self.dialect)
+        return formula.sql_value(
+            lambda inner: self.column(object_name, prefix + inner, context),
+            context,
+            self.dialect,
+            lambda relation, keys: self.related(object_name, prefix + relation, keys, context),
+        )
 
-    def condition(self, object_name: str, formula: Formula, context: EvalContext) -> ColumnElement[Any]:
-        """A formula over an object's records as an SQL expression."""
-        return formula.sql(lambda path: self.column(object_name, path, context), context, self.dialect)
+    def condition(
+        self, object_name: str, formula: Formula, context: EvalContext, visible: Visible | None = None
+    ) -> ColumnElement[Any]:
+        """A formula over an object's records as an SQL expression.
+
+        ``visible`` gives the conditions under which somebody sees records of an object: aggregation over related
+        records then only counts those.
+        """
+        return formula.sql(
+            lambda path: self.column(object_name, path, context),
+            context,
+            self.dialect,
+            lambda relation, keys: self.related(object_name, relation, keys, context, visible),
+        )
+
+    def related(
+        self,
+        object_name: str,
+        relation: str,
+        keys: Iterable[str],
+        context: EvalContext,
+        visible: Visible | None = None,
+    ) -> Related:
+        """The live records behind a relationship (``account.line@bill``) of a row, as a correlated query."""
+        before, _, step = relation.rpartition(".")
+        child, _, via = step.partition(MANY)
+        parent, rows = self.source(object_name, before), self.source(object_name, relation)
+        steps: set[str] = set()
+        for key in keys:
+            found = self._steps(object_name, f"{relation}.{key}")
+            steps.update(s for s in found if s.startswith(f"{relation}.") and MANY not in s[len(relation) :])
+        conditions = [rows.c[via] == parent.c.id, rows.c.deleted_at.is_(None)]
+        where = visible(child) if visible is not None else ()
+        if where:
+            seen = self.source(child)
+            conditions.append(rows.c.id.in_(select(seen.c.id).where(*where).correlate(None)))
+        query = select(rows.c.id).select_from(self._join(object_name, rows, steps)).where(*conditions)
+        return Related(query.correlate(parent), lambda key: self.column(object_name, f"{relation}.{key}", context))
 
     def joined(self, object_name: str, paths: Iterable[str]) -> FromClause:
         """The object's table joined with what ``paths`` lead through."""
-        source: FromClause = self.source(object_name)
         steps: set[str] = set()
         for path in paths:
-            steps.update(self._steps(object_name, path))
+            steps.update(step for step in self._steps(object_name, path) if MANY not in step)
+        return self._join(object_name, self.source(object_name), steps)
+
+    def _join(self, object_name: str, source: FromClause, steps: Iterable[str]) -> FromClause:
         for step in sorted(steps, key=lambda step: (step.count("."), step)):
             before, _, last = step.rpartition(".")
             alias = self.source(object_name, step)
@@ -85,6 +134,7 @@ class Paths:
         return source
 
     def _steps(self, object_name: str, path: str) -> Iterator[str]:
+        """What a path leads through, step by step; behind ``@`` it leads through related records."""
         if path.startswith("$"):
             return
         before, _, last = path.rpartition(".")

@@ -21,12 +21,13 @@ from sqlalchemy.sql.expression import Select
 
 from ratoon.platform.errors import FormulaError, Invalid
 from ratoon.platform.formulas import Formula
+from ratoon.platform.formulas.tree import MANY, relation_of
 from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.metadata.model import Field, Registry
 from ratoon.platform.storage.conditions import MAX_CONDITIONS, Condition, Recent, ShapeCache
 from ratoon.platform.storage.deletions import Deletions
 from ratoon.platform.storage.lists import Lists
-from ratoon.platform.storage.paths import Paths
+from ratoon.platform.storage.paths import Paths, Visible
 from ratoon.platform.storage.rollups import Rollups
 from ratoon.platform.storage.statements import Row, Statement, one_of, parameter, same_tuple, sql_dialect
 from ratoon.platform.storage.tables import Tables
@@ -57,11 +58,14 @@ class RecordStore:
         """Lists, counts and aggregates."""
         return Lists(self)
 
-    def condition(self, object: str, formula: Formula, context: EvalContext) -> Condition:
+    def condition(
+        self, object: str, formula: Formula, context: EvalContext, visible: Visible | None = None
+    ) -> Condition:
         """A formula over an object's records as a condition. One whose answer depends on the record alone is built
-        once."""
-        if formula.volatile or any(path.startswith("$") for path in formula.paths):
-            return self.shapes.condition(self.paths.condition(object, formula, context))
+        once. ``visible``: what of related records it may count."""
+        limited = visible is not None and any(MANY in path for path in formula.paths)
+        if limited or formula.volatile or any(path.startswith("$") for path in formula.paths):
+            return self.shapes.condition(self.paths.condition(object, formula, context, visible))
         key = (object, formula, context.time_zone.key)
         found = self._conditions.get(key)
         if found is None:
@@ -110,7 +114,8 @@ class RecordStore:
     ) -> None:
         """Puts the values of dotted paths into rows in memory (saved or not): ``row["account.owner.name"]``.
 
-        One statement per step, for all rows. A blank lookup gives ``None``. A path may end in a formula field without a
+        One statement per step, for all rows; a relationship (``line@bill.amount``) becomes a list of the related
+        records, ``row["line@bill"]``. A blank lookup gives ``None``. A path may end in a formula field without a
         column, which is worked out in ``context`` (``None`` = now, in UTC). ``lock`` shares a lock on the rows read, so
         that nobody changes them before this transaction ends (PostgreSQL; SQLite has one writer anyway).
         """
@@ -120,7 +125,10 @@ class RecordStore:
             if dot and not first.startswith("$"):
                 steps.setdefault(first, set()).add(rest)
         for first, rests in sorted(steps.items()):
-            self._attach_step(conn, object, rows, first, rests, context, lock)
+            if MANY in first:
+                self._attach_related(conn, rows, first, rests, context)
+            else:
+                self._attach_step(conn, object, rows, first, rests, context, lock)
 
     def _attach_step(
         self,
@@ -145,10 +153,35 @@ class RecordStore:
             for row in near if worked_out else ():
                 _work_out(row, worked_out, context or EvalContext())
             found = {row["id"]: row for row in near}
+        relations = {relation for rest in rests if (relation := relation_of(rest)) is not None}
         for row in rows:
             there = found.get(row.get(first) or "")
             for rest in rests:
-                row[f"{first}.{rest}"] = None if there is None else there.get(rest)
+                if MANY not in rest:
+                    row[f"{first}.{rest}"] = None if there is None else there.get(rest)
+            for relation in relations:
+                related = () if there is None else there[relation]
+                row[f"{first}.{relation}"] = [{f"{first}.{k}": v for k, v in one.items()} for one in related]
+
+    def _attach_related(
+        self, conn: Connection, rows: Sequence[Row], relation: str, rests: set[str], context: EvalContext | None
+    ) -> None:
+        """The live records whose lookup points at these rows, as a list in each: ``row["line@bill"]``."""
+        child, _, via = relation.partition(MANY)
+        stored = self.tables.table(child).c
+        worked_out = self._worked_out(child, rests)
+        needed = rests.union(*(formula.paths for _, formula in worked_out))
+        keys = tuple(sorted({rest.partition(".")[0] for rest in needed} & set(stored.keys()) - {"id", via}))
+        ids = {row["id"] for row in rows if row.get("id") is not None}
+        found = self._related_keys(child, via, keys).rows(conn, ids=ids) if ids else []
+        self.attach_paths(conn, child, found, needed, context)
+        for row in found if worked_out else ():
+            _work_out(row, worked_out, context or EvalContext())
+        by_parent: dict[str, list[Row]] = {}
+        for row in found:
+            by_parent.setdefault(row[via], []).append({f"{relation}.{rest}": row.get(rest) for rest in rests})
+        for row in rows:
+            row[relation] = by_parent.get(row.get("id") or "", [])
 
     def _worked_out(self, object: str, keys: Iterable[str]) -> list[tuple[Field, Formula]]:
         """The formula fields without a column among ``keys``, after those they read themselves."""
@@ -362,6 +395,15 @@ class RecordStore:
             return query.order_by(table.c.id).with_for_update(read=True) if lock else query
 
         return self._statement(("keys", object, keys, lock), build)
+
+    def _related_keys(self, object: str, via: str, keys: tuple[str, ...]) -> Statement:
+        def build() -> Select[Any]:
+            table = self.tables.table(object)
+            query = select(table.c.id, table.c[via], *(table.c[key] for key in keys))
+            these = one_of(table.c[via], "ids", self.dialect)
+            return query.where(these, table.c.deleted_at.is_(None)).order_by(table.c.id)
+
+        return self._statement(("related", object, via, keys), build)
 
     def _existing(self, object: str, key: str, deleted: bool) -> Statement:
         def build() -> Select[Any]:

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from ratoon.platform.formulas import Formula, compile_formula, register_sqlite_functions
 from ratoon.platform.formulas.columns import Choices, ExactDecimal, Id, UtcDateTime
 from ratoon.platform.formulas.scopes import Names
+from ratoon.platform.formulas.sql import Related
 from ratoon.platform.formulas.types import EvalContext, Name, Type
 
 STAGES = ("new", "open", "won", "lost")
@@ -23,6 +24,19 @@ TAGS = ("a", "b", "c")
 USER = "0192f3a0-0000-7000-8000-000000000001"
 
 ACCOUNTS = Names({"name": Type.TEXT, "rating": Name("rating", Type.PICKLIST, values=("hot", "cold"))})
+LINES = Names(
+    {
+        "name": Type.TEXT,
+        "price": Name("price", Type.NUMBER, scale=2),
+        "quantity": Name("quantity", Type.NUMBER, scale=0),
+        "rebate": Name("rebate", Type.NUMBER, scale=1, percent=True),
+        "active": Type.BOOLEAN,
+        "due": Type.DATE,
+        "seen_at": Type.DATETIME,
+        "kind": Name("kind", Type.PICKLIST, values=("big", "small")),
+    }
+)
+RELATED = "line@deal"
 DEALS = Names(
     {
         "id": Type.REFERENCE,
@@ -41,7 +55,8 @@ DEALS = Names(
         "tags": Name("tags", Type.MULTI, values=TAGS),
         "owner": Name("owner", Type.REFERENCE),
         "account": Name("account", Type.REFERENCE, ACCOUNTS),
-    }
+    },
+    {"lines": (RELATED, LINES)},
 )
 COLUMNS: Mapping[str, sa.types.TypeEngine[Any]] = {
     "id": Id(),
@@ -61,6 +76,18 @@ COLUMNS: Mapping[str, sa.types.TypeEngine[Any]] = {
     "owner": Id(),
     "account": Id(),
     "account.name": sa.Text(),
+}
+LINE_COLUMNS: Mapping[str, sa.types.TypeEngine[Any]] = {
+    "deal": Id(),
+    "id": Id(),
+    "name": sa.Text(),
+    "price": ExactDecimal(12, 2),
+    "quantity": sa.BigInteger(),
+    "rebate": ExactDecimal(12, 1),
+    "active": sa.Boolean(),
+    "due": sa.Date(),
+    "seen_at": UtcDateTime(),
+    "kind": sa.Text(),
 }
 NOW = datetime(2026, 11, 21, 22, 30, tzinfo=UTC)
 CONTEXT = EvalContext(
@@ -87,8 +114,25 @@ FULL: Mapping[str, Any] = {
     "owner": USER,
     "account": "0192f3a0-0000-7000-8000-000000000002",
     "account.name": "Acme Holding",
+    RELATED: [],
 }
-BLANK: Mapping[str, Any] = {**dict.fromkeys(FULL), "id": "0192f3a0-0000-7000-8000-00000000000a"}
+
+
+def line(number: int, **values: Any) -> Mapping[str, Any]:
+    """A related line as rows hold it."""
+    made = {**dict.fromkeys(LINE_COLUMNS), "id": f"0192f3a0-0000-7000-8000-{number:012}", **values}
+    return {f"{RELATED}.{key}": value for key, value in made.items() if key != "deal"}
+
+
+FULL[RELATED].extend(
+    [
+        line(101, name="a", price=Decimal("10.00"), quantity=1, active=True, due=date(2026, 3, 1), kind="big"),
+        line(102, name="b", price=Decimal("20.00"), quantity=3, active=True, due=date(2026, 5, 1), kind="small"),
+        line(103, name="c", price=Decimal("15.00"), quantity=2, active=False),
+        line(104),
+    ]
+)
+BLANK: Mapping[str, Any] = {**dict.fromkeys(FULL), RELATED: [], "id": "0192f3a0-0000-7000-8000-00000000000a"}
 
 
 def compiled(source: str, **options: Any) -> Formula:
@@ -107,6 +151,7 @@ class Deals:
 
     connection: sa.Connection
     table: sa.Table
+    lines: sa.Table
     rows: list[Mapping[str, Any]] = field(default_factory=list)
 
     @property
@@ -117,22 +162,37 @@ class Deals:
     def keep(self, rows: list[Mapping[str, Any]]) -> None:
         """Makes the table hold exactly these rows."""
         self.connection.execute(sa.delete(self.table))
-        self.connection.execute(sa.insert(self.table), [dict(row) for row in rows])
+        self.connection.execute(sa.delete(self.lines))
+        own = [{key: value for key, value in row.items() if key != RELATED} for row in rows]
+        self.connection.execute(sa.insert(self.table), own)
+        lines = [
+            {"deal": row["id"], **{key.removeprefix(f"{RELATED}."): value for key, value in one.items()}}
+            for row in rows
+            for one in row.get(RELATED) or ()
+        ]
+        if lines:
+            self.connection.execute(sa.insert(self.lines), lines)
         self.rows = rows
 
     def column(self, key: str) -> sa.ColumnElement[Any]:
         """The column of a key."""
         return self.table.c[key]
 
+    def related(self, relation: str, keys: frozenset[str]) -> Related:
+        """The lines of a deal."""
+        assert relation == RELATED
+        query = sa.select(self.lines.c.id).where(self.lines.c.deal == self.table.c.id).correlate(self.table)
+        return Related(query, lambda key: self.lines.c[key])
+
     def values(self, formula: Formula, context: EvalContext = CONTEXT) -> dict[str, Any]:
         """The formula selected: id → value."""
-        expression = formula.sql_value(self.column, context, self.dialect)
+        expression = formula.sql_value(self.column, context, self.dialect, self.related)
         rows = self.connection.execute(sa.select(self.table.c.id, expression.label("value")))
         return {row.id: row.value for row in rows}
 
     def matching(self, formula: Formula, context: EvalContext = CONTEXT) -> set[str]:
         """The ids a filter finds."""
-        condition = formula.sql(self.column, context, self.dialect)
+        condition = formula.sql(self.column, context, self.dialect, self.related)
         return set(self.connection.scalars(sa.select(self.table.c.id).where(condition)))
 
     def plan(self, formula: Formula, context: EvalContext = CONTEXT) -> str:
@@ -165,7 +225,9 @@ def deals_on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str
             if backend == "postgresql":
                 connection.exec_driver_sql("SET search_path TO pg_temp")
             table.create(connection)
-            made[backend] = Deals(connection, table)
+            lines = sa.Table("lines", sa.MetaData(), *[sa.Column(key, kind) for key, kind in LINE_COLUMNS.items()])
+            lines.create(connection)
+            made[backend] = Deals(connection, table, lines)
         return made[backend]
 
     yield make
@@ -195,4 +257,6 @@ def deal() -> SimpleNamespace:
         scope=DEALS,
         accounts=ACCOUNTS,
         user=USER,
+        line=line,
+        related=RELATED,
     )

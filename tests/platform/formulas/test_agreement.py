@@ -32,6 +32,8 @@ LEAVES = {
         *("($user.id = owner)", '(stage <> "new")', "ISBLANK(stage)", 'IN(stage, "won", "lost")', "ISBLANK(owner)"),
     ],
     "small": ["-1", "0", "1", "2", "5"],
+    "line": ["lines.price", "lines.quantity", "lines.rebate", "amount", "2", "0"],
+    "which": ["lines.active", "ISBLANK(lines.kind)", 'ISPICKVAL(lines.kind, "big")', "active", 'lines.name <> "a"'],
 }
 """Formulas without parts, by type."""
 TREES = {
@@ -42,7 +44,14 @@ TREES = {
         |IF({boolean}, {number}, {number})|CASE(stage, "won", {number}, "lost", {number}, {number})
         |CASE({number}, {number}, {number}, {number})|LEN({text})|FIND({text}, {text})|VALUE({text})|YEAR({date})
         |MONTH({date})|DAY({date})|WEEKDAY({date})|ISOWEEK({date})|({date} - {date})|IFERROR({number}, {number})
-        |({number} ^ {small})|BUSINESSDAYS({date}, {date})|PICKLISTCOUNT(tags)|SIGN({number})""",
+        |({number} ^ {small})|BUSINESSDAYS({date}, {date})|PICKLISTCOUNT(tags)|SIGN({number})
+        |SUM(lines.price)|SUM({perline}, {which})|SUM(lines.price * {perline})|COUNT(lines)|COUNT(lines.price)
+        |COUNT(lines, {which})|COUNT(lines.name, {which})|AVG(lines.price)|AVG(lines.price * {perline}, {which})
+        |MIN(lines.price)|MAX(lines.price - {perline}, {which})""",
+    "perline": """({line} + {line})|({line} * {line})|({line} / {line})|IF({which}, {line}, {line})
+        |ROUND({line}, {small})|LEN(lines.name)|(lines.due - starts_on)""",
+    "which": "({line} > {line})|({line} = {line})|NOT({which})|AND({which}, {which})"
+    "|OR({which}, {which})|ISBLANK({line})",
     "text": """({text} & {text})|LEFT({text}, {small})|RIGHT({text}, {small})|MID({text}, {small}, {small})|TRIM({text})
         |UPPER({text})|LOWER({text})|INITCAP({text})
         |SUBSTITUTE({text}, {text}, {text})|LPAD({text}, {small})|RPAD({text}, {small}, {text})|TEXT({number})
@@ -51,8 +60,8 @@ TREES = {
         |FORMATCURRENCY("EUR", {number})|REVERSE({text})|SUBSTR({text}, {small})
         |CASE({text}, {text}, {text}, {text})""",
     "date": """({date} + {small})|({date} - {small})|ADDMONTHS({date}, {small})|DATEVALUE({datetime})
-        |IF({boolean}, {date}, {date})|DATE({number}, {small}, {small})""",
-    "datetime": "({datetime} + {small})|({datetime} - 0.3)|ADDMONTHS({datetime}, {small})",
+        |IF({boolean}, {date}, {date})|DATE({number}, {small}, {small})|MAX(lines.due)|MIN(lines.due, {which})""",
+    "datetime": "({datetime} + {small})|({datetime} - 0.3)|ADDMONTHS({datetime}, {small})|MAX(lines.seen_at, {which})",
     "boolean": """({number} = {number})|({number} <> {number})|({number} < {number})|({number} <= {number})
         |({number} > {number})|({number} >= {number})|({text} = {text})|({text} <> {text})|({text} < {text})
         |({text} >= {text})|({date} = {date})|({date} <> {date})|({date} < {date})|({datetime} >= {datetime})
@@ -67,17 +76,31 @@ TEMPLATES = {kind: [part.strip() for part in text.split("|")] for kind, text in 
 
 def grow(choose: Callable[[list[str]], str], kind: str, depth: int) -> str:
     """A formula of a type, at most ``depth`` deep."""
-    options = LEAVES[kind] if depth == 0 or kind == "small" else [*TEMPLATES[kind], *LEAVES[kind]]
+    if kind == "perline" and depth == 0:
+        kind = "line"
+    leaves = LEAVES.get(kind, ["lines.price", "lines.quantity"])
+    options = leaves if depth == 0 or kind not in TEMPLATES else [*TEMPLATES[kind], *leaves]
     return re.sub(r"\{(\w+)\}", lambda found: grow(choose, found[1], depth - 1), choose(options))
 
 
 @st.composite
 def any_formula(draw: st.DrawFn) -> str:
     """A formula of any type."""
-    kind = draw(st.sampled_from(list(TEMPLATES)))
+    kind = draw(st.sampled_from([kind for kind in TEMPLATES if kind not in ("perline", "which")]))
     return grow(lambda options: draw(st.sampled_from(options)), kind, draw(st.integers(1, 3)))
 
 
+LINE = st.fixed_dictionaries(
+    {
+        "name": st.sampled_from([None, "", "a", "b"]),
+        "price": st.none() | st.integers(-(10**6), 10**6).map(lambda v: Decimal(v).scaleb(-2)),
+        "quantity": st.none() | st.integers(-2, 5),
+        "rebate": st.none() | st.integers(0, 500).map(lambda v: Decimal(v).scaleb(-1)),
+        "active": st.sampled_from([None, True, False]),
+        "due": st.none() | st.dates(date(2020, 1, 1), date(2030, 12, 31)),
+        "kind": st.sampled_from([None, "big", "small"]),
+    }
+)
 CENTS = st.integers(-(10**9), 10**9)
 ROW = st.fixed_dictionaries(
     {
@@ -112,12 +135,23 @@ def same(left: Any, right: Any) -> bool:
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-@given(source=any_formula(), rows=st.lists(ROW, min_size=4, max_size=8), blanks=st.sampled_from(["blank", "zero"]))
+@given(
+    source=any_formula(),
+    rows=st.lists(st.tuples(ROW, st.lists(LINE, max_size=4)), min_size=4, max_size=8),
+    blanks=st.sampled_from(["blank", "zero"]),
+)
 def test_random_formulas_agree_on_every_back_end(
-    deal: Any, deals: Any, source: str, rows: list[Any], blanks: Any
+    deal: Any, deals: Any, source: str, rows: list[tuple[Any, list[Any]]], blanks: Any
 ) -> None:
     formula = deal.compiled(source, blanks=blanks)
-    kept = [{"id": str(uuid.UUID(int=number + 1)), **row} for number, row in enumerate(rows)]
+    kept = [
+        {
+            "id": str(uuid.UUID(int=number + 1)),
+            **row,
+            deal.related: [deal.line(1000 * number + at, **one) for at, one in enumerate(lines)],
+        }
+        for number, (row, lines) in enumerate(rows)
+    ]
     deals.keep(kept)
     try:
         values = deals.values(formula)

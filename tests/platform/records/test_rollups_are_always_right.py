@@ -34,6 +34,10 @@ SHOP: list[dict[str, Any]] = [
             {"name": "bills", "type": "rollup", "label": "Bills", "of": "bill", "via": "company", "operation": "count",
              "filter": "total > 100"},
             {"name": "big", "type": "formula", "label": "Big", "returns": "boolean", "formula": "billed > 500"},
+            {"name": "worth", "type": "formula", "label": "Worth", "returns": "number", "scale": 2,
+             "formula": "SUM(bills.total) + COUNT(bill, bill.total > 100)"},
+            {"name": "smallest", "type": "formula", "label": "Smallest", "returns": "number", "scale": 2,
+             "formula": "MIN(bill.total, bill.company.billed > bill.total)"},
         ],
     },
     {
@@ -51,6 +55,10 @@ SHOP: list[dict[str, Any]] = [
              "blanks": "zero", "formula": "ROUND(lines_total * company.discount, 2)"},
             {"name": "total", "type": "formula", "label": "Total", "returns": "number", "scale": 2, "blanks": "zero",
              "formula": "lines_total - rebate"},
+            {"name": "summed", "type": "formula", "label": "Summed", "returns": "number", "scale": 2,
+             "blanks": "zero", "formula": "SUM(lines.quantity * lines.price, lines.quantity > 0)"},
+            {"name": "average", "type": "formula", "label": "Average", "returns": "number", "scale": 4,
+             "formula": "AVG(lines.amount)"},
         ],
     },
     {
@@ -62,6 +70,8 @@ SHOP: list[dict[str, Any]] = [
             {"name": "price", "type": "decimal", "label": "Price", "precision": 12, "scale": 2},
             {"name": "amount", "type": "formula", "label": "Amount", "returns": "number", "scale": 2,
              "blanks": "zero", "formula": "quantity * price"},
+            {"name": "beside", "type": "formula", "label": "Beside", "returns": "number", "scale": 0,
+             "formula": "COUNT(bill.lines, bill.lines.amount > 100)"},
         ],
     },
 ]  # fmt: skip
@@ -172,6 +182,12 @@ class Shop(RuleBasedStateMachine):
             assert bill["dearest"] == max(amounts, default=None)
             assert bill["rebate"] == rounded(bill["lines_total"] * discount)
             assert bill["total"] == bill["lines_total"] - bill["rebate"]
+            assert bill["summed"] == sum([a for a in amounts if a > 0], zero)
+            average = sum(amounts, zero) / len(amounts) if amounts else None
+            assert bill["average"] == (average and average.quantize(Decimal("0.0001"), "ROUND_HALF_UP"))
+            for line in lines:
+                if line["bill"] == bill["id"]:
+                    assert line["beside"] == len([a for a in amounts if a > 100])
             if amounts:
                 mean = sum(amounts, zero) / len(amounts)
                 assert abs(bill["mean"] - mean) <= Decimal("0.005")
@@ -180,6 +196,8 @@ class Shop(RuleBasedStateMachine):
             assert company["billed"] == sum(totals, zero)
             assert company["bills"] == len([t for t in totals if t > 100])
             assert company["big"] is (company["billed"] > 500)
+            assert company["worth"] == company["billed"] + company["bills"]
+            assert company["smallest"] == min((t for t in totals if company["billed"] > t), default=None)
 
 
 def everything(name: str) -> Any:
