@@ -21,22 +21,27 @@ from typing import Any, Literal, Protocol
 
 from sqlalchemy import (
     Boolean,
+    CompoundSelect,
     Connection,
     MetaData,
     Select,
     String,
     and_,
     bindparam,
+    cast,
     column,
     delete,
     insert,
+    not_,
+    null,
     or_,
     select,
     table,
+    union_all,
     update,
 )
 
-from ratoon.platform.access.actor import Actor, Source
+from ratoon.platform.access.actor import EVERYTHING, PERMISSION_SET, Actor, Source, TokenScope
 from ratoon.platform.access.passwords import Passwords
 from ratoon.platform.config import World
 from ratoon.platform.formulas.columns import Id, UtcDateTime
@@ -70,26 +75,38 @@ _USER = table(
     column("time_zone", String),
     column("deleted_at", UtcDateTime),
 )
-_FACTS = (_USER.c.id, _USER.c.name, _USER.c.email, _USER.c.is_admin, _USER.c.locale, _USER.c.time_zone, _ROLE.c.role)
+_MEMBER = table("user_team_member", column("team", Id), column("member", Id), column("deleted_at", UtcDateTime))
+_TEAM = table("user_team", column("id", Id), column("name", String), column("deleted_at", UtcDateTime))
+_FACTS = (_USER.c.id, _USER.c.name, _USER.c.email, _USER.c.is_admin, _USER.c.locale, _USER.c.time_zone)
+_IS_SET = _ROLE.c.role.startswith(PERMISSION_SET, autoescape=True)
 _ALIVE = and_(_USER.c.active.is_(True), _USER.c.deleted_at.is_(None))
-_WITH_ROLES = _USER.outerjoin(_ROLE, _ROLE.c.user_id == _USER.c.id)
 
 
-def _by_secret(secrets: Any, *extra: Any) -> Select[Any]:
-    """Facts and roles of the user behind the token or session of a hash that has not run out."""
+def _with_grants(found: Select[Any], source: Any) -> CompoundSelect[Any]:
+    """``found`` once per role of the user (or once) and once per team: ``grant`` is its name, ``team`` a team's id."""
+    nothing = null()
+    roles = found.add_columns(_ROLE.c.role.label("grant"), cast(nothing, Id).label("team"))
+    roles = roles.select_from(source.outerjoin(_ROLE, _ROLE.c.user_id == _USER.c.id))
+    teams = found.add_columns(_TEAM.c.name.label("grant"), _TEAM.c.id.label("team"))
+    joined = source.join(_MEMBER, and_(_MEMBER.c.member == _USER.c.id, _MEMBER.c.deleted_at.is_(None)))
+    teams = teams.select_from(joined.join(_TEAM, and_(_TEAM.c.id == _MEMBER.c.team, _TEAM.c.deleted_at.is_(None))))
+    return union_all(roles, teams)
+
+
+def _by_secret(secrets: Any, *extra: Any, also: Sequence[Any] = ()) -> CompoundSelect[Any]:
+    """Facts and grants of the user behind the token or session of a hash that has not run out."""
     now = bindparam("now", type_=UtcDateTime)
-    joined = secrets.join(_USER, _USER.c.id == secrets.c.user_id).outerjoin(_ROLE, _ROLE.c.user_id == _USER.c.id)
-    return (
-        select(*_FACTS, secrets.c.id.label("secret_id"))
-        .select_from(joined)
+    found = (
+        select(*_FACTS, secrets.c.id.label("secret_id"), *also)
         .where(secrets.c.hash == bindparam("hash", type_=String), _ALIVE, *extra)
         .where(or_(secrets.c.expires_at.is_(None), secrets.c.expires_at > now))
     )
+    return _with_grants(found, secrets.join(_USER, _USER.c.id == secrets.c.user_id))
 
 
-_BY_TOKEN = _by_secret(_TOKEN, _TOKEN.c.revoked_at.is_(None))
+_BY_TOKEN = _by_secret(_TOKEN, _TOKEN.c.revoked_at.is_(None), also=(_TOKEN.c.objects, _TOKEN.c.read_only))
 _BY_SESSION = _by_secret(_SESSION, _SESSION.c.ended_at.is_(None))
-_BY_ID = select(*_FACTS).select_from(_WITH_ROLES).where(_USER.c.id == bindparam("id", type_=Id), _ALIVE)
+_BY_ID = _with_grants(select(*_FACTS).where(_USER.c.id == bindparam("id", type_=Id), _ALIVE), _USER)
 _BY_EMAIL = (
     select(_USER.c.id, _ALIVE.label("alive"), _PASSWORD.c.hash, _PASSWORD.c.failures, _PASSWORD.c.locked_until)
     .select_from(_USER.outerjoin(_PASSWORD, _PASSWORD.c.user_id == _USER.c.id))
@@ -129,6 +146,9 @@ class TokenInfo:
     expires_at: datetime | None
     last_used_at: datetime | None
     revoked_at: datetime | None
+    objects: str | None = None
+    """Names of the objects it is limited to, separated by commas; ``None`` = all."""
+    read_only: bool | None = None
 
 
 def fingerprint(secret: str) -> str:
@@ -179,16 +199,31 @@ class Accounts:
 
     def set_roles(self, conn: Connection, user_id: str, roles: Iterable[str]) -> None:
         """Makes these the roles of a user, instead of those it had."""
-        conn.execute(delete(_ROLE).where(_ROLE.c.user_id == user_id))
-        rows = [{"user_id": user_id, "role": role} for role in sorted(set(roles))]
+        self._replace_grants(conn, user_id, not_(_IS_SET), roles)
+
+    def set_permission_sets(self, conn: Connection, user_id: str, names: Iterable[str]) -> None:
+        """Makes these the permission sets of a user, instead of those it had."""
+        self._replace_grants(conn, user_id, _IS_SET, [PERMISSION_SET + name for name in names])
+
+    def _replace_grants(self, conn: Connection, user_id: str, which: Any, names: Iterable[str]) -> None:
+        conn.execute(delete(_ROLE).where(_ROLE.c.user_id == user_id, which))
+        rows = [{"user_id": user_id, "role": name} for name in sorted(set(names))]
         if rows:
             conn.execute(insert(_ROLE), rows)
 
     def roles_of(self, conn: Connection, user_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """The roles of users, sorted by name."""
+        return self._grants_of(conn, user_ids, not_(_IS_SET))
+
+    def permission_sets_of(self, conn: Connection, user_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """The permission sets of users, sorted by name."""
+        found = self._grants_of(conn, user_ids, _IS_SET)
+        return {user: tuple(name.removeprefix(PERMISSION_SET) for name in names) for user, names in found.items()}
+
+    def _grants_of(self, conn: Connection, user_ids: Sequence[str], which: Any) -> dict[str, tuple[str, ...]]:
         found: dict[str, list[str]] = {user_id: [] for user_id in user_ids}
-        statement = select(_ROLE.c.user_id, _ROLE.c.role).where(_ROLE.c.user_id.in_(user_ids)).order_by(_ROLE.c.role)
-        for user_id, role in conn.execute(statement):
+        query = select(_ROLE.c.user_id, _ROLE.c.role).where(_ROLE.c.user_id.in_(user_ids), which)
+        for user_id, role in conn.execute(query.order_by(_ROLE.c.role)):
             found[user_id].append(role)
         return {user_id: tuple(roles) for user_id, roles in found.items()}
 
@@ -306,11 +341,22 @@ class Accounts:
     # API tokens
 
     def create_token(
-        self, conn: Connection, user_id: str, *, label: str, expires_at: datetime | None = None
+        self,
+        conn: Connection,
+        user_id: str,
+        *,
+        label: str,
+        expires_at: datetime | None = None,
+        objects: Iterable[str] | None = None,
+        read_only: bool = False,
     ) -> tuple[str, TokenInfo]:
-        """Makes an API token for a user: the token (shown once, never stored) and what is known of it later."""
+        """Makes an API token for a user: the token (shown once, never stored) and what is known of it later.
+
+        It may be limited to some objects and to reading; a limited token of an administrator changes no metadata.
+        """
         token, now = TOKEN_PREFIX + self._world.token(), self._world.clock()
-        info = TokenInfo(self._world.new_id(), user_id, label[:255], now, expires_at, None, None)
+        only = None if objects is None else ",".join(sorted(set(objects)))
+        info = TokenInfo(self._world.new_id(), user_id, label[:255], now, expires_at, None, None, only, read_only)
         conn.execute(
             insert(_TOKEN),
             {
@@ -322,6 +368,8 @@ class Accounts:
                 "expires_at": expires_at,
                 "last_used_at": None,
                 "revoked_at": None,
+                "objects": info.objects,
+                "read_only": info.read_only,
             },
         )
         return token, info
@@ -352,18 +400,35 @@ class Accounts:
 
 
 def _actor(rows: Sequence[Any], source: Source) -> Actor | None:
-    """One actor out of one row per role."""
+    """One actor out of one row per role and team."""
     if not rows:
         return None
     first = rows[0]
+    grants = {row.grant for row in rows if row.grant is not None and row.team is None}
+    sets = {grant for grant in grants if grant.startswith(PERMISSION_SET)}
+    admin, roles = bool(first.is_admin), grants - sets
+    scope = _scope(first) if source == "token" else None
+    if admin and scope is not None:
+        admin, roles = False, roles | {EVERYTHING}
     return Actor(
         id=first.id,
         name=first.name or "",
         email=first.email or "",
-        admin=bool(first.is_admin),
-        roles=frozenset(row.role for row in rows if row.role is not None),
+        admin=admin,
+        roles=frozenset(roles),
+        permission_sets=frozenset(name.removeprefix(PERMISSION_SET) for name in sets),
+        teams=frozenset((row.team, row.grant) for row in rows if row.team is not None),
         locale=first.locale or "en",
         time_zone=first.time_zone or "UTC",
         source=source,
         token_id=first.secret_id if source == "token" else None,
+        scope=scope,
     )
+
+
+def _scope(row: Any) -> TokenScope | None:
+    """What a token is limited to; ``None`` = nothing."""
+    if row.objects is None and not row.read_only:
+        return None
+    objects = None if row.objects is None else frozenset(name for name in row.objects.split(",") if name)
+    return TokenScope(objects, bool(row.read_only))

@@ -16,6 +16,21 @@ Source = Literal["session", "token", "command", "system"]
 """How the actor came in: a browser session, an API token, the command line, or the platform by itself."""
 
 
+PERMISSION_SET = "permission_set:"
+"""What stands before the name of a permission set where grants of a user are kept."""
+EVERYTHING = "*"
+"""Stands among the roles of an administrator whose token is limited: every right, within those limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenScope:
+    """What an API token is limited to."""
+
+    objects: frozenset[str] | None = None
+    """Only these objects; ``None`` = all."""
+    read_only: bool = False
+
+
 @dataclass(frozen=True)
 class Actor:
     """Somebody (or the platform) who asks for something."""
@@ -28,12 +43,23 @@ class Actor:
     """True: may do everything, always."""
     roles: frozenset[str] = frozenset()
     """Names of roles; what they allow adds up. A name without a role in the registry allows nothing."""
+    permission_sets: frozenset[str] = frozenset()
+    """Names of permission sets: more rights, beside those of the roles."""
+    teams: frozenset[tuple[str, str]] = frozenset()
+    """(id, name) of the teams the user is in."""
     locale: str = "en"
     time_zone: str = "UTC"
     """IANA name."""
     source: Source = "session"
     token_id: str | None = None
     """Id of the API token that was shown, if ``source`` is ``token``."""
+    scope: TokenScope | None = None
+    """What the API token is limited to."""
+
+    @cached_property
+    def rights(self) -> tuple[frozenset[str], frozenset[str], TokenScope | None]:
+        """What object and field rights depend on: the key under which answers about them may be kept."""
+        return self.roles, self.permission_sets, self.scope
 
     @cached_property
     def zone(self) -> ZoneInfo:

@@ -127,7 +127,7 @@ class Documents:
         """The document for this caller."""
         if engine.registry.revision != self._revision:
             self._revision, self._made = engine.registry.revision, {}
-        key = (actor.admin, actor.roles, locale)
+        key = (actor.admin, actor.rights, locale)
         if key not in self._made:
             document = self._make(engine, actor, locale, organization)
             body = to_json(document)

@@ -18,6 +18,7 @@ from ratoon.platform.errors import MetadataRefused
 from ratoon.platform.fields.base import FieldTypes
 from ratoon.platform.formulas.functions import FunctionSet
 from ratoon.platform.formulas.types import Type
+from ratoon.platform.metadata.access_model import AccessModel, SharingRule
 from ratoon.platform.metadata.behaviour import Behaviour
 from ratoon.platform.metadata.builtin import with_system
 from ratoon.platform.metadata.collect import collect
@@ -33,6 +34,12 @@ from ratoon.platform.metadata.report import Report
 from ratoon.platform.metadata.roles import compile_role
 from ratoon.platform.metadata.rollups import build_rollups
 from ratoon.platform.metadata.screens import Screens, title_key
+from ratoon.platform.metadata.sharing import (
+    access_indexes,
+    compile_sharing,
+    default_access,
+    role_parents,
+)
 from ratoon.platform.metadata.specs import FieldBuilder
 from ratoon.platform.metadata.system_fields import system_fields
 
@@ -85,13 +92,21 @@ def assemble(
     formulas.fields()
     behaviour = Behaviour(drafts, formulas, report, actions)
     screens = Screens(drafts, formulas, behaviour, report)
-    objects = {d.name: _object(d, formulas, behaviour, screens, report) for d in drafts.objects.values()}
+    sharing = compile_sharing(drafts, formulas, report)
+    objects = {d.name: _object(d, formulas, behaviour, screens, sharing, report) for d in drafts.objects.values()}
     _refuse_master_cycles(drafts, report)
     return Registry(
         revision=revision,
         objects=MappingProxyType(objects),
         value_sets=MappingProxyType(builder.value_sets),
         roles=MappingProxyType({d.data["name"]: compile_role(d, drafts, formulas, report) for d in drafts.roles}),
+        access=AccessModel(
+            MappingProxyType(
+                {d.data["name"]: compile_role(d, drafts, formulas, report) for d in drafts.permission_sets}
+            ),
+            MappingProxyType(sharing),
+            MappingProxyType(role_parents(drafts, report)),
+        ),
         packages=MappingProxyType({name: _package(d) for name, d in drafts.packages.items()}),
         strings=_strings(drafts.strings),
         strings_of=MappingProxyType(
@@ -103,13 +118,21 @@ def assemble(
     )
 
 
-def _object(draft: ObjectDraft, formulas: Formulas, behaviour: Behaviour, screens: Screens, report: Report) -> Object:
+def _object(
+    draft: ObjectDraft,
+    formulas: Formulas,
+    behaviour: Behaviour,
+    screens: Screens,
+    sharing: Mapping[str, tuple[SharingRule, ...]],
+    report: Report,
+) -> Object:
     data = draft.piece.data
     fields = finish_fields(draft, formulas, report)
     _check_title(draft, report)
     title = title_key(draft)
     views = screens.views(draft, title)
     declared = [columns for _, columns in behaviour.column_lists(draft, draft.indexes)]
+    default = default_access(draft, report)
     return Object(
         name=draft.name,
         label=draft.label,
@@ -123,7 +146,8 @@ def _object(draft: ObjectDraft, formulas: Formulas, behaviour: Behaviour, screen
         hidden=data.get("hidden", False),
         rules=behaviour.rules(draft),
         keys=behaviour.keys(draft),
-        indexes=derive_indexes(fields, declared, views),
+        default_access=default,
+        indexes=derive_indexes(fields, declared, views, access_indexes(default, sharing.get(draft.name, ()))),
         pipelines=behaviour.pipelines(draft),
         layouts=screens.layouts(draft, title),
         views=views,

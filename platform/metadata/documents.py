@@ -6,6 +6,8 @@ follows from what it is (``place``), so two documents of one package never descr
     manifest.json                     package
     picklists/industry.json           picklist
     roles/seller.json                 role
+    permission_sets/refunds.json      permission_set
+    sharing/big_deals.json            sharing
     strings/zh-Hans.json              strings
     pet/object.json                   object
     pet/extension.json                extension (adds to the object of another package)
@@ -50,13 +52,19 @@ FOLDERS: Mapping[str, str] = {
     "duplicates": "duplicate",
 }
 """Folder inside an object's folder → kind."""
-TOP_FOLDERS: Mapping[str, str] = {"picklists": "picklist", "roles": "role", "strings": "strings"}
+TOP_FOLDERS: Mapping[str, str] = {
+    "picklists": "picklist",
+    "roles": "role",
+    "permission_sets": "permission_set",
+    "sharing": "sharing",
+    "strings": "strings",
+}
 """Folder at the top of a package → kind."""
 KINDS: tuple[str, ...] = ("package", "object", "extension", *FOLDERS.values(), *TOP_FOLDERS.values())
 """Every kind of document, in the order they are compiled."""
-LATER_KINDS: tuple[str, ...] = ("sharing", "template", "report", "dashboard", "approval")
+LATER_KINDS: tuple[str, ...] = ("template", "report", "dashboard", "approval")
 """Kinds that are designed and not supported by this version."""
-LATER_FOLDERS: tuple[str, ...] = ("sharing", "templates", "reports", "dashboards", "approvals")
+LATER_FOLDERS: tuple[str, ...] = ("templates", "reports", "dashboards", "approvals")
 
 SEALS: tuple[str, ...] = ("_checksums.json", "_partial.json", "_signature.json")
 """Files at the top of an export that say something about it and are no documents (see ``packages/sealing.py``)."""

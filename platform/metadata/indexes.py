@@ -1,9 +1,9 @@
 """Derived indexes: what the metadata declares that it will query.
 
 ``Object.indexes`` holds the declared column lists, then for every reference the lookup column, then for every view its
-sort, and for every stored column its filter reads, that column followed by the sort. Each list ends with ``id``,
-because lists page by key; storage makes them partial on live rows. A list that begins another one is left out. Unique
-fields, external ids and keys are not here: storage gives them unique indexes.
+sort, and for every stored column its filter reads, that column followed by the sort; then what row rights read. Each
+list ends with ``id``, because lists page by key; storage makes them partial on live rows. A list that begins another
+one is left out. Unique fields, external ids and keys are not here: storage gives them unique indexes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Columns = tuple[str, ...]
 
 
 def derive_indexes(
-    fields: Mapping[str, Field], declared: Iterable[Columns], views: Sequence[View]
+    fields: Mapping[str, Field], declared: Iterable[Columns], views: Sequence[View], rights: Iterable[Columns] = ()
 ) -> tuple[Columns, ...]:
     """Declared plus derived column lists."""
     indexable = {
@@ -51,6 +51,7 @@ def derive_indexes(
     ]
     for view in views:
         wanted += _of_view(view, indexable)
+    wanted += [columns for columns in rights if indexable.issuperset(columns)]
     usable = [columns for columns in dict.fromkeys(wanted) if columns != ("id",)]
     return tuple(columns for columns in usable if not _begins_another(columns, usable))
 

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from ratoon.platform.errors import Severity
 from ratoon.platform.fields.base import FieldSpec, FieldType, Option, Part
 from ratoon.platform.formulas import Formula
+from ratoon.platform.metadata.access_model import AccessModel
 from ratoon.platform.metadata.graph import Graph, build_graph
 from ratoon.platform.metadata.matching import DuplicateRule
 from ratoon.platform.metadata.relations import Relation, relations_of
@@ -271,7 +272,10 @@ class Automation:
 
 @dataclass(frozen=True)
 class Role:
-    """What its users may do: per object a set out of create, read, edit, delete; per field read/edit/none."""
+    """What its users may do: per object a set of rights (what a right implies is in it); per field read/edit/none.
+
+    A permission set is one, too.
+    """
 
     name: str
     label: str
@@ -299,6 +303,8 @@ class Object:
     owner: str = "local"
     hidden: bool = False
     """Not in the navigation (junctions, line items)."""
+    default_access: str = "read_write"
+    """What a role's rights reach before sharing: private, read, read_write or controlled_by_parent."""
     rules: tuple[Rule, ...] = ()
     keys: tuple[Key, ...] = ()
     indexes: tuple[tuple[str, ...], ...] = ()
@@ -359,6 +365,8 @@ class Registry:
     objects: Mapping[str, Object]
     value_sets: Mapping[str, tuple[Option, ...]] = field(default_factory=dict)
     roles: Mapping[str, Role] = field(default_factory=dict)
+    access: AccessModel = field(default_factory=AccessModel)
+    """Permission sets, the role tree, sharing rules."""
     packages: Mapping[str, PackageInfo] = field(default_factory=dict)
     strings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """locale (``zh-Hans``) → text in the document → its translation, of all packages together."""

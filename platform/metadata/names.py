@@ -46,7 +46,17 @@ RESERVED_OBJECTS: frozenset[str] = frozenset(
         *("streams", "event_dispatch_kv", "workflow_schedules", "application_versions", "queues"),
         *("transaction_outputs", "transaction_completion"),
         # folders of a package
-        *("picklists", "roles", "strings", "sharing", "templates", "reports", "dashboards", "approvals"),
+        *(
+            "picklists",
+            "roles",
+            "permission_sets",
+            "strings",
+            "sharing",
+            "templates",
+            "reports",
+            "dashboards",
+            "approvals",
+        ),
     }
 )
 RESERVED_PREFIXES: tuple[str, ...] = ("ratoon_", "sqlite_", "pg_", "dbos_")

@@ -1,6 +1,9 @@
-"""Role documents become ``Role`` values: objects and fields resolved, row formulas compiled."""
+"""Role and permission set documents become ``Role`` values: objects and fields resolved, row formulas compiled."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from ratoon.platform.formulas import Formula
 from ratoon.platform.metadata.documents import Document
@@ -9,6 +12,16 @@ from ratoon.platform.metadata.formulas import Formulas
 from ratoon.platform.metadata.model import Role
 from ratoon.platform.metadata.names import suggestion
 from ratoon.platform.metadata.report import Report
+
+IMPLIED: Mapping[str, frozenset[str]] = MappingProxyType(
+    {"view_all": frozenset({"read"}), "modify_all": frozenset({"read", "edit", "delete", "view_all"})}
+)
+"""A right → what it includes."""
+
+
+def with_implied(rights: Iterable[str]) -> frozenset[str]:
+    """The rights and what they include."""
+    return frozenset(rights).union(*(IMPLIED.get(right, ()) for right in rights))
 
 
 def compile_role(document: Document, drafts: Drafts, formulas: Formulas, report: Report) -> Role:
@@ -23,7 +36,7 @@ def compile_role(document: Document, drafts: Drafts, formulas: Formulas, report:
             report.add(document, (group, written), "unknown_object", f"There is no object {name!r}.", hint)
         return False
 
-    objects = {n: frozenset(rights) for n, rights in data.get("objects", {}).items() if known("objects", n, n)}
+    objects = {n: with_implied(rights) for n, rights in data.get("objects", {}).items() if known("objects", n, n)}
     fields: dict[tuple[str, str], frozenset[str]] = {}
     for written, rights in data.get("fields", {}).items():
         object_name, _, field_name = written.partition(".")

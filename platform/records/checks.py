@@ -11,6 +11,7 @@ from ratoon.platform.formulas import Formula
 from ratoon.platform.metadata.model import Field
 from ratoon.platform.records.drafts import Draft
 from ratoon.platform.records.plan import ObjectPlan
+from ratoon.platform.records.rights import reveals
 
 if TYPE_CHECKING:
     from ratoon.platform.records.saving import Saving
@@ -116,7 +117,12 @@ def check_unique(saving: Saving, plan: ObjectPlan, drafts: Sequence[Draft]) -> N
             other = there.get(value)
             if (other is not None and other != draft.id) or value in seen:
                 draft.refuse(
-                    "not_unique", "{label} {value} is already used.", key, label=field.label, value=value, other=other
+                    "not_unique",
+                    "{label} {value} is already used.",
+                    key,
+                    label=field.label,
+                    value=value,
+                    other=other if other is not None and reveals(saving, plan.name, other) else None,
                 )
             seen[value] = draft
     for compound in plan.keys:
@@ -175,7 +181,7 @@ def _check_targets(saving: Saving, field: Field, target: str, drafts: Sequence[D
     rows = saving.store.load(saving.connection, target, ids, paths=paths, context=saving.context())
     for draft in drafts:
         row = rows.get(draft.row[field.name])
-        if row is None:
+        if row is None or row["id"] not in visible:
             continue
         try:
             passes = formula.evaluate(row, replace(saving.context(draft), source=draft.row)) is True

@@ -101,7 +101,7 @@ class Engine:
     limits: Limits = field(default_factory=Limits)
     compile: Callable[..., Formula] = compile_formula
     """Compiles a formula in a scope, with the functions that plugins bring."""
-    _filters: dict[tuple[str, str, str | None, frozenset[str] | None], Formula] = field(default_factory=dict)
+    _filters: dict[tuple[str, str, str | None, Any], Formula] = field(default_factory=dict)
 
     def filter(
         self, object: str, source: str, *, source_object: str | None = None, actor: Actor | None = None
@@ -112,7 +112,7 @@ class Engine:
         Raises ``FormulaError``.
         """
         limited = actor is not None and not actor.admin
-        key = (object, source, source_object, actor.roles if actor is not None and limited else None)
+        key = (object, source, source_object, actor.rights if actor is not None and limited else None)
         found = self._filters.get(key)
         if found is None:
             scope: Any = self.registry.scopes[object]

@@ -21,6 +21,7 @@ from ratoon.platform.records.drafts import Draft
 from ratoon.platform.records.engine import Engine, Event
 from ratoon.platform.records.links import save_links
 from ratoon.platform.records.plan import ObjectPlan
+from ratoon.platform.records.rights import check_rights
 
 if TYPE_CHECKING:
     from ratoon.platform.records.service import RecordService
@@ -123,6 +124,8 @@ class Saving:
             editable = self.engine.policy.editable_keys(self.actor, plan.name)
         for draft, given in zip(drafts, values, strict=True):
             coercion.coerce_given(plan, draft, given, editable)
+        if editable is not None:
+            check_rights(self, plan, drafts)
         self._lock_parents(plan, drafts)
         for draft in drafts:
             self._stamp(plan, draft)

@@ -1,4 +1,4 @@
-"""The tables behind sign-in: passwords, roles of users, API tokens, sessions, and the trail of attempts.
+"""The tables behind sign-in and sharing: passwords, roles of users, API tokens, sessions, attempts, manual shares.
 
 They stand beside the ``user`` object, which is an ordinary object of the built-in package: what everybody may see of
 a user is there, what nobody may see is here. Secrets are stored only as hashes.
@@ -6,7 +6,7 @@ a user is there, what nobody may see is here. Secrets are stored only as hashes.
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Integer, MetaData, String, Table
+from sqlalchemy import Boolean, Column, Index, Integer, MetaData, String, Table, Text
 
 from ratoon.platform.formulas.columns import Id, UtcDateTime
 
@@ -26,7 +26,8 @@ def define_account_tables(metadata: MetaData) -> MetaData:
         "ratoon_user_role",
         metadata,
         Column("user_id", Id, primary_key=True),
-        Column("role", String(80), primary_key=True),
+        Column("role", String(80), primary_key=True, comment="a role, or permission_set:<name>"),
+        Index("ix_ratoon_user_role_role", "role", "user_id"),
     )
     Table(
         "ratoon_token",
@@ -39,6 +40,8 @@ def define_account_tables(metadata: MetaData) -> MetaData:
         Column("expires_at", UtcDateTime),
         Column("last_used_at", UtcDateTime),
         Column("revoked_at", UtcDateTime),
+        Column("objects", Text, comment="names separated by commas; blank = all"),
+        Column("read_only", Boolean),
         Index("ix_ratoon_token_user", "user_id"),
     )
     Table(
@@ -66,5 +69,19 @@ def define_account_tables(metadata: MetaData) -> MetaData:
         Column("address", String(64), nullable=False),
         Column("agent", String(255), nullable=False),
         Index("ix_ratoon_sign_in_at", "at"),
+    )
+    Table(
+        "ratoon_share",
+        metadata,
+        Column("id", Id, primary_key=True),
+        Column("object", String(60), nullable=False),
+        Column("record", Id, nullable=False),
+        Column("grantee", String(320), nullable=False, comment="user:<id>, team:<id>, role:<name>, below:<name>"),
+        Column("access", String(4), nullable=False, comment="read or edit"),
+        Column("reason", String(255), nullable=False),
+        Column("at", UtcDateTime, nullable=False),
+        Column("by", Id),
+        Index("ix_ratoon_share_record", "record", "grantee", unique=True),
+        Index("ix_ratoon_share_grantee", "grantee", "object"),
     )
     return metadata

@@ -160,7 +160,7 @@ def entries(
             query = query.where(column == wanted)
     if before is not None:
         query = query.where(_AUDIT.c.number < before)
-    return [_entry(row) for row in conn.execute(query).mappings()]
+    return [_entry(row._asdict()) for row in conn.execute(query)]
 
 
 def verify(conn: Connection, known_head: str | None = None) -> Verdict:
@@ -211,7 +211,7 @@ def _all(conn: Connection) -> Iterator[Mapping[str, Any]]:
     after = 0
     while True:
         query = select(_AUDIT).where(_AUDIT.c.number > after).order_by(_AUDIT.c.number).limit(_AT_ONCE)
-        rows: Sequence[Mapping[str, Any]] = conn.execute(query).mappings().all()
+        rows: Sequence[Mapping[str, Any]] = [row._asdict() for row in conn.execute(query)]
         if not rows:
             return
         yield from rows

@@ -156,6 +156,14 @@ def one_of(of: ColumnElement[Any], name: str, dialect: str) -> ColumnElement[boo
     return of == any_(bindparam(name, type_=ListArray(of.type)))
 
 
+def same_as_one(of: ColumnElement[Any], values: Sequence[Any], dialect: str) -> ColumnElement[bool]:
+    """``of`` is one of these values: like ``one_of``, with the values bound. Without values it is never true."""
+    if dialect == "sqlite":
+        given = bindparam(None, list(values), type_=JsonArray(of.type), unique=True)
+        return of.in_(select(func.json_each(given).table_valued("value").c.value))
+    return of == any_(bindparam(None, list(values), type_=ListArray(of.type), unique=True))
+
+
 def parameter(name: str, kind: TypeEngine[Any] | None = None) -> BindParameter[Any]:
     """A value that is given when the statement runs."""
     return bindparam(name, type_=kind, required=True)

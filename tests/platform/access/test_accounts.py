@@ -33,6 +33,9 @@ USERS = Table(
     Column("time_zone", String(60)),
     Column("deleted_at", UtcDateTime),
 )
+TEAMS = Table("user_team", SYSTEM, Column("id", Id, primary_key=True), Column("name", String(120)),
+              Column("deleted_at", UtcDateTime))  # fmt: skip
+MEMBERS = Table("user_team_member", SYSTEM, Column("team", Id), Column("member", Id), Column("deleted_at", UtcDateTime))
 GOOD = "correct horse"
 
 
