@@ -58,6 +58,14 @@ class Settings:
     """Public keys whose signatures on packages count, with commas; empty = any."""
     require_signature: bool = False
     """Set to 1 to take only signed packages."""
+    job_threads: int = 8
+    """Runs that one worker does at the same time."""
+    job_poll_seconds: float = 0.1
+    """How often a worker looks for runs that are due."""
+    timer_poll_seconds: float = 1.0
+    """How often a worker looks at schedules and date-relative rules."""
+    worker_silence_seconds: float = 20.0
+    """A worker that gives no sign of life for this long is taken for dead; others go on with what it had begun."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:

@@ -19,6 +19,7 @@ from ratoon.platform.errors import RatoonError
 COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "serve": ("serve", "Serve the screens and the API."),
+        "worker": ("worker", "Do the work after the commit: automations, mails, calls, timers."),
         "check": ("check", "Check packages: every problem in one run, nothing is changed."),
         "plan": ("plan", "Show what applying a package would change."),
         "apply": ("apply", "Apply a package to the database."),

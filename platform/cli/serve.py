@@ -10,6 +10,7 @@ import gc
 import os
 import socket
 import threading
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,7 @@ from sqlalchemy.engine import make_url
 from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.access.actor import SYSTEM
 from ratoon.platform.app import create_app, open_environment, wsgi
+from ratoon.platform.cli.beside import WorkerBeside
 from ratoon.platform.config import Settings
 from ratoon.platform.environment import Environment
 from ratoon.platform.errors import Conflict
@@ -39,8 +41,9 @@ DEMO_PASSWORD = "ratoon-demo-2026"
 @click.option("--host", help="Address to listen on (RATOON_HOST, 127.0.0.1).")
 @click.option("--port", type=int, help="Port to listen on (RATOON_PORT, 8000).")
 @click.option("--workers", type=int, help="Server processes (RATOON_WORKERS, 2).")
-def command(demo: bool, host: str | None, port: int | None, workers: int | None) -> None:
-    """Serve the screens and the API."""
+@click.option("--no-worker", is_flag=True, help="Leave the work after the commit to `ratoon worker`.")
+def command(demo: bool, host: str | None, port: int | None, workers: int | None, no_worker: bool) -> None:
+    """Serve the screens and the API, and do the work after the commit."""
     settings = Settings.from_environ(os.environ)
     settings = replace(
         settings,
@@ -74,7 +77,8 @@ def command(demo: bool, host: str | None, port: int | None, workers: int | None)
     )
     gc.collect()
     gc.freeze()
-    server.serve(target_loader=application)
+    with nullcontext() if no_worker else WorkerBeside():
+        server.serve(target_loader=application)
 
 
 class Prepared:

@@ -98,11 +98,16 @@ class JobType:
         return self.back_off[min(tried, len(self.back_off)) - 1]
 
 
-class Jobs:
-    """The kinds of jobs of one environment."""
+Timer = Callable[["Environment", datetime], None]
+"""Looks what became due by ``now`` and enqueues it; several workers may call it at the same time."""
 
-    def __init__(self, kinds: Iterable[JobType] = ()) -> None:
+
+class Jobs:
+    """The kinds of jobs of one environment, and what looks at the clock."""
+
+    def __init__(self, kinds: Iterable[JobType] = (), timers: Iterable[Timer] = ()) -> None:
         self._kinds: dict[str, JobType] = {}
+        self._timers = tuple(timers)
         for kind in kinds:
             self.add(kind)
 
@@ -116,5 +121,7 @@ class Jobs:
         """The kind of that name."""
         return self._kinds.get(name)
 
-    def __iter__(self) -> Iterable[JobType]:
-        return iter(self._kinds.values())
+    def tick(self, environment: Environment, now: datetime) -> None:
+        """Enqueues what became due by ``now``: called every second or so by every worker."""
+        for timer in self._timers:
+            timer(environment, now)

@@ -268,3 +268,11 @@ def forget_before(connection: Connection, at: datetime, limit: int = 1000) -> in
             part = _table(name)
             connection.execute(delete(part).where(one_of(part.c[column], "ids", connection.dialect.name)), {"ids": ids})
     return len(ids)
+
+
+def abandoned(connection: Connection, alive: Collection[str], before: datetime, now: datetime) -> list[str]:
+    """Runs that workers which are not ``alive`` began before ``before`` wait again, due now. Returns their ids."""
+    table = _table()
+    lost = table.c.state == "running", table.c.started_at < before, table.c.worker.not_in(sorted(alive))
+    change = update(table).where(*lost).values(state="waiting", due_at=now).returning(table.c.id)
+    return list(connection.execute(change).scalars())

@@ -14,6 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from ratoon.platform.config import World
+from ratoon.platform.storage.database import Database
+from ratoon.platform.storage.runs import enqueue, load
+from ratoon.platform.storage.workers import everyone
+
 RATOON = Path(sys.executable).with_name("ratoon")
 PATIENCE = 60
 """Seconds that a loaded machine may take."""
@@ -43,6 +48,14 @@ def until(wanted: bool, port: int) -> bool:
     return False
 
 
+def lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], int, dict[str, str]]]:
     """A running server: the process, its port, and the environment variables it was started with."""
@@ -67,6 +80,32 @@ def test_a_second_server_on_the_same_port_is_refused(
     )
     assert second.returncode == 1
     assert re.search(rf"127\.0\.0\.1:{port} cannot be used", second.stderr)
+
+
+def test_the_work_after_the_commit_is_done_beside_the_server(
+    server: tuple[subprocess.Popen[str], int, dict[str, str]],
+) -> None:
+    process, _, variables = server
+    database = Database.open(variables["RATOON_DATABASE_URL"])
+    with database.write() as connection:
+        run = enqueue(connection, World(), "nobody_knows_this", {})
+        assert run is not None
+    found = None
+    end = clock.monotonic() + PATIENCE
+    while clock.monotonic() < end and (found is None or found.state != "failed"):
+        clock.sleep(0.1)
+        with database.read() as connection:
+            found = load(connection, run)
+    assert found is not None
+    assert found.error == "There is no job called nobody_knows_this."
+    with database.read() as connection:
+        (worker,) = everyone(connection)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    while clock.monotonic() < end and lives(worker.pid):
+        clock.sleep(0.1)
+    assert not lives(worker.pid)
+    database.dispose()
 
 
 def test_no_worker_outlives_a_killed_server(server: tuple[subprocess.Popen[str], int, dict[str, str]]) -> None:
