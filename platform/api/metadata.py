@@ -1,11 +1,13 @@
-"""The metadata over HTTP, for administrators: plan, apply, export, history, rollback.
+"""The metadata over HTTP, for administrators: check, plan, apply, export, drift, uninstall, history, rollback.
 
 A package travels as a zip file (``Content-Type: application/zip``) or as JSON, path by path:
 
     {"files": {"manifest.json": {"kind": "package", …}, "pet/object.json": {…}}}
 
 ``POST /metadata/plan`` shows what would change and changes nothing; ``POST /metadata/apply`` does it, whole or not at
-all. Pass ``expected_revision`` from the plan and apply refuses when somebody else was faster.
+all. Pass ``expected_revision`` from the plan and apply refuses when somebody else was faster. Where a new version and
+local edits changed the same places, both answer 409 with the conflicts; send them back as ``resolve``, each with
+``take``, or say ``prefer=ours`` or ``prefer=theirs``.
 """
 
 from __future__ import annotations
@@ -17,15 +19,32 @@ import orjson
 from flask import Blueprint, Response, request
 
 from ratoon.platform.access.actor import Actor
-from ratoon.platform.api.body import flag, known_parameters, parse, read_bytes, whole_number
+from ratoon.platform.api.body import flag, known_parameters, parse, read_bytes, whole_number, words
 from ratoon.platform.api.context import Api, answer_value
-from ratoon.platform.api.shapes import PackageShape, RollbackShape, load
-from ratoon.platform.errors import BadRequest, Forbidden
+from ratoon.platform.api.shapes import PackageShape, RollbackShape, UninstallShape, load
+from ratoon.platform.errors import BadRequest, Forbidden, MetadataRefused
 from ratoon.platform.metadata.documents import canonical
-from ratoon.platform.packages import Target, apply_package, export, history, plan_package, rollback
-from ratoon.platform.packages.sources import Source
+from ratoon.platform.packages import (
+    Applied,
+    Choices,
+    Manner,
+    Target,
+    apply_package,
+    check_packages,
+    export,
+    history,
+    plan_package,
+    read_resolutions,
+    rollback,
+)
+from ratoon.platform.packages.drift import Side, drift, read_side
+from ratoon.platform.packages.merging import Side as Preferred
+from ratoon.platform.packages.planning import present_documents
+from ratoon.platform.packages.sources import Source, read_sources
+from ratoon.platform.packages.uninstalling import plan_uninstall, uninstall
 
 ZIP = "application/zip"
+MANNER = ("edit", "discard_edits", "prefer")
 MAX_MESSAGE = 500
 
 
@@ -37,30 +56,85 @@ class MetadataViews:
 
     def register(self, blueprint: Blueprint) -> None:
         """Adds the routes."""
+        blueprint.add_url_rule("/metadata/check", "metadata_check", self.check, methods=["POST"])
+        blueprint.add_url_rule("/metadata/drift", "metadata_drift", self.drift, methods=["POST"])
+        blueprint.add_url_rule("/metadata/edits", "metadata_edits", self.edits, methods=["GET"])
+        blueprint.add_url_rule("/metadata/uninstall", "metadata_uninstall", self.uninstall, methods=["POST"])
         blueprint.add_url_rule("/metadata/plan", "metadata_plan", self.plan, methods=["POST"])
         blueprint.add_url_rule("/metadata/apply", "metadata_apply", self.apply, methods=["POST"])
         blueprint.add_url_rule("/metadata/export", "metadata_export", self.export, methods=["GET"])
         blueprint.add_url_rule("/metadata/history", "metadata_history", self.history, methods=["GET"])
         blueprint.add_url_rule("/metadata/rollback", "metadata_rollback", self.rollback, methods=["POST"])
 
+    def check(self) -> Response:
+        """Every problem of a package together with what stands here."""
+        self._administrator()
+        known_parameters(request, ())
+        target, (source, _) = self._target(), self._package()
+        with target.database.read() as connection:
+            present = present_documents(connection)
+        return answer_value(check_packages([source], target.language, present).as_json())
+
     def plan(self) -> Response:
         """What applying a package would change."""
         self._administrator()
+        given = known_parameters(request, MANNER)
+        source, resolve = self._package()
+        return answer_value(plan_package(self._target(), source, _manner(given, resolve)).as_json())
+
+    def drift(self) -> Response:
+        """How the packages that were sent differ from what stands here."""
+        self._administrator()
         known_parameters(request, ())
-        return answer_value(plan_package(self._target(), self._package()).as_json())
+        source, _ = self._package()
+        read = read_sources([source])
+        if read.findings:
+            raise MetadataRefused(read.findings)
+        sent = Side("sent", read.documents, complete=False)
+        return answer_value(drift(sent, read_side("@", own=self._api.environment.database)).as_json())
+
+    def edits(self) -> Response:
+        """Local edits: how what stands differs from what the packages brought."""
+        self._administrator()
+        known_parameters(request, ())
+        database = self._api.environment.database
+        return answer_value(drift(read_side("@packages", own=database), read_side("@", own=database)).as_json())
+
+    def uninstall(self) -> Response:
+        """Takes a package away; its data is kept."""
+        actor = self._administrator()
+        known_parameters(request, ())
+        call = load(UninstallShape, self._api.object_body())
+        if call["plan_only"]:
+            plan = plan_uninstall(self._target(), call["package"])
+            return answer_value(Applied(plan.revision, plan, validated_only=True).as_json())
+        applied = uninstall(
+            self._target(),
+            call["package"],
+            by=actor.id,
+            message=_message(call["message"]),
+            allow_destructive=call["allow_destructive"],
+            validate_only=call["validate_only"],
+            expected_revision=call["expected_revision"],
+        )
+        self._notice()
+        return answer_value(applied.as_json())
 
     def apply(self) -> Response:
         """Applies a package."""
         actor = self._administrator()
-        given = known_parameters(request, ("allow_destructive", "validate_only", "message", "expected_revision"))
+        known = ("allow_destructive", "validate_only", "message", "expected_revision", *MANNER)
+        given = known_parameters(request, known)
+        source, resolve = self._package()
         applied = apply_package(
             self._target(),
-            self._package(),
+            source,
             by=actor.id,
             message=_message(given.get("message", "")),
             allow_destructive=flag(given, "allow_destructive"),
             validate_only=flag(given, "validate_only"),
             expected_revision=_revision(given, "expected_revision"),
+            manner=_manner(given, resolve),
         )
         self._notice()
         return answer_value(applied.as_json())
@@ -68,11 +142,12 @@ class MetadataViews:
     def export(self) -> Response:
         """The applied documents, as JSON or (``format=zip``) as a zip file."""
         self._administrator()
-        given = known_parameters(request, ("package", "revision", "format"))
+        given = known_parameters(request, ("package", "components", "revision", "format"))
         kind = given.get("format", "json")
         if kind not in ("json", "zip"):
             raise BadRequest("format is json or zip.", field="format")
-        exported = export(self._target(), given.get("package") or None, _revision(given, "revision"))
+        picked = words(given, "components") or ()
+        exported = export(self._target(), given.get("package") or None, _revision(given, "revision"), picked)
         if kind == "zip":
             name = exported.packages[0] if len(exported.packages) == 1 else "packages"
             headers = {"Content-Disposition": f'attachment; filename="{name}.zip"'}
@@ -114,12 +189,14 @@ class MetadataViews:
     def _target(self) -> Target:
         return Target.of(self._api.environment)
 
-    def _package(self) -> Source:
+    def _package(self) -> tuple[Source, list[Any]]:
+        """The package that was sent, and how its conflicts are settled."""
         limit = self._api.environment.settings.max_body_bytes
         data = read_bytes(request, limit, also=(ZIP,))
         if request.mimetype == ZIP:
-            return data
-        return _files(load(PackageShape, parse(data))["files"])
+            return data, []
+        sent = load(PackageShape, parse(data))
+        return _files(sent["files"]), sent["resolve"]
 
     def _notice(self) -> None:
         """This process serves the new revision from the next call on; others notice within a moment."""
@@ -134,6 +211,23 @@ def _files(files: Mapping[str, Any]) -> dict[str, bytes]:
         path: (content if isinstance(content, str) else canonical(content)).encode("utf-8")
         for path, content in files.items()
     }
+
+
+def _manner(given: Mapping[str, str], resolve: list[Any]) -> Manner:
+    prefer: Preferred | None = None
+    match given.get("prefer"):
+        case None:
+            pass
+        case "ours":
+            prefer = "ours"
+        case "theirs":
+            prefer = "theirs"
+        case _:
+            raise BadRequest("prefer is ours or theirs.", field="prefer")
+    edit, discard = flag(given, "edit"), flag(given, "discard_edits")
+    if edit and discard:
+        raise BadRequest("edit and discard_edits exclude one another.", field="edit")
+    return Manner(edit=edit, discard_edits=discard, choices=Choices(read_resolutions(resolve), prefer))
 
 
 def _message(text: str) -> str:

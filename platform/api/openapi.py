@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import Schema
 
 from ratoon.platform.access.actor import Actor
-from ratoon.platform.api.operations import RecordOperations, fixed_paths, metadata_paths, reference
+from ratoon.platform.api.metadata_operations import metadata_paths
+from ratoon.platform.api.operations import RecordOperations, fixed_paths, reference
 from ratoon.platform.api.rows import to_json
 from ratoon.platform.api.shapes import FIXED
 from ratoon.platform.metadata.model import Object

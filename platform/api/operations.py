@@ -265,63 +265,6 @@ class RecordOperations:
         )
 
 
-def metadata_paths() -> Iterator[tuple[str, Operations]]:
-    """The paths of metadata, for administrators."""
-    package = body(reference("_package"))
-    package["content"]["application/zip"] = {"schema": {}}
-    revision = {"type": "integer", "minimum": 1, "maximum": 10**9}
-    made = answers("what would change", reference("_plan"))
-    plan = operation("metadata_plan", "What applying a package would change", "metadata", made, requestBody=package)
-    yield "/metadata/plan", {"post": plan}
-    yield (
-        "/metadata/apply",
-        {
-            "post": operation(
-                "metadata_apply",
-                "Apply a package, whole or not at all",
-                "metadata",
-                answers("applied", reference("_applied")),
-                query("allow_destructive", "also when something is taken away", FLAG),
-                query("validate_only", "do everything, then take it back", FLAG),
-                query("message", "what the revision is called", {"type": "string", "maxLength": 500}),
-                query("expected_revision", "the revision of the plan; refused when it is another one by now", revision),
-                requestBody=package,
-            )
-        },
-    )
-    exported = answers("the documents", reference("_export"))
-    exported["200"]["content"]["application/zip"] = {"schema": {}}
-    yield (
-        "/metadata/export",
-        {
-            "get": operation(
-                "metadata_export",
-                "The applied documents",
-                "metadata",
-                exported,
-                query("package", "only this one; all but the built-in one when absent"),
-                query("revision", "as they stood then", revision),
-                query("format", "JSON or a zip file", {"type": "string", "enum": ["json", "zip"], "default": "json"}),
-            )
-        },
-    )
-    listed = answers("the revisions", reference("_revisions"))
-    limit = query("limit", "revisions at most", number(1000, 100))
-    yield "/metadata/history", {"get": operation("metadata_history", "Who changed what", "metadata", listed, limit)}
-    yield (
-        "/metadata/rollback",
-        {
-            "post": operation(
-                "metadata_rollback",
-                "Bring the metadata of an earlier revision back",
-                "metadata",
-                answers("applied", reference("_applied")),
-                requestBody=body(reference("_rollback_call")),
-            )
-        },
-    )
-
-
 def fixed_paths() -> Iterator[tuple[str, Operations]]:
     """The paths that do not depend on metadata."""
     yield "/", {"get": operation("index", "Where to begin", "general", answers("addresses", {"type": "object"}))}

@@ -66,6 +66,8 @@ STATUS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "conflict": (409, "The state of the data does not allow it"),
         "stale_version": (409, "Somebody else saved first"),
         "drifted": (409, "The metadata was changed since it was planned"),
+        "remote_refused": (409, "The other environment refused"),
+        "unreachable": (502, "The other environment does not answer"),
         "merge_conflict": (409, "The new version and local edits changed the same places"),
         "destructive": (409, "The change takes something away"),
         "data_refuses": (409, "The records do not allow the change"),

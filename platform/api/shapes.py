@@ -171,6 +171,41 @@ class PackageShape(Schema):
         required=True,
         metadata={"description": "path → document (JSON, or its text)"},
     )
+    resolve = fields.List(
+        fields.Raw(),
+        load_default=list,
+        metadata={"description": "conflicts as they were answered, each with take (ours, theirs, base) or value"},
+    )
+
+
+class UninstallShape(Schema):
+    """Which package to take away, and how."""
+
+    package = fields.String(required=True, validate=validate.Length(1, 120))
+    plan_only = fields.Boolean(load_default=False, metadata={"description": "only say what would change"})
+    message = fields.String(load_default="")
+    allow_destructive = fields.Boolean(load_default=False)
+    validate_only = fields.Boolean(load_default=False, metadata={"description": "do everything, then take it back"})
+    expected_revision = fields.Integer(load_default=None, allow_none=True, strict=True)
+
+
+class DriftShape(Schema):
+    """How what was sent differs from what stands."""
+
+    first = fields.String(required=True)
+    second = fields.String(required=True)
+    same = fields.Boolean(required=True)
+    packages = fields.List(fields.Dict(), required=True, metadata={"description": "versions that differ"})
+    components = fields.List(fields.Dict(), required=True)
+
+
+class CheckShape(Schema):
+    """Everything that is wrong with a package."""
+
+    packages = fields.List(fields.String(), required=True)
+    ok = fields.Boolean(required=True)
+    documents = fields.Integer(required=True)
+    findings = fields.List(fields.Nested(FindingShape), required=True)
 
 
 class RollbackShape(Schema):
@@ -194,6 +229,8 @@ class PlanShape(Schema):
     findings = fields.List(fields.Nested(FindingShape), required=True)
     destructive = fields.List(fields.String(), required=True, metadata={"description": "what would be taken away"})
     refusals = fields.List(fields.String(), required=True, metadata={"description": "why the data does not allow it"})
+    local_edits = fields.List(fields.Dict(), required=True, metadata={"description": "edits made here that stay"})
+    settled = fields.List(fields.Dict(), required=True, metadata={"description": "conflicts and what was chosen"})
 
 
 class AppliedShape(Schema):
@@ -239,6 +276,9 @@ FIXED: dict[str, type[Schema]] = {
     "described_object": DescribedObjectShape,
     "package": PackageShape,
     "rollback_call": RollbackShape,
+    "uninstall_call": UninstallShape,
+    "drift": DriftShape,
+    "check": CheckShape,
     "plan": PlanShape,
     "applied": AppliedShape,
     "export": ExportShape,

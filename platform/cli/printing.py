@@ -45,6 +45,8 @@ def print_refusal(error: RatoonError, *, as_json: bool = False) -> None:
         shown: dict[str, Any] = {"error": {"code": error.code, "message": error.text()}}
         if isinstance(error, Conflict) and hasattr(error, "disagreements"):
             shown["conflicts"] = [found.as_json() for found in error.disagreements]
+        if isinstance(error, Conflict) and hasattr(error, "problem"):
+            shown["problem"] = dict(error.problem)
         if isinstance(error, MetadataRefused):
             shown["findings"] = [asdict(finding) for finding in error.findings]
         print_json(shown)
@@ -78,13 +80,7 @@ def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> None:
 
 def print_plan(plan: Plan) -> None:
     """A plan on stdout: components field by field, DDL, what it means for the records, and the sum."""
-    for change in plan.components:
-        sign, colour = _SIGNS[change.action]
-        click.secho(f"{sign} {change.kind} {change.name}", fg=colour, bold=True, nl=False)
-        click.echo(f"  ({change.package}/{change.file})")
-        for detail in change.details:
-            sign, colour = _SIGNS[detail.action]
-            click.secho(f"    {sign} {detail.path}{_values(detail)}", fg=colour)
+    print_components(plan.components)
     if plan.schema:
         click.secho("Tables", bold=True)
     for step in plan.schema:
@@ -110,6 +106,17 @@ def print_plan(plan: Plan) -> None:
             f"From revision {plan.revision}: {sums['added']} to add, {sums['changed']} to change, "
             f"{sums['removed']} to remove; {count(len(plan.schema), 'change')} of tables."
         )
+
+
+def print_components(changes: Iterable[ComponentChange]) -> None:
+    """Components that were added, changed and removed, field by field, on stdout."""
+    for change in changes:
+        sign, colour = _SIGNS[change.action]
+        click.secho(f"{sign} {change.kind} {change.name}", fg=colour, bold=True, nl=False)
+        click.echo(f"  ({change.package}/{change.file})")
+        for detail in change.details:
+            sign, colour = _SIGNS[detail.action]
+            click.secho(f"    {sign} {detail.path}{_values(detail)}", fg=colour)
 
 
 def print_local_edits(changes: Sequence[ComponentChange]) -> None:

@@ -130,3 +130,46 @@ def test_rollback_and_export_say_what_is_not_there(admin: Any) -> None:
     assert admin.get("/metadata/export?format=xml", status=400)["parameter"] == "format"
     for body in ({}, {"revision": "one"}, {"revision": 0}, {"revision": 1, "nonsense": 2}):
         assert admin.post("/metadata/rollback", body, status=422)["code"] == "validation_failed"
+
+
+def test_local_edits_survive_and_conflicts_are_answered_with_the_next_call(admin: Any) -> None:
+    admin.post("/metadata/apply", {"files": PACKAGE}, status=200)
+    ours = grown()
+    ours["plant/object.json"]["label"] = "Flower"
+    admin.post("/metadata/apply?edit=true", {"files": ours}, status=200)
+    edits = admin.get("/metadata/edits")
+    assert [c["file"] for c in edits["components"]] == ["plant/object.json"]
+    theirs = json.loads(json.dumps(PACKAGE))
+    theirs["plant/object.json"]["label"] = "Herb"
+    refused = admin.post("/metadata/plan", {"files": theirs}, status=409)
+    assert refused["code"] == "merge_conflict"
+    (found,) = refused["conflicts"]
+    assert (found["path"], found["base"], found["ours"], found["theirs"]) == ("/label", "Plant", "Flower", "Herb")
+    sent = {"files": theirs, "resolve": [{**found, "take": "theirs"}]}
+    plan = admin.post("/metadata/plan", sent, status=200)
+    assert [c["file"] for c in plan["local_edits"]] == ["plant/object.json"]
+    admin.post("/metadata/apply", sent, status=200)
+    stands = admin.get("/metadata/export?package=garden")["files"]["plant/object.json"]
+    assert (stands["label"], len(stands["fields"])) == ("Herb", 2)
+    admin.post("/metadata/plan?prefer=mine", {"files": theirs}, status=400)
+    admin.post("/metadata/plan?edit=true&discard_edits=true", {"files": theirs}, status=400)
+
+
+def test_a_package_is_checked_compared_picked_and_taken_away(admin: Any) -> None:
+    assert admin.post("/metadata/check", {"files": PACKAGE}, status=200)["ok"]
+    broken = grown()
+    broken["plant/object.json"]["fields"][0]["type"] = "txt"
+    assert not admin.post("/metadata/check", {"files": broken}, status=200)["ok"]
+    admin.post("/metadata/apply", {"files": PACKAGE}, status=200)
+    assert admin.post("/metadata/drift", {"files": PACKAGE}, status=200)["same"]
+    drifted = admin.post("/metadata/drift", {"files": grown()}, status=200)
+    assert drifted["components"][0]["details"][0]["path"] == "fields.height"
+    assert admin.post("/metadata/drift", {"files": {"a.json": "["}}, status=422)["code"] == "metadata_refused"
+    picked = admin.get("/metadata/export?components=object/plant")
+    assert set(picked["files"]) == {"_partial.json", "manifest.json", "plant/object.json"}
+    call = {"package": "garden", "plan_only": True}
+    assert admin.post("/metadata/uninstall", call, status=200)["plan"]["destructive"]
+    assert admin.post("/metadata/uninstall", {"package": "garden"}, status=409)["code"] == "destructive"
+    admin.post("/metadata/uninstall", {"package": "garden", "allow_destructive": True}, status=200)
+    admin.get("/records/plant", status=404)
+    admin.post("/metadata/uninstall", {"package": "garden"}, status=404)

@@ -1,0 +1,132 @@
+"""``ratoon promote --to URL``: packages go from this environment to another; its plan is shown first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ratoon.platform.cli.opening import environment
+from ratoon.platform.cli.printing import count, print_components, print_json, print_local_edits
+
+if TYPE_CHECKING:
+    from ratoon.platform.packages.remote import RemoteRefused
+
+
+@click.command()
+@click.option("--to", "url", required=True, help="The address of the other environment: https://…")
+@click.option("--token", envvar="RATOON_TOKEN", required=True, help="An administrator's token there (RATOON_TOKEN).")
+@click.option("--package", help="Only this package (default: all but the built-in one).")
+@click.option("--component", "components", multiple=True, help="Only this and what it needs: object/account …")
+@click.option("--sign", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Sign it with this key.")
+@click.option("--allow-destructive", is_flag=True, help="Also when something is taken away there.")
+@click.option("--ours", "prefer", flag_value="ours", help="Where both changed something: keep the edit made there.")
+@click.option("--theirs", "prefer", flag_value="theirs", help="Where both changed something: take what is promoted.")
+@click.option("--resolve", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file of resolutions.")
+@click.option("--conflicts", type=click.Path(dir_okay=False, path_type=Path), help="Write the conflicts to this file.")
+@click.option("--message", "-m", default="", help="What the revision there is called.")
+@click.option("--plan", "only_plan", is_flag=True, help="Only show what would change there.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--insecure", is_flag=True, help="Send the token over plain HTTP too.")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output; needs --yes or --plan.")
+def command(
+    url: str,
+    token: str,
+    package: str | None,
+    components: tuple[str, ...],
+    sign: Path | None,
+    allow_destructive: bool,
+    prefer: str | None,
+    resolve: Path | None,
+    conflicts: Path | None,
+    message: str,
+    only_plan: bool,
+    yes: bool,
+    insecure: bool,
+    as_json: bool,
+) -> None:
+    """Take the packages of this environment to the one at URL.
+
+    What is applied there is what the plan showed: when somebody changes the metadata there in between, it is refused.
+    """
+    from ratoon.platform.packages import Target, export
+    from ratoon.platform.packages.remote import Remote, RemoteRefused
+    from ratoon.platform.packages.sealing import read_key
+
+    if as_json and not (yes or only_plan):
+        raise click.UsageError("--json needs --yes or --plan: nobody can be asked.")
+    there = Remote(url, token, insecure=insecure)
+    with environment() as opened:
+        exported = export(Target.of(opened), package, None, components)
+    files = exported.sealed(read_key(sign) if sign is not None else None).files
+    answers = json.loads(resolve.read_text(encoding="utf-8")) if resolve is not None else []
+    answers = answers.get("conflicts", []) if isinstance(answers, dict) else answers
+    manner = {"prefer": prefer} if prefer else {}
+    try:
+        plan = there.plan(files, answers, **manner)
+        if not as_json:
+            print_remote_plan(plan)
+        if only_plan or plan["empty"]:
+            print_json(plan) if as_json else None
+            return
+        if not yes:
+            click.confirm(f"Apply this to {there.url}?", abort=True)
+        options = {**manner, "expected_revision": str(plan["revision"])} if plan["revision"] else manner
+        options |= {"allow_destructive": "true"} if allow_destructive else {}
+        options |= {"message": message} if message else {}
+        applied = there.apply(files, answers, **options)
+    except RemoteRefused as error:
+        _explain(error, conflicts)
+        raise
+    if as_json:
+        print_json(applied)
+    else:
+        click.secho(f"The metadata there is at revision {applied['revision']}.", fg="green")
+
+
+def print_remote_plan(plan: Mapping[str, Any]) -> None:
+    """The plan that another environment answered, on stdout."""
+    from ratoon.platform.packages.differences import change_of_json
+
+    print_components(map(change_of_json, plan["components"]))
+    if plan["schema"]:
+        click.secho("Tables", bold=True)
+    for step in plan["schema"]:
+        click.echo(f"  {step['description']}")
+    if plan["data"]:
+        click.secho("Records", bold=True)
+    for note in plan["data"]:
+        click.secho(f"  {'refused: ' if note.get('refuses') else ''}{note['message']}", fg="yellow")
+    for widening in plan.get("rights", ()):
+        click.secho(f"  {widening['message']}", fg="yellow")
+    for loss in plan["destructive"]:
+        click.secho(f"! {loss}", fg="red")
+    print_local_edits([change_of_json(change) for change in plan.get("local_edits", ())])
+    if plan["empty"]:
+        click.echo(f"Nothing to do: revision {plan['revision']} there is already so.")
+    else:
+        changes = count(len(plan["components"]), "component")
+        click.echo(
+            f"From revision {plan['revision']} there: {changes}, {count(len(plan['schema']), 'change')} of tables."
+        )
+
+
+def _explain(error: RemoteRefused, file: Path | None) -> None:
+    """What the other environment said against it, on stderr; its conflicts into the file that was asked for."""
+    problem = error.problem
+    found = problem.get("conflicts", ())
+    for conflict in found:
+        click.secho(f"{conflict['file']} {conflict['path']}", bold=True, err=True)
+        for side in ("base", "theirs", "ours"):
+            value = json.dumps(conflict[side], ensure_ascii=False) if side in conflict else "(not there)"
+            click.echo(f"  {side:>6}  {value}", err=True)
+    if found and file is not None:
+        asked = {"conflicts": [{**conflict, "take": None} for conflict in found]}
+        file.write_text(json.dumps(asked, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    for finding in problem.get("findings", ()):
+        click.echo(f"  {finding['file']}{finding['pointer']} {finding['message']} [{finding['code']}]", err=True)
+    for reason in (*problem.get("losses", ()), *problem.get("reasons", ())):
+        click.echo(f"  {reason}", err=True)
