@@ -57,7 +57,9 @@ def read_bytes(request: Request, limit: int, *, also: Collection[str] = ()) -> b
     nor one of the media types in ``also``."""
     if (request.content_length or 0) > limit:
         raise BodyTooLarge("The body is larger than {limit} bytes.", limit=limit)
-    kind = request.mimetype
+    kind = request.environ.get("CONTENT_TYPE", "")
+    if kind != "application/json":
+        kind = request.mimetype
     if kind != "application/json" and not kind.endswith("+json") and kind not in also:
         raise UnsupportedMediaType("Send JSON with the header Content-Type: application/json, not {kind}.", kind=kind)
     request.max_content_length = limit
@@ -156,7 +158,21 @@ def words(given: Mapping[str, str], name: str) -> tuple[str, ...] | None:
 def _may_repeat(data: bytes, value: Any) -> bool:
     """Whether a key may stand twice. A key ends with ``":`` unless there is space before the colon; when that stands
     in the text as often as the value has keys, none was lost. Otherwise a slower look decides."""
-    return data.count(b'":') != _keys(value) or any(space in data for space in (b" :", b"\n:", b"\t:", b"\r:"))
+    keys = _keys_of_flat(data, value)
+    if keys is None:
+        keys = _keys(value)
+    return data.count(b'":') != keys or any(space in data for space in (b" :", b"\n:", b"\t:", b"\r:"))
+
+
+def _keys_of_flat(data: bytes, value: Any) -> int | None:
+    """How many object keys there are in an object, or a list of objects, that holds nothing nested: its text has no
+    other brackets. ``None`` when it may hold more."""
+    items = value if isinstance(value, list) else [value]
+    if any(type(item) is not dict for item in items):
+        return None
+    if data.count(b"{") != len(items) or data.count(b"[") != (items is value):
+        return None
+    return sum(map(len, items))
 
 
 def _keys(value: Any) -> int:

@@ -20,14 +20,14 @@ def write(saving: Saving) -> None:
     moves: list[history.StageMove] = []
     for object, records in saving.touched.items():
         plan = saving.engine.plans[object]
+        staged = plan.object.stage_field is not None
         texts: list[tuple[str, str, str]] = []
         new_texts: list[tuple[str, str, str]] = []
         gone: list[str] = []
         for record, touched in records.items():
             entries += _entries(saving, plan, record, touched)
-            move = _stage_move(saving, plan, record, touched)
-            if move is not None:
-                moves.append(move)
+            if staged:
+                moves += _stage_moves(saving, plan, record, touched)
             if touched.event == "deleted":
                 gone.append(record)
             elif plan.searchable and _text_changed(plan, touched):
@@ -61,17 +61,16 @@ def _json(plan: ObjectPlan, key: str, value: Any) -> Any:
     return value if value is None or dump is None else dump(value)
 
 
-def _stage_move(saving: Saving, plan: ObjectPlan, record: str, touched: Touched) -> history.StageMove | None:
+def _stage_moves(saving: Saving, plan: ObjectPlan, record: str, touched: Touched) -> list[history.StageMove]:
     field = plan.object.stage_field
     if field is None or touched.event not in ("created", "updated"):
-        return None
+        return []
     old, new, key = touched.old or {}, touched.new, pipeline_key(field)
     before, after = (old.get(key), old.get(field.name)), (new.get(key), new.get(field.name))
     if before == after:
-        return None
-    return history.StageMove(
-        plan.name, record, field.name, after[0], after[1], before[1], saving.now, saving.actor.id
-    )  # fmt: skip
+        return []
+    who = saving.actor.id
+    return [history.StageMove(plan.name, record, field.name, after[0], after[1], before[1], saving.now, who)]
 
 
 def _text_changed(plan: ObjectPlan, touched: Touched) -> bool:

@@ -20,22 +20,20 @@ def coerce_given(plan: ObjectPlan, draft: Draft, values: Mapping[str, Any], edit
     coercers, row, links = plan.coerce, draft.row, plan.links
     for key, value in values.items():
         coerce = coercers.get(key)
-        if coerce is None:
-            _not_writable(plan, draft, key, value)
-            continue
-        if editable is not None and key not in editable:
-            draft.refuse("forbidden_field", "You may not change {field}.", key, field=key)
+        if coerce is None or (editable is not None and key not in editable):
+            if coerce is None:
+                _not_writable(plan, draft, key, value)
+            else:
+                draft.refuse("forbidden_field", "You may not change {field}.", key, field=key)
             continue
         try:
-            typed = coerce(value)
+            row[key] = coerce(value)
         except Invalid as refusal:
             problem = refusal.problem(key)
             draft.problems.append(Problem(problem.code, problem.message, key, problem.params, index=draft.index))
-            continue
-        if key in links:
-            draft.links[key] = typed or []
-        else:
-            row[key] = typed
+    for key in links:
+        if key in row:
+            draft.links[key] = row.pop(key) or []
 
 
 def _not_writable(plan: ObjectPlan, draft: Draft, key: str, value: Any) -> None:

@@ -246,8 +246,7 @@ class Saving:
         return written
 
     def _insert(self, plan: ObjectPlan, drafts: Sequence[Draft]) -> list[Draft]:
-        columns = plan.columns
-        self.store.insert(self.connection, plan.name, [{key: d.row[key] for key in columns} for d in drafts])
+        self.store.insert(self.connection, plan.name, [d.row for d in drafts])
         return list(drafts)
 
     def _update(self, plan: ObjectPlan, drafts: Sequence[Draft]) -> list[Draft]:

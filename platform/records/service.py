@@ -175,10 +175,12 @@ class RecordService:
         with self._operation(acknowledge) as saving:
             saving.save(plan, drafts, values)
         touched = saving.touched.get(plan.name, {})
+        rows = [touched[d.id].new if d.id in touched else d.row for d in drafts]
         columns = plan.columns
-        values_of = itemgetter(*columns)
-        written = (touched[d.id].new if d.id in touched else d.row for d in drafts)
-        rows = [dict(zip(columns, values_of(row), strict=True)) for row in written]
+        if self._saving is not None or drafts[0].old is not None or any(len(row) != len(columns) for row in rows):
+            # Otherwise they are new, in order, without paths that formulas read, and nobody works on them any more.
+            values_of = itemgetter(*columns)
+            rows = [dict(zip(columns, values_of(row), strict=True)) for row in rows]
         return reading.finish(self, plan, rows, reading.whole_keys(self, plan))
 
     def _operation(self, acknowledge: bool = False) -> _Operation:

@@ -50,6 +50,8 @@ CACHED_STATEMENTS = 64
 POOL_SIZE = 16
 POOL_OVERFLOW = 48
 _READING = "ratoon.reading"
+EXECUTOR = "ratoon.executor"
+"""Where a pooled connection keeps what ``executor`` returns."""
 DATABASE_ERRORS = (DBAPIError, sqlite3.Error, psycopg.Error, UnicodeEncodeError)
 """What may come out of the driver; the last for half a surrogate pair, which no UTF-8 text can hold."""
 
@@ -146,6 +148,20 @@ def driver(connection: Connection) -> Any:
     return connection.connection.driver_connection
 
 
+def executor(connection: Connection) -> Any:
+    """What runs SQL on the driver: has ``execute`` and ``executemany``, and its answer must be fetched before the next.
+
+    On PostgreSQL it is one cursor that stays with the pooled connection: a new cursor for every statement finds out
+    anew how to write each type of parameter, which costs as much as a round trip. SQLite's cursors cost nothing.
+    """
+    info = connection.info
+    found = info.get(EXECUTOR)
+    if found is None:
+        raw = driver(connection)
+        found = info[EXECUTOR] = raw.cursor() if isinstance(raw, psycopg.Connection) else raw
+    return found
+
+
 def _sqlite_engine(url: URL, functions: FunctionSet | None) -> Engine:
     engine = create_engine(
         url,
@@ -208,7 +224,7 @@ def _postgresql_engine(url: URL) -> Engine:
     def begin(connection: Connection) -> None:
         raw = driver(connection)
         if _READING not in connection.info and raw.pgconn.transaction_status == TransactionStatus.IDLE:
-            raw.execute("BEGIN")
+            executor(connection).execute("BEGIN")
 
     return engine
 

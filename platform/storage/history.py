@@ -8,9 +8,10 @@ writes them (JSON), so that they can be read after their field has changed its t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Connection, Integer, insert, select, update
@@ -53,14 +54,15 @@ class StageMove:
     by: str | None
 
 
-def _row(entry: Entry | StageMove) -> Row:
-    """The attributes by name. ``dataclasses.asdict`` would copy every value deeply, at fifteen times the cost."""
-    return {name: getattr(entry, name) for name in entry.__slots__}
+_ENTRY = tuple(field.name for field in fields(Entry))
+_MOVE = tuple(field.name for field in fields(StageMove))
+_entry_values, _move_values = attrgetter(*_ENTRY), attrgetter(*_MOVE)
 
 
 def write_history(conn: Connection, entries: Sequence[Entry]) -> None:
     """Adds entries in the given order."""
-    _add_entry(conn.dialect.name).run_many(conn, [_row(entry) for entry in entries])
+    rows = [dict(zip(_ENTRY, _entry_values(entry), strict=True)) for entry in entries]
+    _add_entry(conn.dialect.name).run_many(conn, rows)
 
 
 def read_history(conn: Connection, object: str, record: str, limit: int = 100) -> list[Row]:
@@ -82,7 +84,7 @@ def read_history(conn: Connection, object: str, record: str, limit: int = 100) -
 
 def write_stage_moves(conn: Connection, moves: Sequence[StageMove]) -> None:
     """Closes the running periods of these records and opens new ones."""
-    rows = [_row(move) for move in moves]
+    rows = [dict(zip(_MOVE, _move_values(move), strict=True)) for move in moves]
     _leave_stage(conn.dialect.name).run_many(conn, rows)
     _enter_stage(conn.dialect.name).run_many(conn, [row for row in rows if row["stage"] is not None])
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
 from ratoon.platform.errors import NotFound
 from ratoon.platform.metadata.documents import Document, canonical
-from ratoon.platform.storage.database import driver
+from ratoon.platform.storage.database import driver, executor
 from ratoon.platform.storage.system import system_tables
 
 _METADATA_LOCK = 0x7261746F6F6E
@@ -38,7 +38,7 @@ class Revision:
 
 def current_revision(conn: Connection) -> int:
     """The number of the newest revision; 0 before the first. One look at a primary key."""
-    found = driver(conn).execute("SELECT max(revision) FROM ratoon_revision").fetchone()
+    found = executor(conn).execute("SELECT max(revision) FROM ratoon_revision").fetchone()
     return found[0] or 0
 
 
@@ -46,7 +46,7 @@ def held_revision(conn: Connection) -> int:
     """The newest revision, which stays the newest until this transaction ends: a change of the metadata waits for the
     writers that began before it, and writers that begin during it wait for it. SQLite has one writer at a time."""
     if conn.dialect.name == "postgresql":
-        driver(conn).execute(f"SELECT pg_advisory_xact_lock_shared({_METADATA_LOCK})")
+        executor(conn).execute(f"SELECT pg_advisory_xact_lock_shared({_METADATA_LOCK})")
     return current_revision(conn)
 
 

@@ -11,9 +11,10 @@ does not depend on how many there are: see ``one_of``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -39,7 +40,7 @@ from sqlalchemy.sql.expression import Executable, Select
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from ratoon.platform.formulas.columns import ExactDecimal, Id, UtcDateTime
-from ratoon.platform.storage.database import driver
+from ratoon.platform.storage.database import executor
 
 Row = dict[str, Any]
 Convert = Callable[[Any], Any]
@@ -80,6 +81,7 @@ def decoder(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
     return impl.result_processor(dialect, NUMERIC_OID if isinstance(inner, Numeric) else None)
 
 
+@lru_cache(maxsize=256)
 def _moment_text(value: datetime | None) -> str | None:
     if value is None:
         return None
@@ -154,6 +156,19 @@ def one_of(of: ColumnElement[Any], name: str, dialect: str) -> ColumnElement[boo
         values = bindparam(name, type_=JsonArray(of.type))
         return of.in_(select(func.json_each(values).table_valued("value").c.value))
     return of == any_(bindparam(name, type_=ListArray(of.type)))
+
+
+def among(of: ColumnElement[Any], name: str, dialect: str, single: bool) -> ColumnElement[bool]:
+    """The same for a set of which is known whether it has a ``single`` value; the parameter is ``only_or_all`` of it.
+
+    Most sets have. PostgreSQL would plan anew at every run for an array: it cannot know that it is that short.
+    """
+    return of == parameter(name, of.type) if single else one_of(of, name, dialect)
+
+
+def only_or_all(values: Collection[Any]) -> Any:
+    """The value of a set that has just one, otherwise the set: what ``among`` takes."""
+    return next(iter(values)) if len(values) == 1 else values
 
 
 def same_as_one(of: ColumnElement[Any], values: Sequence[Any], dialect: str) -> ColumnElement[bool]:
@@ -247,7 +262,7 @@ class Statement:
 
     def tuples(self, connection: Connection, **given: Any) -> list[tuple[Any, ...]]:
         """The rows as tuples."""
-        found: list[tuple[Any, ...]] = driver(connection).execute(self.sql, self.params(given)).fetchall()
+        found: list[tuple[Any, ...]] = executor(connection).execute(self.sql, self.params(given)).fetchall()
         if not self._decode_at or not found:
             return found
         columns = list(zip(*found, strict=True))
@@ -261,7 +276,7 @@ class Statement:
 
     def first_column(self, connection: Connection, **given: Any) -> list[Any]:
         """The first column of every row."""
-        found = driver(connection).execute(self.sql, self.params(given)).fetchall()
+        found = executor(connection).execute(self.sql, self.params(given)).fetchall()
         if self._decode_at and self._decode_at[0][0] == 0:
             convert = self._decode_at[0][1]
             return [None if row[0] is None else convert(row[0]) for row in found]
@@ -269,7 +284,7 @@ class Statement:
 
     def run(self, connection: Connection, **given: Any) -> int:
         """Runs it once and returns how many rows it touched."""
-        count: int = driver(connection).execute(self.sql, self.params(given)).rowcount
+        count: int = executor(connection).execute(self.sql, self.params(given)).rowcount
         return count
 
     def run_many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
@@ -277,10 +292,9 @@ class Statement:
         if not rows:
             return 0
         if len(rows) == 1:
-            count: int = driver(connection).execute(self.sql, self.params(rows[0])).rowcount
+            count: int = executor(connection).execute(self.sql, self.params(rows[0])).rowcount
             return count
-        cursor = driver(connection).cursor()
-        cursor.executemany(self.sql, [self.params(row) for row in rows])
-        total: int = cursor.rowcount
-        cursor.close()
+        on = executor(connection)
+        done = on.executemany(self.sql, [self.params(row) for row in rows])
+        total: int = (on if done is None else done).rowcount
         return total

@@ -29,7 +29,16 @@ from ratoon.platform.storage.deletions import Deletions
 from ratoon.platform.storage.lists import Lists
 from ratoon.platform.storage.paths import Paths, Visible
 from ratoon.platform.storage.rollups import Rollups
-from ratoon.platform.storage.statements import Row, Statement, one_of, parameter, same_tuple, sql_dialect
+from ratoon.platform.storage.statements import (
+    Row,
+    Statement,
+    among,
+    one_of,
+    only_or_all,
+    parameter,
+    same_tuple,
+    sql_dialect,
+)
 from ratoon.platform.storage.tables import Tables
 from ratoon.platform.storage.writing import Writing
 
@@ -148,7 +157,7 @@ class RecordStore:
         keys = tuple(sorted({rest.partition(".")[0] for rest in needed} & set(stored.keys()) - {"id"}))
         found: dict[str, Row] = {}
         if ids:
-            near = self._load_keys(target, keys, lock).rows(conn, ids=ids)
+            near = self._load_keys(target, keys, lock, len(ids) == 1).rows(conn, ids=only_or_all(ids))
             self.attach_paths(conn, target, near, needed, context, lock=lock)
             for row in near if worked_out else ():
                 _work_out(row, worked_out, context or EvalContext())
@@ -200,7 +209,8 @@ class RecordStore:
         """Which of these values of ``key`` records have: value → id."""
         if not values:
             return {}
-        return dict(self._existing(object, key, deleted).tuples(conn, values=values))
+        statement = self._existing(object, key, deleted, len(values) == 1)
+        return dict(statement.tuples(conn, values=only_or_all(values)))
 
     def existing_keys(
         self, conn: Connection, object: str, keys: tuple[str, ...], tuples: Collection[tuple[Any, ...]]
@@ -217,7 +227,8 @@ class RecordStore:
         """(id, parent id) of the live records of ``object`` whose lookup ``key`` is one of ``ids``, ordered by id."""
         if not ids:
             return []
-        return self._children(object, key).tuples(conn, ids=ids, limit=-1 if limit is None else limit)
+        statement = self._children(object, key, len(ids) == 1)
+        return statement.tuples(conn, ids=only_or_all(ids), limit=-1 if limit is None else limit)
 
     def back(self, conn: Connection, object: str, key: str, ids: Collection[str]) -> set[str]:
         """Ids of the live records of ``object`` whose lookup ``key`` is one of ``ids``."""
@@ -227,7 +238,7 @@ class RecordStore:
         """The different values of ``key``, without blank, in these records (deleted ones too)."""
         if not ids:
             return set()
-        return set(self._values(object, key).first_column(conn, ids=ids))
+        return set(self._values(object, key, len(ids) == 1).first_column(conn, ids=only_or_all(ids)))
 
     def ancestors(self, conn: Connection, object: str, key: str, id: str) -> list[str]:
         """Ids of the records above ``id`` along the hierarchy field ``key``, nearest first; stops at a repeat."""
@@ -253,16 +264,16 @@ class RecordStore:
         """
         if not ids:
             return set()
-        table = self.tables.table(object)
+        table, single = self.tables.table(object), len(ids) == 1
 
         def build() -> Select[Any]:
-            these = one_of(table.c.id, "ids", self.dialect)
+            these = among(table.c.id, "ids", self.dialect, single)
             query = select(table.c.id).where(these, table.c.deleted_at.is_(None), *where)
             return query.order_by(table.c.id).with_for_update(read=True, key_share=True) if hold else query
 
         conditions = [self.shapes.condition(element) for element in where]
-        statement, values = self.shapes.get(("visible", object, hold), conditions, build)
-        return set(statement.first_column(conn, ids=ids, **values))
+        statement, values = self.shapes.get(("visible", object, hold, single), conditions, build)
+        return set(statement.first_column(conn, ids=only_or_all(ids), **values))
 
     def filter_matches(
         self, conn: Connection, object: str, formula: Formula, ids: Collection[str], context: EvalContext
@@ -290,7 +301,7 @@ class RecordStore:
     # writing
 
     def insert(self, conn: Connection, object: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Writes new records; every row has every column's key."""
+        """Writes new records; every row has at least every column's key."""
         self._writing.insert(conn, object, rows)
 
     def update(self, conn: Connection, object: str, keys: tuple[str, ...], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -342,7 +353,7 @@ class RecordStore:
         referred to as well). In id order, so that two transactions do not wait for each other. SQLite has one writer
         at a time: nothing to do."""
         if self.dialect == "postgresql" and ids:
-            self._lock(object, deleting).tuples(conn, ids=sorted(ids))
+            self._lock(object, deleting, len(ids) == 1).tuples(conn, ids=only_or_all(sorted(ids)))
 
     def advisory_lock(self, conn: Connection, name: str) -> None:
         """Lets one transaction at a time pass for this name. SQLite has one writer at a time: nothing to do."""
@@ -388,13 +399,14 @@ class RecordStore:
 
         return self._statement(("many", object, lock, deleted), build)
 
-    def _load_keys(self, object: str, keys: tuple[str, ...], lock: bool) -> Statement:
+    def _load_keys(self, object: str, keys: tuple[str, ...], lock: bool, single: bool) -> Statement:
         def build() -> Select[Any]:
             table = self.tables.table(object)
-            query = select(table.c.id, *(table.c[key] for key in keys)).where(one_of(table.c.id, "ids", self.dialect))
+            these = among(table.c.id, "ids", self.dialect, single)
+            query = select(table.c.id, *(table.c[key] for key in keys)).where(these)
             return query.order_by(table.c.id).with_for_update(read=True) if lock else query
 
-        return self._statement(("keys", object, keys, lock), build)
+        return self._statement(("keys", object, keys, lock, single), build)
 
     def _related_keys(self, object: str, via: str, keys: tuple[str, ...]) -> Statement:
         def build() -> Select[Any]:
@@ -405,13 +417,14 @@ class RecordStore:
 
         return self._statement(("related", object, via, keys), build)
 
-    def _existing(self, object: str, key: str, deleted: bool) -> Statement:
+    def _existing(self, object: str, key: str, deleted: bool, single: bool) -> Statement:
         def build() -> Select[Any]:
             table = self.tables.table(object)
-            query = select(table.c[key], table.c.id.label("_id")).where(one_of(table.c[key], "values", self.dialect))
+            these = among(table.c[key], "values", self.dialect, single)
+            query = select(table.c[key], table.c.id.label("_id")).where(these)
             return query if deleted else query.where(table.c.deleted_at.is_(None))
 
-        return self._statement(("existing", object, key, deleted), build)
+        return self._statement(("existing", object, key, deleted, single), build)
 
     def _existing_keys(self, object: str, keys: tuple[str, ...]) -> Statement:
         def build() -> Select[Any]:
@@ -423,7 +436,7 @@ class RecordStore:
 
         return self._statement(("existing keys", object, keys), build)
 
-    def _children(self, object: str, key: str) -> Statement:
+    def _children(self, object: str, key: str, single: bool) -> Statement:
         def build() -> Select[Any]:
             table = self.tables.table(object)
             limit: Any = parameter("limit", Integer())
@@ -431,20 +444,20 @@ class RecordStore:
                 limit = func.nullif(limit, -1)
             return (
                 select(table.c.id, table.c[key])
-                .where(one_of(table.c[key], "ids", self.dialect), table.c.deleted_at.is_(None))
+                .where(among(table.c[key], "ids", self.dialect, single), table.c.deleted_at.is_(None))
                 .order_by(table.c.id)
                 .limit(limit)
             )
 
-        return self._statement(("children", object, key), build)
+        return self._statement(("children", object, key, single), build)
 
-    def _values(self, object: str, key: str) -> Statement:
+    def _values(self, object: str, key: str, single: bool) -> Statement:
         def build() -> Select[Any]:
             table = self.tables.table(object)
-            these = one_of(table.c.id, "ids", self.dialect)
+            these = among(table.c.id, "ids", self.dialect, single)
             return select(table.c[key]).where(these, table.c[key].is_not(None)).distinct()
 
-        return self._statement(("values", object, key), build)
+        return self._statement(("values", object, key, single), build)
 
     def _ancestors(self, object: str, key: str) -> Statement:
         def build() -> Select[Any]:
@@ -457,13 +470,13 @@ class RecordStore:
 
         return self._statement(("ancestors", object, key), build)
 
-    def _lock(self, object: str, deleting: bool) -> Statement:
+    def _lock(self, object: str, deleting: bool, single: bool) -> Statement:
         def build() -> Select[Any]:
             table = self.tables.table(object)
-            query = select(table.c.id).where(one_of(table.c.id, "ids", self.dialect)).order_by(table.c.id)
+            query = select(table.c.id).where(among(table.c.id, "ids", self.dialect, single)).order_by(table.c.id)
             return query.with_for_update(key_share=not deleting)
 
-        return self._statement(("lock", object, deleting), build)
+        return self._statement(("lock", object, deleting, single), build)
 
 
 def _by_column(keys: tuple[str, ...], tuples: Collection[tuple[Any, ...]]) -> dict[str, list[Any]]:

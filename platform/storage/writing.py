@@ -25,7 +25,7 @@ class Writing:
         self._known: dict[tuple[str, str, tuple[str, ...]], Statement] = {}
 
     def insert(self, conn: Connection, object: str, rows: Rows) -> None:
-        """Writes new records; every row has every column's key."""
+        """Writes new records; every row has at least every column's key."""
         known = self._known.get(("insert", object, ()))
         if known is None:
             known = self._known[("insert", object, ())] = self._insert(object)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
 from sqlalchemy import Connection
 
 from ratoon.platform.storage import search
-from ratoon.platform.storage.database import Database
+from ratoon.platform.storage.database import Database, driver
 
 
 def record(number: int) -> str:
@@ -119,3 +121,48 @@ def test_a_very_long_text_is_cut_and_still_found(database: Database) -> None:
         assert len(search.search(conn, "x" * 5000)) == 1
         assert search.search(conn, "end") == []
         assert search.search(conn, "短" + "长" * 5000) == []
+
+
+def test_whatever_was_added_changed_or_removed_is_found_as_it_stands(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while some records are in the index of SQLite and the newest are not yet."""
+    monkeypatch.setattr(search, "PENDING", 4)
+    chance = random.Random(7)
+    words = ("alpha", "beta", "gamma", "华为", "技术")
+    there: dict[str, tuple[str, str]] = {}
+    for _ in range(120):
+        with database.write() as conn:
+            ids = [record(number) for number in chance.sample(range(12), chance.randint(1, 3))]
+            new = [id for id in ids if id not in there]
+            old = [id for id in ids if id in there]
+            if chance.random() < 0.3:
+                search.remove(conn, "account", ids)
+                for id in old:
+                    del there[id]
+            else:
+                texts = {id: (chance.choice(words), " ".join(chance.sample(words, 2))) for id in ids}
+                search.index(conn, "account", [(id, *texts[id]) for id in new], new=True)
+                search.index(conn, "account", [(id, *texts[id]) for id in old])
+                there |= texts
+            for word in (*words, "bet"):
+                found = {id for _, id, _ in search.search(conn, word, limit=100)}
+                assert found == {id for id, texts in there.items() if any(word in text for text in texts)}, word
+            if database.dialect == "sqlite":
+                check = "INSERT INTO ratoon_search_words (ratoon_search_words, rank) VALUES ('integrity-check', 0)"
+                driver(conn).execute(check)
+
+
+def test_the_newest_records_wait_to_be_put_into_the_index_together(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if database.dialect != "sqlite":
+        return
+    monkeypatch.setattr(search, "PENDING", 3)
+    indexed = []
+    with database.write() as conn:
+        for number in range(7):
+            search.index(conn, "account", [(record(number), f"word{number}", "")], new=True)
+            indexed.append(driver(conn).execute("SELECT count(*) FROM ratoon_search_words_docsize").fetchone()[0])
+            assert [id for _, id, _ in search.search(conn, f"word{number}")] == [record(number)]
+    assert indexed == [0, 0, 3, 3, 3, 6, 6]
