@@ -68,6 +68,17 @@ def related_name(scope: Scope, name: str) -> Name | None:
     return find(name) if find is not None else None
 
 
+def step_name(scope: Scope, step: str, *, ahead: bool, related: bool = True) -> Name | None:
+    """What a step of a path means: a field, or a relationship where no field can be meant.
+
+    ``ahead``: more steps follow. ``related``: a relationship may stand here (there is none behind another one).
+    """
+    name = scope.name(step) or scope.name(step.lower())
+    if not related or (name is not None and (name.target is not None or not ahead)):
+        return name
+    return related_name(scope, step) or name
+
+
 def related_names(scope: Scope) -> list[str]:
     """The relationships there are."""
     names: Callable[[], Iterable[str]] | None = getattr(scope, "related_names", None)
@@ -135,7 +146,7 @@ class Checker:
                     )  # fmt: skip
                 scope = name.target
             ahead = index + 1 < len(node.steps)
-            name = self._step(scope, step, ahead, allowed=not any(MANY in key for key in keys))
+            name = step_name(scope, step, ahead=ahead, related=not any(MANY in key for key in keys))
             if name is None:
                 raise self._unknown_name(step, node.spots[index], scope)
             keys.append(name.key)
@@ -146,14 +157,6 @@ class Checker:
         if volatile and not name.volatile:
             name = Name(name.key, name.type, name.target, name.label, name.values, name.scale, name.percent, True)
         return Read(node.position, node.end, name.type, ".".join(keys), name, _name_scale(name), _written(node))
-
-    def _step(self, scope: Scope, step: str, ahead: bool, allowed: bool) -> Name | None:
-        """What a step of a path means: a field, or a relationship where no field can be meant."""
-        name = scope.name(step) or scope.name(step.lower())
-        if name is not None and (name.target is not None or not ahead):
-            return name
-        related = related_name(scope, step) if allowed else None
-        return related or name
 
     def context_name(self, node: Reference) -> Typed:
         """What ``$user.id`` and its like stand for."""

@@ -19,7 +19,7 @@ from ratoon.platform.formulas.columns import Id
 from ratoon.platform.formulas.patterns import for_postgresql
 from ratoon.platform.formulas.postgresql_forms import FAILURES, FORMS
 from ratoon.platform.formulas.sql import SQL_TYPES, TEXTUAL, Sql, SqlBuilder, compare
-from ratoon.platform.formulas.tree import Apply, Constant, Read, Typed
+from ratoon.platform.formulas.tree import Apply, Constant, Read, Typed, relation_of, walk
 from ratoon.platform.formulas.types import Type
 
 AGGREGATES = frozenset({"SUM_EACH", "COUNT_EACH", "AVG_EACH", "MIN_EACH", "MAX_EACH"})
@@ -110,8 +110,12 @@ class PostgresBuilder(SqlBuilder):
             value = self.part(node.args[0]) if form in ("MIN_EACH", "MAX_EACH") else self.value(node.args[0])
             if node.args[0].type is Type.TEXT:
                 value = func.nullif(value, "", type_=Text())
+            # An aggregate of nothing but outer columns would belong to the outer query.
+            there = related.column("id").is_not(None)
+            if not any(relation_of(n.key) == relation for n in walk(node.args[0]) if isinstance(n, Read)):
+                value = case((there, value), else_=null())
             counts = self.truth(node.args[1]) if len(node.args) > 1 else None
-            failed = self._one_fails(node)
+            failed = self._one_fails(node, there)
         answer = _over(form, value, counts if failed is not None else None, SQL_TYPES[node.type])
         query = related.query.where(counts) if counts is not None and failed is None else related.query
         if failed is not None:
@@ -119,21 +123,21 @@ class PostgresBuilder(SqlBuilder):
         found: Sql = query.with_only_columns(answer).scalar_subquery()
         return found
 
-    def _one_fails(self, node: Apply) -> Sql | None:
+    def _one_fails(self, node: Apply, there: Sql) -> Sql | None:
         """Over all related records: working out one that counts fails, or whether it counts. ``None``: cannot fail."""
         reason = self.fails(node.args[0])
         if len(node.args) == 1:
-            return None if reason is None else _any(reason)
+            return None if reason is None else _any(and_(there, reason))
         counts, doubt = self.truth(node.args[1]), self.fails(node.args[1])
         reasons = [doubt] if doubt is not None else []
         if reason is not None:
             reasons.append(and_(counts, reason))
-        return _any(or_(*reasons)) if reasons else None
+        return _any(and_(there, or_(*reasons))) if reasons else None
 
     def _aggregate_fails(self, node: Apply) -> Sql | None:
         relation, related = self.related(node.args)
         with self.inside(relation, related):
-            failed = self._one_fails(node)
+            failed = self._one_fails(node, related.column("id").is_not(None))
         return None if failed is None else related.query.with_only_columns(failed).scalar_subquery()
 
     def _arguments(self, node: Apply) -> list[Sql]:

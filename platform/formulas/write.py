@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 
 from ratoon.platform.errors import FormulaError
+from ratoon.platform.formulas.check import step_name
 from ratoon.platform.formulas.numeric import plain
 from ratoon.platform.formulas.parse import MAX_LENGTH, PRECEDENCE, RIGHT_TO_LEFT, parse
 from ratoon.platform.formulas.tree import Call, Literal, Node, Operation, Reference, walk_nodes
@@ -119,7 +120,8 @@ def rename(
 ) -> str:
     """The formula with the field ``old`` of the object whose scope ``owner`` recognises called ``new``.
 
-    ``scope`` is that of the formula. Everything but the name stays as written, comments too.
+    ``scope`` is that of the formula before the change; ``old`` may also be a relationship of that object (``lines`` in
+    ``SUM(lines.amount)``). Everything but the name stays as written, comments too.
     """
     spots: list[tuple[int, str]] = []
     for node in walk_nodes(parse(source, dialect)):
@@ -130,12 +132,16 @@ def rename(
     return source
 
 
+rename_in_formula = rename
+"""The same under the name that says it without its module."""
+
+
 def _spots(node: Reference, scope: Scope | None, owner: Callable[[Scope], bool], old: str) -> list[tuple[int, str]]:
     found = []
-    for step, position in zip(node.steps, node.spots, strict=True):
+    for index, (step, position) in enumerate(zip(node.steps, node.spots, strict=True)):
         if scope is None:
             break
-        name = scope.name(step) or scope.name(step.lower())
+        name = step_name(scope, step, ahead=index + 1 < len(node.steps))
         if name is not None and owner(scope) and step.lower() == old.lower():
             found.append((position, step))
         scope = name.target if name is not None else None

@@ -19,7 +19,7 @@ A cycle has no order; ``Graph.cycles`` names its fields and the metadata check r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
@@ -66,6 +66,8 @@ class Graph:
     """Object → its stored formula fields in the order they must be computed."""
     over: Mapping[str, tuple[Over, ...]]
     """Child object → the fields that aggregate over it."""
+    watched: Mapping[str, tuple[Over, ...]]
+    """Child object → the validation rules that aggregate over it; the target of the edge is (object, rule)."""
     cycles: tuple[tuple[str, ...], ...]
     """Each a list of ``object.field`` that depend on one another in a circle."""
 
@@ -89,23 +91,38 @@ def build_graph(registry: Registry) -> Graph:
             for source, edge in found:
                 edges.setdefault(source, []).append(edge)
                 before[target].add(source)
-                if edge.via is not None and source == edge.via and not edge.back:
-                    over.setdefault(source[0], {}).setdefault(edge, set())
-            for source, edge in found:
-                if edge.via is not None:
-                    whole = Edge(target, (), edge.via, edge.then)
-                    first = edge.back[-1] if edge.back else source
-                    over[edge.via[0]][whole].add(first[1])
+            _note_over(over, found)
     rank, cycles = rank_nodes(before)
     return Graph(
         edges={node: tuple(dict.fromkeys(hanging)) for node, hanging in edges.items()},
         rank=rank,
         formulas=_formula_order(registry, rank),
-        over={
-            child: tuple(Over(edge, frozenset(keys)) for edge, keys in edges.items()) for child, edges in over.items()
-        },
+        over=_frozen(over),
+        watched=_watched(registry),
         cycles=cycles,
     )
+
+
+def _note_over(over: dict[str, dict[Edge, set[str]]], found: Iterable[tuple[Node, Edge]]) -> None:
+    """Adds what aggregates: from the related object, with the keys of it that are read."""
+    for source, edge in found:
+        if edge.via is not None:
+            whole = Edge(edge.target, (), edge.via, edge.then)
+            first = edge.back[-1] if edge.back else source
+            over.setdefault(edge.via[0], {}).setdefault(whole, set()).add(first[1])
+
+
+def _frozen(over: Mapping[str, Mapping[Edge, set[str]]]) -> dict[str, tuple[Over, ...]]:
+    return {child: tuple(Over(edge, frozenset(keys)) for edge, keys in edges.items()) for child, edges in over.items()}
+
+
+def _watched(registry: Registry) -> dict[str, tuple[Over, ...]]:
+    over: dict[str, dict[Edge, set[str]]] = {}
+    for obj in registry:
+        for rule in obj.rules:
+            if rule.active and any(MANY in path for path in rule.error_when.paths):
+                _note_over(over, _formula_edges(registry, obj, rule.error_when, (obj.name, rule.name)))
+    return _frozen(over)
 
 
 def _formula_edges(

@@ -92,6 +92,11 @@ def _parts(
             yield from reactions.explain(obj, event, "after")
         case 12:
             yield from _reached(registry, obj)
+        case 13:
+            for over in registry.graph.watched.get(obj.name, ()):
+                target, name = over.edge.target
+                found = next(rule for rule in registry[target].rules if rule.name == name)
+                yield Step(f"rule ({found.severity})", f"{target}.{name}", found.error_when.source)
         case 14:
             yield from (Step("history", key) for key in sorted(plan.tracked))
         case 15:

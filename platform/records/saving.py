@@ -16,7 +16,7 @@ from ratoon.platform.access.actor import Actor
 from ratoon.platform.errors import FormulaError, Invalid, LoopStopped, Problem, ValidationFailed
 from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.metadata.model import Rule
-from ratoon.platform.records import aftermath, checks, coercion, duplicates, numbers, propagation, stages
+from ratoon.platform.records import aftermath, checks, coercion, duplicates, numbers, propagation, stages, watching
 from ratoon.platform.records.drafts import Draft
 from ratoon.platform.records.engine import Engine, Event
 from ratoon.platform.records.links import save_links
@@ -313,9 +313,21 @@ class Saving:
             if paths:
                 self.store.attach_paths(self.connection, object, [d.row for d in again], paths, self._plain)
             for draft in again:
-                for key, formula in plan.volatile:
-                    draft.row[key] = plan.fit(key, formula.evaluate(draft.row, self.context(draft)))
+                self._volatile(plan, draft)
                 self._rules(plan, draft, plan.rules)
                 self.note(13, object, draft.id, "rules again")
             failed += again
+        for plan, again, rules in watching.to_check(self):
+            for draft in again:
+                self._volatile(plan, draft)
+                self._rules(plan, draft, rules)
+                self.note(13, plan.name, draft.id, "rules over related records")
+            failed += again
         self._refuse_if_wrong(failed)
+
+    def _volatile(self, plan: ObjectPlan, draft: Draft) -> None:
+        for key, formula in plan.volatile:
+            try:
+                draft.row[key] = plan.fit(key, formula.evaluate(draft.row, self.context(draft)))
+            except (FormulaError, Invalid):
+                draft.row[key] = None
