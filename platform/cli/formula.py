@@ -1,8 +1,12 @@
 """``ratoon formula``: work out a formula, one or many, in Python or in a database.
 
 ``ratoon formula EXPR --record JSON`` prints the value; ``--explain`` prints every part with its value. The types are
-taken from the values (``{"amount": "1200", "closed_on": "2026-11-21", "account": {"name": "Acme"}}``) unless
-``--fields`` says them (``{"amount": {"type": "currency"}}``).
+taken from the values (``{"amount": "1200", "closed_on": "2026-11-21", "account": {"name": "Acme"}}``; a list of records
+is what SUM and COUNT go over: ``{"lines": [{"price": "5"}]}``) unless ``--fields`` says them
+(``{"amount": {"type": "currency"}}``).
+
+``--format`` prints the formula in canonical form, ``--translate salesforce`` in the other dialect with its meaning
+kept, ``--reads`` the fields it names. ``--functions`` prints the reference of all functions, or of the one given.
 
 ``ratoon formula --batch FILE --backend python|sqlite|postgresql`` reads JSON lines and prints JSON lines in the same
 order. For PostgreSQL the address comes from ``--database-url`` or ``RATOON_DATABASE_URL``; where the development
@@ -38,9 +42,15 @@ from ratoon.platform.formulas.batch import (
 )
 from ratoon.platform.formulas.explain import explain, sentence, tree_lines
 from ratoon.platform.formulas.formula import compile_formula
+from ratoon.platform.formulas.functions import FunctionSet, builtin_functions
+from ratoon.platform.formulas.parse import parse
 from ratoon.platform.formulas.pointing import describe
+from ratoon.platform.formulas.reference import reference_json, reference_page
 from ratoon.platform.formulas.scopes import Names
+from ratoon.platform.formulas.tree import Reference, walk_nodes
 from ratoon.platform.formulas.types import EvalContext
+from ratoon.platform.formulas.write import format_formula
+from ratoon.platform.formulas.write import translate as translate_formula
 from ratoon.platform.metadata.names import suggestion
 
 
@@ -51,6 +61,10 @@ from ratoon.platform.metadata.names import suggestion
 @click.option("--dialect", type=click.Choice(["native", "salesforce"]), default="native", show_default=True)
 @click.option("--blanks", type=click.Choice(["blank", "zero"]), default="blank", show_default=True)
 @click.option("--explain", "explained", is_flag=True, help="Show every part with its value.")
+@click.option("--format", "formatted", is_flag=True, help="Print the formula in canonical form.")
+@click.option("--translate", type=click.Choice(["native", "salesforce"]), help="Print the formula in this dialect.")
+@click.option("--reads", is_flag=True, help="Print the names the formula reads, one a line.")
+@click.option("--functions", "reference", is_flag=True, help="Print what functions there are (or the one given).")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 @click.option("--batch", type=click.File("rb"), help="JSON lines of cases; - is standard input.")
 @click.option("--backend", type=click.Choice(["python", "sqlite", "postgresql"]), default="python", show_default=True)
@@ -62,6 +76,10 @@ def command(
     dialect: Any,
     blanks: Any,
     explained: bool,
+    formatted: bool,
+    translate: Any,
+    reads: bool,
+    reference: bool,
     as_json: bool,
     batch: IO[bytes] | None,
     backend: str,
@@ -71,8 +89,14 @@ def command(
     if batch is not None:
         _run_batch(batch, backend, database_url)
         return
+    if reference:
+        _print_reference(expression, as_json)
+        return
     if expression is None:
         raise click.UsageError("Give a formula, or --batch FILE.")
+    if formatted or translate or reads:
+        _rewrite(expression, dialect, formatted, translate, reads, as_json)
+        return
     case = {"formula": expression, "dialect": dialect, "blanks": blanks, "fields": _json("--fields", fields or "{}")}
     try:
         _run_one(case, _json("--record", record), explained, as_json)
@@ -81,6 +105,38 @@ def command(
     except FormulaError as error:
         click.echo(orjson.dumps({"error": error_json(error)}) if as_json else describe(expression, error), err=True)
         sys.exit(1)
+
+
+def _rewrite(expression: str, dialect: Any, formatted: bool, target: Any, reads: bool, as_json: bool) -> None:
+    """Prints the formula in another form, or what it reads."""
+    try:
+        written = translate_formula(expression, dialect, target) if target else expression
+        if formatted:
+            written = format_formula(written, target or dialect)
+        names = sorted(
+            {".".join(n.steps) for n in walk_nodes(parse(written, target or dialect)) if isinstance(n, Reference)}
+        )
+    except FormulaError as error:
+        click.echo(orjson.dumps({"error": error_json(error)}) if as_json else describe(expression, error), err=True)
+        sys.exit(1)
+    if as_json:
+        click.echo(orjson.dumps({"reads": names} if reads else {"formula": written}))
+    else:
+        click.echo("\n".join(names) if reads else written)
+
+
+def _print_reference(name: str | None, as_json: bool) -> None:
+    functions = builtin_functions()
+    if name is not None:
+        found = functions.get(name)
+        if found is None:
+            hint = suggestion(name.upper(), functions.names())
+            raise click.UsageError(f"There is no function {name}." + (f" → {hint}" if hint else ""))
+        functions = FunctionSet.of([found])
+    if as_json:
+        click.echo(orjson.dumps({"functions": reference_json(functions)}, option=orjson.OPT_INDENT_2))
+    else:
+        click.echo(reference_page(functions))
 
 
 def _json(option: str, text: str) -> Mapping[str, Any]:

@@ -27,6 +27,7 @@ from ratoon.platform.formulas.functions import FunctionSet
 from ratoon.platform.formulas.scopes import Names, dotted
 from ratoon.platform.formulas.sql import SQL_TYPES, Sql
 from ratoon.platform.formulas.sqlite import DecimalText, register_sqlite_functions
+from ratoon.platform.formulas.tree import MANY
 from ratoon.platform.formulas.types import EvalContext, Name, Type
 
 _NUMBERS = (
@@ -285,14 +286,33 @@ def error_json(error: FormulaError) -> Mapping[str, Any]:
 
 
 def infer_fields(record: Mapping[str, Any]) -> dict[str, Name]:
-    """Names and types out of a JSON record alone: numbers, texts that look like numbers or dates, records inside."""
+    """Names and types out of a JSON record alone: numbers, texts that look like numbers or dates, records inside, and
+    lists of records, which are related records (``SUM(lines.price)``)."""
     names = {}
     for key, value in record.items():
         if isinstance(value, Mapping):
             names[key] = Name(key, Type.REFERENCE, Names(infer_fields(value)))
+        elif _related(value):
+            names[key] = Name(key + MANY, Type.REFERENCE, Names(infer_fields(_merged(value))), many=True)
         else:
             names[key] = Name(key, infer_type(value))
     return names
+
+
+def _related(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(one, Mapping) for one in value)
+
+
+def _merged(records: Iterable[Any]) -> dict[str, Any]:
+    """Every key of some records with a value one of them has."""
+    found: dict[str, Any] = {}
+    for record in records:
+        if not isinstance(record, Mapping):
+            raise BadCase(f"{record!r} is not a record")
+        for key, value in record.items():
+            if found.get(key) is None:
+                found[key] = value
+    return found
 
 
 def infer_type(value: Any) -> Type:
@@ -324,6 +344,11 @@ def flatten(record: Mapping[str, Any], names: Mapping[str, Name], prefix: str = 
             assert isinstance(inner, Names)
             row[prefix + key] = value.get("id", key)
             row.update(flatten(value, infer_fields(value), f"{prefix}{key}."))
+        elif _related(value):
+            relation, inside = prefix + names[key].key, infer_fields(_merged(value))
+            row[relation] = [
+                {f"{relation}.id": str(at), **flatten(one, inside, f"{relation}.")} for at, one in enumerate(value)
+            ]
         else:
             row[prefix + key] = read_value(value, names[key].type)
     return row

@@ -12,11 +12,14 @@ from typing import Any
 
 from ratoon.platform.errors import FormulaError
 from ratoon.platform.formulas import closures
+from ratoon.platform.formulas.aggregates import relation_under
 from ratoon.platform.formulas.batch import write_value
 from ratoon.platform.formulas.formula import Formula
 from ratoon.platform.formulas.tree import Apply, Constant, Typed
 from ratoon.platform.formulas.types import EvalContext, Type
 
+SHOWN_RECORDS = 10
+"""Related records an explanation tells one by one."""
 LOGIC = frozenset({"AND", "OR", "NOT"})
 
 
@@ -58,9 +61,30 @@ def _part(formula: Formula, node: Typed, row: Mapping[str, Any], context: EvalCo
         error = str(failure)
     if not isinstance(node, Apply):
         return Part(text, node.type, value, "constant" if isinstance(node, Constant) else "name", error, used)
+    if node.overload.aggregate:
+        parts = list(_each(formula, node, row, context, used))
+        return Part(text, node.type, value, node.overload.form, error, used, tuple(parts))
     taken = _taken(formula, node, row, context)
     parts = [_part(formula, a, row, context, used and index in taken) for index, a in enumerate(node.args)]
     return Part(text, node.type, value, node.overload.form, error, used, tuple(parts))
+
+
+def _each(formula: Formula, node: Apply, row: Mapping[str, Any], context: EvalContext, used: bool) -> Iterator[Part]:
+    """The value of every related record, the first ``SHOWN_RECORDS`` of them; those that do not count are not used."""
+    related = row.get(relation_under(node.args)) or ()
+    value = node.args[0]
+    text = " ".join(formula.source[value.position : value.end].split())
+    for number, one in enumerate(related[:SHOWN_RECORDS], 1):
+        here = {**row, **one}
+        counts = len(node.args) == 1 or closures.build(node.args[1], formula.blanks)(here, context) is True
+        answer, error = None, None
+        try:
+            answer = closures.top(value, formula.blanks)(here, context)
+        except (FormulaError, ArithmeticError, ValueError) as failure:
+            error = str(failure)
+        yield Part(f"{text} [{number}]", value.type, answer, "each", error, used and counts)
+    if len(related) > SHOWN_RECORDS:
+        yield Part(f"… {len(related) - SHOWN_RECORDS}", value.type, None, "constant", None, used)
 
 
 def _taken(formula: Formula, node: Apply, row: Mapping[str, Any], context: EvalContext) -> Sequence[int] | range:
@@ -117,6 +141,8 @@ def _reasons(part: Part) -> str:
 
 
 def _told(part: Part) -> str:
+    if part.form == "name":
+        return f"{part.text} is {shown(part.value)}"
     names = {p.text: shown(p.value) for p in _names(part)}
     values = ", ".join(f"{name} is {value}" for name, value in names.items())
     verdict = "holds" if part.value is True else "does not hold"
@@ -124,6 +150,9 @@ def _told(part: Part) -> str:
 
 
 def _names(part: Part) -> Iterator[Part]:
+    if part.form.endswith("_EACH"):
+        yield part
+        return
     if part.form == "name":
         yield part
     for inner in part.parts:

@@ -16,6 +16,7 @@ from sqlalchemy.types import Integer, TypeEngine
 
 from ratoon.platform.formulas.closures import SETTLED, inexact
 from ratoon.platform.formulas.columns import Id
+from ratoon.platform.formulas.functions import Overload
 from ratoon.platform.formulas.patterns import for_postgresql
 from ratoon.platform.formulas.postgresql_forms import FAILURES, FORMS
 from ratoon.platform.formulas.sql import SQL_TYPES, TEXTUAL, Sql, SqlBuilder, compare
@@ -322,6 +323,13 @@ def _blank(value: Sql, node: Typed) -> Sql:
     return value.is_(None)
 
 
+def has_form(overload: Overload) -> bool:
+    """True when PostgreSQL can work out this form of a function (REGEX: with a pattern that is written out)."""
+    form = overload.form
+    known = form in FORMS or form in BRANCHES or form in LOGIC or form in HIDING or form in AGGREGATES
+    return known or form == "REGEX" or form.startswith("compare") or overload.volatile or overload.sql is not None
+
+
 def refusal(nodes: Sequence[Typed], depth: int) -> str | None:
     """Why these parts cannot be pushed down; ``None`` when they can."""
     if depth > MAX_DEPTH:
@@ -339,8 +347,6 @@ def refusal(nodes: Sequence[Typed], depth: int) -> str | None:
             if not isinstance(pattern, Constant) or for_postgresql(pattern.value or "") is None:
                 return "REGEX is only pushed down with a plain pattern that is written out"
             continue
-        known = form in FORMS or form in BRANCHES or form in LOGIC or form in HIDING or form.startswith("compare")
-        known = known or form in AGGREGATES
-        if not known and not node.overload.volatile and node.overload.sql is None:
+        if not has_form(node.overload):
             return f"{node.name} has no SQL form"
     return None

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ratoon.platform.formulas.functions import Function, FunctionSet
 
-_ORDER = ("Operators", "Logic", "Text", "Numbers", "Dates", "Picklists", "Change")
+_ORDER = ("Operators", "Logic", "Text", "Numbers", "Dates", "Picklists", "Related records", "Money", "Change")
+EXAMPLE_NOTE = (
+    "Examples about `lines` are worked out for a record with four related records: price 10.00, quantity 1, active; "
+    "20.00, 3, active; 15.00, 2, not active; and one that is blank."
+)
+"""What the examples of the page stand on; the tests have that record."""
 
 
 def reference_page(functions: FunctionSet) -> str:
@@ -18,9 +26,34 @@ def reference_page(functions: FunctionSet) -> str:
         if group not in groups:
             continue
         lines += [f"## {group}", ""]
+        if group == "Related records":
+            lines += [EXAMPLE_NOTE, ""]
         for function in sorted(groups[group], key=lambda f: f.name):
             lines += _entry(function)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def reference_json(functions: FunctionSet) -> list[Mapping[str, Any]]:
+    """The same for programs and for the editor of the screens: one mapping per function, sorted by name."""
+    return [
+        {
+            "name": function.name,
+            "group": function.group,
+            "doc": function.doc,
+            "operator": function.operator,
+            "signatures": list(dict.fromkeys(o.signature for o in function.overloads)),
+            "examples": [{"formula": f, "result": result_text(r)} for f, r in function.examples],
+            "in_sql": sql_form(function),
+        }
+        for function in sorted(functions, key=lambda f: f.name)
+    ]
+
+
+def sql_form(function: Function) -> bool:
+    """True when every form of the function can be asked of PostgreSQL (SQLite can do all but the Change group)."""
+    from ratoon.platform.formulas.postgresql import has_form  # keeps the page free of SQLAlchemy until it is asked for
+
+    return all(has_form(overload) for overload in function.overloads)
 
 
 def _entry(function: Function) -> list[str]:

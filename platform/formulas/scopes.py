@@ -17,13 +17,12 @@ class Names:
     def __init__(
         self, names: Mapping[str, Name | Type], related: Mapping[str, tuple[str, Scope]] | None = None
     ) -> None:
-        self._names = {
-            key.lower(): value if isinstance(value, Name) else Name(key, value) for key, value in names.items()
-        }
-        self._shown = tuple(names)
+        made = {key.lower(): value if isinstance(value, Name) else Name(key, value) for key, value in names.items()}
+        self._names = {key: name for key, name in made.items() if not name.many}
+        self._shown = tuple(key for key in names if key.lower() in self._names)
         self._related = {
             name.lower(): Name(key, Type.REFERENCE, scope, many=True) for name, (key, scope) in (related or {}).items()
-        }
+        } | {key: name for key, name in made.items() if name.many}
 
     def name(self, name: str) -> Name | None:
         """What ``name`` means here."""

@@ -100,3 +100,39 @@ def test_a_batch_answers_line_by_line(where: str, tmp_path: Path, request: pytes
     assert answers[4]["value"] == "2026-11-22T08:00:00Z"
     assert answers[5]["value"] == "x"
     assert answers[6]["error"]["code"] == "bad_case"
+
+
+def test_related_records_are_told_one_by_one(deal: Any) -> None:
+    part = explain(deal.compiled("SUM(lines.price, lines.active) > 20 && active"), deal.full, deal.context)
+    assert list(tree_lines(part))[:6] == [
+        "SUM(lines.price, lines.active) > 20 && active = true",
+        "  SUM(lines.price, lines.active) > 20 = true",
+        "    SUM(lines.price, lines.active) = 30.00",
+        "      lines.price [1] = 10.00",
+        "      lines.price [2] = 20.00",
+        "      lines.price [3] = 15.00  (not used)",
+    ]
+    told = "It is true, because SUM(lines.price, lines.active) > 20 holds (SUM(lines.price, lines.active) is 30.00)"
+    assert sentence(part) == f"{told} and active is true"
+
+
+def test_the_command_formats_translates_and_says_what_a_formula_reads() -> None:
+    assert run("if( a>1,SUM( lines.x ),'b')", "--format").stdout == 'IF(a > 1, SUM(lines.x), "b")\n'
+    assert run("2 * a ^ 2", "--translate", "salesforce").stdout == "2 * (a ^ 2)\n"
+    assert run("2 * a ^ 2", "--dialect", "salesforce", "--translate", "native").stdout == "(2 * a) ^ 2\n"
+    assert run("a + account.name + a", "--reads").stdout == "a\naccount.name\n"
+    assert run("1 +", "--format", expect=1).stderr.startswith("The formula ends too early")
+
+
+def test_the_command_prints_the_reference() -> None:
+    assert "### BUSINESSDAYS" in run("--functions").stdout
+    (told,) = json.loads(run("sum", "--functions", "--json").stdout)["functions"]
+    assert told["signatures"] == ["SUM(values, which?) → number"]
+    assert "COUNT" in run("COUNTT", "--functions", expect=2).stderr
+
+
+def test_the_command_goes_over_lists_of_records() -> None:
+    record = '{"lines": [{"price": "5", "on": true}, {"price": "7"}], "account": {"bills": [{"total": 1}]}}'
+    assert run("SUM(lines.price, lines.on)", "--record", record).stdout == "5\n"
+    assert run("COUNT(lines) + COUNT(account.bills)", "--record", record).stdout == "3\n"
+    assert "several records" in run("lines.price + 1", "--record", record, expect=1).stderr
