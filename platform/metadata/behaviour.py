@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ratoon.platform.formulas import Formula
+from ratoon.platform.metadata.deferred import LATER_ACTIONS, LaterActions
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.metadata.drafts import Drafts, ObjectDraft, Piece
 from ratoon.platform.metadata.formulas import Formulas
@@ -13,8 +14,9 @@ from ratoon.platform.metadata.indexes import LONG
 from ratoon.platform.metadata.model import EMPTY, Action, Automation, Key, Pipeline, Rule, Stage
 from ratoon.platform.metadata.names import shape_problem, suggestion
 from ratoon.platform.metadata.report import Path, Report
+from ratoon.platform.metadata.triggers import TriggerCheck
 
-OWN_ACTIONS = frozenset({"set_fields", "create_record", "update_related"})
+OWN_ACTIONS = frozenset({"set_fields", "create_record", "update_related"}) | LATER_ACTIONS
 """Kinds of action of the platform itself."""
 
 
@@ -28,6 +30,7 @@ class Behaviour:
         self._drafts = drafts
         self._formulas = formulas
         self._report = report
+        self._later = LaterActions(drafts, formulas, report, self._action)
 
     def rules(self, draft: ObjectDraft) -> tuple[Rule, ...]:
         """The validation rules."""
@@ -60,7 +63,7 @@ class Behaviour:
             error_when=formula,
             message=piece.data["message"],
             field=field,
-            severity=piece.data.get("severity", "error"),
+            severity="info" if piece.data.get("mode") == "warn" else piece.data.get("severity", "error"),
             active=piece.data.get("active", True),
             owner=piece.document.package,
         )
@@ -229,6 +232,8 @@ class Behaviour:
             order=data.get("order", 100),
             active=data.get("active", True),
             owner=document.package,
+            triggers=TriggerCheck(draft, document, self._formulas, self._report).triggers(),
+            run_as=data.get("run_as", "platform"),
         )
 
     def _action(self, draft: ObjectDraft, piece: Piece) -> Action:
@@ -236,21 +241,26 @@ class Behaviour:
         if kind not in OWN_ACTIONS and self._actions is not None and kind not in self._actions:
             hint = suggestion(kind, [*OWN_ACTIONS, *self._actions], "actions")
             self._report.add(piece.document, piece.at("type"), "unknown_action", f"There is no action {kind!r}.", hint)
+        self._later.check_keys(piece)
         target: ObjectDraft | None = draft
-        if kind == "create_record":
+        if kind in ("create_record", "upsert_record"):
             target = self._target_object(piece, "object", data.get("object"))
         elif kind == "update_related":
             target = self._related(draft, piece, data.get("path"))
-        if piece.document.data["when"] == "before" and kind != "set_fields":
+        if piece.document.data["when"] == "before" and kind != "set_fields" and kind not in LATER_ACTIONS:
             message = f"{kind!r} changes other records, which is only possible after the save."
             self._report.add(piece.document, piece.at("type"), "not_before", message, 'write "when": "after"')
-        values = self._values(draft, target, piece) if kind in OWN_ACTIONS and target is not None else {}
+        if kind == "call_webhook":
+            values = self._later.free_values(draft, piece)
+        else:
+            values = self._values(draft, target, piece) if kind in OWN_ACTIONS and target is not None else {}
+        options: Mapping[str, Any] = EMPTY if kind in OWN_ACTIONS else data.get("options", EMPTY)
         return Action(
             kind=kind,
             values=values,
             object=data.get("object"),
             path=data.get("path"),
-            options=EMPTY if kind in OWN_ACTIONS else data.get("options", EMPTY),
+            options=self._later.options(draft, piece) if kind in LATER_ACTIONS else options,
         )
 
     def _target_object(self, piece: Piece, key: str, name: str | None) -> ObjectDraft | None:

@@ -19,6 +19,7 @@ from ratoon.platform.fields.base import FieldTypes
 from ratoon.platform.formulas.functions import FunctionSet
 from ratoon.platform.formulas.types import Type
 from ratoon.platform.metadata.access_model import AccessModel, SharingRule
+from ratoon.platform.metadata.aliases import compile_aliases
 from ratoon.platform.metadata.behaviour import Behaviour
 from ratoon.platform.metadata.builtin import with_system
 from ratoon.platform.metadata.collect import collect
@@ -42,6 +43,7 @@ from ratoon.platform.metadata.sharing import (
 )
 from ratoon.platform.metadata.specs import FieldBuilder
 from ratoon.platform.metadata.system_fields import system_fields
+from ratoon.platform.metadata.templates import compile_templates
 
 
 def compile_registry(
@@ -98,6 +100,8 @@ def assemble(
     return Registry(
         revision=revision,
         objects=MappingProxyType(objects),
+        aliases=compile_aliases(documents, objects, report),
+        templates=MappingProxyType(compile_templates(drafts, formulas, report)),
         value_sets=MappingProxyType(builder.value_sets),
         roles=MappingProxyType({d.data["name"]: compile_role(d, drafts, formulas, report) for d in drafts.roles}),
         access=AccessModel(

@@ -8,6 +8,7 @@ follows from what it is (``place``), so two documents of one package never descr
     roles/seller.json                 role
     permission_sets/refunds.json      permission_set
     sharing/big_deals.json            sharing
+    templates/renewal_due.json        template
     strings/zh-Hans.json              strings
     pet/object.json                   object
     pet/extension.json                extension (adds to the object of another package)
@@ -57,14 +58,15 @@ TOP_FOLDERS: Mapping[str, str] = {
     "roles": "role",
     "permission_sets": "permission_set",
     "sharing": "sharing",
+    "templates": "template",
     "strings": "strings",
 }
 """Folder at the top of a package → kind."""
 KINDS: tuple[str, ...] = ("package", "object", "extension", *FOLDERS.values(), *TOP_FOLDERS.values())
 """Every kind of document, in the order they are compiled."""
-LATER_KINDS: tuple[str, ...] = ("template", "report", "dashboard", "approval")
+LATER_KINDS: tuple[str, ...] = ("report", "dashboard", "approval")
 """Kinds that are designed and not supported by this version."""
-LATER_FOLDERS: tuple[str, ...] = ("templates", "reports", "dashboards", "approvals")
+LATER_FOLDERS: tuple[str, ...] = ("reports", "dashboards", "approvals")
 
 SEALS: tuple[str, ...] = ("_checksums.json", "_partial.json", "_signature.json")
 """Files at the top of an export that say something about it and are no documents (see ``packages/sealing.py``)."""

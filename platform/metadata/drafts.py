@@ -96,6 +96,7 @@ class Drafts:
     """Manifests, a package after those it requires."""
     value_sets: dict[str, Document] = field(default_factory=dict)
     roles: list[Document] = field(default_factory=list)
+    templates: list[Document] = field(default_factory=list)
     permission_sets: list[Document] = field(default_factory=list)
     sharing: list[Document] = field(default_factory=list)
     strings: list[Document] = field(default_factory=list)

@@ -18,10 +18,13 @@ from ratoon.platform.errors import Severity
 from ratoon.platform.fields.base import FieldSpec, FieldType, Option, Part
 from ratoon.platform.formulas import Formula
 from ratoon.platform.metadata.access_model import AccessModel
+from ratoon.platform.metadata.aliases import Aliases
 from ratoon.platform.metadata.graph import Graph, build_graph
 from ratoon.platform.metadata.matching import DuplicateRule
 from ratoon.platform.metadata.relations import Relation, relations_of
 from ratoon.platform.metadata.scope import ObjectScope
+from ratoon.platform.metadata.templates import Template
+from ratoon.platform.metadata.triggers import NONE, Triggers
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 WIDE = Context(prec=60)
@@ -257,8 +260,9 @@ class Automation:
     object: str
     name: str
     label: str
-    on: tuple[Literal["created", "updated", "deleted", "restored", "stage_entered", "stage_left"], ...]
-    when: Literal["before", "after"]
+    on: tuple[str, ...]
+    """created, updated, deleted, restored, stage_entered, stage_left; or one of ``triggers.OTHER``."""
+    when: Literal["before", "after", "after_commit"]
     actions: tuple[Action, ...]
     fields: tuple[str, ...] = ()
     """``updated``: run only when one of these changed; empty = any."""
@@ -268,6 +272,14 @@ class Automation:
     order: int = 100
     active: bool = True
     owner: str = "local"
+    triggers: Triggers = NONE
+    run_as: Literal["platform", "user"] = "platform"
+    """after_commit: whose rights hold; ``user`` = whoever caused it."""
+
+    @property
+    def full_name(self) -> str:
+        """``opportunity.won``."""
+        return f"{self.object}.{self.name}"
 
 
 @dataclass(frozen=True)
@@ -372,6 +384,10 @@ class Registry:
     """locale (``zh-Hans``) → text in the document → its translation, of all packages together."""
     strings_of: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     """The same for each package."""
+    templates: Mapping[str, Template] = field(default_factory=dict)
+    """Messages with places, by name."""
+    aliases: Aliases = field(default_factory=Aliases)
+    """Earlier names under which the API still answers."""
 
     def __iter__(self) -> Iterator[Object]:
         return iter(self.objects.values())

@@ -34,6 +34,8 @@ def keywords(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]
                 yield from keywords(inner, f"{path}/{name}")
         for key in ("items", "additionalProperties", "then", "if"):
             yield from keywords(schema.get(key), f"{path}/{key}")
+        for name, inner in schema.get("$defs", {}).items():
+            yield from keywords(inner, f"{path}/$defs/{name}")
         for i, inner in enumerate(schema.get("allOf", ())):
             yield from keywords(inner, f"{path}/{i}")
 
@@ -57,7 +59,8 @@ def test_keywords_have_examples_that_are_valid(file: str) -> None:
     check = validator(file)
     for path, schema in found:
         for example in schema.get("examples", ()):
-            errors = list(check.evolve(schema=schema).iter_errors(example))
+            whole = {"$defs": SCHEMAS[file].get("$defs", {}), **schema}
+            errors = list(check.evolve(schema=whole).iter_errors(example))
             assert not errors, f"{path}: {errors}"
 
 

@@ -1,0 +1,141 @@
+"""Message templates: what a mail or a notification says, with places for the fields of a record.
+
+    templates/renewal_due.json
+    {"kind": "template", "name": "renewal_due", "label": "Renewal due", "object": "opportunity",
+     "subject": "{{ record.name }} ends on {{ record.end_date }}",
+     "text": "Dear {{ record.account.name }}, …",
+     "html": "<p>Dear {{ record.account.name }}, …</p>",
+     "locales": {"zh-Hans": {"subject": "…", "text": "…"}}}
+
+The language of the places is Jinja in its sandbox. Which fields a template reads is found out here, so that an unknown
+one is a finding of ``ratoon check`` and only those fields are loaded, by the rights of whoever the message is for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2.sandbox import SandboxedEnvironment
+
+    from ratoon.platform.metadata.documents import Document
+    from ratoon.platform.metadata.drafts import Drafts
+    from ratoon.platform.metadata.formulas import Formulas
+    from ratoon.platform.metadata.report import Report
+
+PARTS = ("subject", "text", "html")
+NAMES = frozenset({"record", "organization", "user", "url"})
+"""What a template may name."""
+FUNCTIONS = frozenset({"loop"})
+
+
+@dataclass(frozen=True)
+class Template:
+    """A message with places."""
+
+    name: str
+    label: str
+    object: str | None
+    texts: Mapping[str, str]
+    """``subject``, ``text``, ``html``."""
+    locales: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    paths: frozenset[str] = frozenset()
+    """Fields it reads: ``name``, ``account.owner.name``."""
+    owner: str = "local"
+
+    def text(self, part: str, locale: str) -> str | None:
+        """One part in that language; the main language where it says nothing."""
+        for name in (locale, locale.split("-")[0]):
+            if part in self.locales.get(name, {}):
+                return self.locales[name][part]
+        return self.texts.get(part)
+
+
+@cache
+def sandbox(html: bool) -> SandboxedEnvironment:
+    """Jinja without anything that reaches outside: no loader, no globals, unknown names are errors."""
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    made = ImmutableSandboxedEnvironment(autoescape=html, undefined=StrictUndefined)
+    made.globals.clear()
+    return made
+
+
+def compile_templates(drafts: Drafts, formulas: Formulas, report: Report) -> dict[str, Template]:
+    """The templates by name; what is wrong is reported."""
+    return {document.data["name"]: _template(document, drafts, formulas, report) for document in drafts.templates}
+
+
+def _template(document: Document, drafts: Drafts, formulas: Formulas, report: Report) -> Template:
+    data = document.data
+    object_name = data.get("object")
+    if object_name is not None and object_name not in drafts.objects and not report.suspected(object_name):
+        report.add(document, ("object",), "unknown_object", f"There is no object {object_name!r}.")
+    places: list[tuple[tuple[str, ...], str]] = [((part,), data[part]) for part in PARTS if part in data]
+    places += [
+        (("locales", locale, part), texts[part])
+        for locale, texts in data.get("locales", {}).items()
+        for part in PARTS
+        if part in texts
+    ]
+    paths: set[str] = set()
+    for path, source in places:
+        paths |= _paths(document, path, source, object_name, formulas, report)
+    return Template(
+        name=data["name"],
+        label=data["label"],
+        object=object_name,
+        texts={part: data[part] for part in PARTS if part in data},
+        locales={locale: dict(texts) for locale, texts in data.get("locales", {}).items()},
+        paths=frozenset(paths),
+        owner=document.package,
+    )
+
+
+def _paths(
+    document: Document, path: tuple[str, ...], source: str, object_name: str | None, formulas: Formulas, report: Report
+) -> set[str]:
+    from jinja2 import TemplateSyntaxError, meta, nodes
+
+    try:
+        tree = sandbox(False).parse(source)
+    except TemplateSyntaxError as error:
+        message = f"The template does not parse: {error.message} (line {error.lineno})."
+        report.add(document, path, "bad_template", message)
+        return set()
+    for name in sorted(meta.find_undeclared_variables(tree) - NAMES):
+        hint = f"names: {', '.join(sorted(NAMES))}"
+        report.add(document, path, "unknown_name", f"A template knows no {name!r}.", hint)
+    found = _chains(tree, nodes)
+    if found and object_name is None:
+        report.add(document, path, "missing_key", 'It reads fields of the record: "object" must say which object.')
+        return set()
+    for chain in sorted(found):
+        scope = formulas.scopes.get(object_name or "")
+        if scope is not None and not report.suspected(chain.split(".")[0]):
+            formulas.compile(document, path, chain, scope, None)
+    return found
+
+
+def _chains(tree: Any, nodes: Any) -> set[str]:
+    """``record.account.name`` → ``account.name``: the longest chains on ``record``."""
+    found: set[str] = set()
+
+    def walk(node: Any) -> None:
+        steps: list[str] = []
+        here = node
+        while isinstance(here, nodes.Getattr):
+            steps.append(here.attr)
+            here = here.node
+        if steps and isinstance(here, nodes.Name) and here.name == "record":
+            found.add(".".join(reversed(steps)))
+            return
+        for child in node.iter_child_nodes():
+            walk(child)
+
+    walk(tree)
+    return found

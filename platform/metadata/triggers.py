@@ -1,0 +1,195 @@
+"""What starts an automation other than a save: a date of the record, a schedule, a button, a call from outside.
+
+All of them need ``"when": "after_commit"``: what they start is a run of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import time
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from ratoon.platform.formulas.types import Type
+from ratoon.platform.metadata.names import suggestion
+
+if TYPE_CHECKING:
+    from ratoon.platform.formulas import Formula
+    from ratoon.platform.metadata.documents import Document
+    from ratoon.platform.metadata.drafts import ObjectDraft
+    from ratoon.platform.metadata.formulas import Formulas
+    from ratoon.platform.metadata.report import Path, Report
+
+OTHER = ("date", "schedule", "button", "inbound")
+"""Triggers beside those of a save; each has a key of the same name that says more."""
+
+
+@dataclass(frozen=True, slots=True)
+class DateTrigger:
+    """``days`` before (negative) or after ``field``, at ``at`` in the zone."""
+
+    field: str
+    days: tuple[int, ...]
+    at: time = time(0, 0)
+    time_zone: str | None = None
+    """``None`` = the installation's."""
+    zone_path: str | None = None
+    """A field, also through lookups, that names the zone per record; ``time_zone`` where it is blank."""
+    working_days: bool = False
+    """A date that falls on a weekend or holiday moves to the last working day before it."""
+    catch_up_days: int = 7
+    """How long after its date a record that was missed (nobody worked, the date moved to the past) still counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A cron expression in a time zone."""
+
+    cron: str
+    time_zone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A button on the record page."""
+
+    label: str
+    confirm: str = ""
+    """Asked before it runs; empty = not asked."""
+    visible_when: Formula | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A call from outside: its JSON becomes a record, which the automation then runs on."""
+
+    mapping: Mapping[str, str]
+    """Record key → path in the JSON (``customer.name``, ``items.0.id``)."""
+    key: str | None = None
+    """External id by which an existing record is found; ``None`` = always a new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Triggers:
+    """What starts one automation beside saves."""
+
+    date: DateTrigger | None = None
+    schedule: Schedule | None = None
+    button: Button | None = None
+    inbound: Inbound | None = None
+
+
+NONE = Triggers()
+_TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
+
+
+class TriggerCheck:
+    """Reads the triggers of one automation document."""
+
+    def __init__(self, draft: ObjectDraft, document: Document, formulas: Formulas, report: Report) -> None:
+        self._draft = draft
+        self._document = document
+        self._formulas = formulas
+        self._report = report
+
+    def triggers(self) -> Triggers:
+        """The triggers; what is wrong is reported."""
+        data = self._document.data
+        wanted = [name for name in OTHER if name in data["on"]]
+        for name in OTHER:
+            if name in wanted and name not in data:
+                self._add((), "missing_key", f'"{name}" is missing: it says what the trigger {name!r} means.')
+            elif name in data and name not in wanted:
+                self._add((name,), "unused_key", f'{name!r} says nothing: it is not among "on".', f'add "{name}" there')
+        if wanted and data["when"] != "after_commit":
+            self._add(
+                ("when",), "not_before", f"{wanted[0]!r} starts a run of its own.", 'write "when": "after_commit"'
+            )
+        usable = {name: data[name] for name in wanted if name in data}
+        return Triggers(
+            date=self._date(usable["date"]) if "date" in usable else None,
+            schedule=self._schedule(usable["schedule"]) if "schedule" in usable else None,
+            button=self._button(usable["button"]) if "button" in usable else None,
+            inbound=self._inbound(usable["inbound"]) if "inbound" in usable else None,
+        )
+
+    def _add(self, path: Path, code: str, message: str, hint: str = "") -> None:
+        self._report.add(self._document, path, code, message, hint)
+
+    def _zone(self, path: Path, name: str | None) -> str | None:
+        if name is not None:
+            try:
+                ZoneInfo(name)
+            except (ZoneInfoNotFoundError, ValueError, OSError):
+                self._add(path, "unknown_time_zone", f"There is no time zone {name!r}.", "for example Asia/Shanghai")
+        return name
+
+    def _date(self, data: Mapping[str, Any]) -> DateTrigger:
+        name = data["field"]
+        field = self._draft.keys_of.get(name)
+        part = next((p for p in field.parts if p.key == name), None) if field is not None else None
+        fitting = [
+            key
+            for key, f in self._draft.keys_of.items()
+            if any(p.key == key and p.sql is not None and p.formula in (Type.DATE, Type.DATETIME) for p in f.parts)
+        ]
+        if name not in fitting:
+            what = "is no date" if part is not None else "is not there"
+            if not self._report.suspected(name):
+                self._add(("date", "field"), "unknown_field", f"{self._draft.name}.{name} {what}.",
+                          suggestion(name, fitting, "dates"))  # fmt: skip
+        path = data.get("time_zone_field")
+        if path is not None:
+            self._formulas.compile(
+                self._document, ("date", "time_zone_field"), path, self._formulas.scopes[self._draft.name], Type.TEXT
+            )
+        days = (*(-n for n in data.get("days_before", ())), *data.get("days_after", ()))
+        hour, minute = (data.get("at") or "00:00").split(":")
+        return DateTrigger(
+            field=name,
+            days=tuple(dict.fromkeys(days)) or (0,),
+            at=time(int(hour), int(minute)),
+            time_zone=self._zone(("date", "time_zone"), data.get("time_zone")),
+            zone_path=path,
+            working_days=data.get("working_days", False),
+            catch_up_days=data.get("catch_up_days", 7),
+        )
+
+    def _schedule(self, data: Mapping[str, Any]) -> Schedule:
+        from croniter import croniter
+
+        if not croniter.is_valid(data["cron"]) or len(data["cron"].split()) != 5:
+            hint = 'minute hour day month weekday: "0 9 * * 1" is Mondays at nine'
+            self._add(("schedule", "cron"), "bad_cron", f"{data['cron']!r} is no cron expression.", hint)
+        return Schedule(data["cron"], self._zone(("schedule", "time_zone"), data.get("time_zone")))
+
+    def _button(self, data: Mapping[str, Any]) -> Button:
+        visible: Formula | None = None
+        if "visible_when" in data:
+            scope = self._formulas.scopes[self._draft.name]
+            visible = self._formulas.compile(
+                self._document, ("button", "visible_when"), data["visible_when"], scope, change=False
+            )
+        return Button(data.get("label") or self._document.data["label"], data.get("confirm", ""), visible)
+
+    def _inbound(self, data: Mapping[str, Any]) -> Inbound:
+        draft = self._draft
+        for name in data["mapping"]:
+            field = draft.keys_of.get(name)
+            part = next((p for p in field.parts if p.key == name), None) if field is not None else None
+            if (part is None or not part.writable) and not self._report.suspected(name):
+                hint = suggestion(name, draft.keys_of)
+                message = f"{draft.name!r} has no field {name!r} that can be written."
+                self._add(("inbound", "mapping", name), "unknown_field", message, hint)
+        key = data.get("key")
+        if key is not None:
+            field = draft.fields.get(key)
+            named = [f.name for f in draft.fields.values() if f.data.get("external_id") or f.data.get("unique")]
+            if field is None or key not in named:
+                self._add(("inbound", "key"), "unknown_field", f"{key!r} is no external id of {draft.name!r}.",
+                          suggestion(key, named))  # fmt: skip
+            elif key not in data["mapping"]:
+                self._add(("inbound", "key"), "missing_key", f"The mapping says nothing of {key!r}.")
+        return Inbound(dict(data["mapping"]), key)
