@@ -22,6 +22,7 @@ from ratoon.platform.fields import builtin_types
 from ratoon.platform.formulas import builtin_functions
 from ratoon.platform.jobs import Jobs
 from ratoon.platform.packages import bootstrap
+from ratoon.platform.packages.stage_times import complete_stage_columns
 from ratoon.platform.plugins import Plugins, load_plugins
 from ratoon.platform.plugins.reactions import PluginReactions
 from ratoon.platform.storage.database import Database
@@ -56,6 +57,9 @@ def open_environment(
     )
     with environment.database.write() as connection:
         create_system_tables(connection)
+        complete_stage_columns(
+            connection, lambda: environment.engine_at(connection).registry, environment.database.dialect
+        )
     environment.secret()
     if apply_packages:
         bootstrap(environment, plugins.packages())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 from babel.dates import format_date, get_day_names
 from flask import url_for
 
-from ratoon.platform.metadata.model import Object, Pipeline, View
+from ratoon.platform.metadata.model import Field, Object, View
+from ratoon.platform.metadata.pipelines import Pipeline
+from ratoon.platform.records import stages
 from ratoon.platform.records.reading import Query
 from ratoon.platform.records.service import RecordService
 from ratoon.ui.filters import combined, quoted
@@ -30,6 +33,11 @@ class Card:
     url: str
     title: str
     cells: list[Shown]
+    id: str = ""
+    version: int = 0
+    moves: tuple[tuple[str, str], ...] = ()
+    """(value, label) of the columns that the actor may put it into."""
+    overdue: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,12 +91,16 @@ def lanes(
     groups = service.aggregate(object.name, group_by=[key], filter=base)
     counts = {g[key]: int(g["count"]) for g in groups}
     columns = card_columns(screen, object, view, key)
-    made = []
-    for value, label, tone, always in _groups(screen, object, key, pipeline if staged else None):
+    made: list[Lane] = []
+    shown = _groups(screen, object, key, pipeline if staged else None)
+    choices = (
+        [(v, label) for v, label, _, always in shown if always or counts.get(v)] if _editable(screen, owner) else []
+    )
+    for value, label, tone, always in shown:
         if not counts.get(value) and not always:
             continue
         of_lane = combined([kept, filter_ or "", f"ISPICKVAL({key}, {quoted(value)})"])
-        fields = [object.title, *columns]
+        fields = ["version", object.title, *columns, *([f"{key}_pipeline", f"{key}_due"] if staged else [])]
         page = service.list(Query(object.name, view=view.name, filter=of_lane, limit=CARDS, fields=fields))
         presenter.load_titles(service, object, page.records, columns)
         cards = [
@@ -96,6 +108,10 @@ def lanes(
                 screen.record_url(object.name, r["id"]),
                 str(r.get(object.title) or r["id"]),
                 [presenter.show(object, c, r) for c in columns],
+                r["id"],
+                r["version"],
+                tuple(moves_of(screen, object, {**r, key: value}) if staged else [c for c in choices if c[0] != value]),
+                staged and presenter.overdue(owner, r),
             )
             for r in page.records
         ]
@@ -105,6 +121,23 @@ def lanes(
             more = url_for("screens.records", object=object.name, view=plain, where=f"{key}:eq:{value}")
         made.append(Lane(value, label, tone, counts.get(value, 0), cards, more))
     return made
+
+
+def moves_of(screen: Screen, object: Object, row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(name, label) of the stages that the actor may move a record to."""
+    field = object.stage_field
+    if field is None or not screen.may(object.name, "edit"):
+        return []
+    pipeline = object.pipeline(row.get(f"{field.name}_pipeline"))
+    here = pipeline.by_name.get(str(row.get(field.name))) if pipeline else None
+    if pipeline is None or here is None:
+        return []
+    open_to = [s for s in pipeline.stages if s is not here and stages.may_move(screen.actor, here, s.name)]
+    return [(s.name, screen.translate(s.label, pipeline.owner)) for s in open_to]
+
+
+def _editable(screen: Screen, field: Field) -> bool:
+    return screen.may(field.object, "edit") and field.name in screen.policy.editable_keys(screen.actor, field.object)
 
 
 def card_columns(screen: Screen, object: Object, view: View, key: str) -> list[str]:

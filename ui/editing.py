@@ -101,6 +101,7 @@ def _form(
         error_count=len(sorted_.summary),
         problem_list=sorted_.summary,
         warning_list=sorted_.warnings,
+        duplicates=sorted_.duplicates,
     )
     return body, 422 if problems else 200
 

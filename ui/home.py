@@ -15,7 +15,8 @@ from flask import render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from ratoon.platform.metadata.model import Field, Object, Pipeline
+from ratoon.platform.metadata.model import Field, Object
+from ratoon.platform.metadata.pipelines import Pipeline
 from ratoon.platform.records.reading import COUNT_CEILING, Query
 from ratoon.platform.records.service import RecordService
 from ratoon.ui.filters import quoted

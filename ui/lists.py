@@ -11,7 +11,8 @@ from flask_babel import gettext as _
 
 from ratoon.platform.errors import BadRequest
 from ratoon.platform.fields.base import OPERATORS
-from ratoon.platform.metadata.model import Object, Pipeline, View
+from ratoon.platform.metadata.model import Object, View
+from ratoon.platform.metadata.pipelines import Pipeline
 from ratoon.platform.records.reading import COUNT_CEILING, Page, Query
 from ratoon.platform.records.service import RecordService
 from ratoon.ui.boards import Lane, calendar_month, lanes
@@ -165,7 +166,8 @@ def shown_columns(screen: Screen, object: Object, view: View) -> list[str]:
 
 
 def _page(service: RecordService, object: Object, asked: Asked, columns: list[str], filter_: str | None) -> Page:
-    fields = list(dict.fromkeys([object.title, *columns]))
+    dues = [f"{c}_due" for c in columns if c in object.fields and object.fields[c].type.name == "stage"]
+    fields = list(dict.fromkeys([object.title, *columns, *dues]))
     return service.list(
         Query(
             object.name,

@@ -18,7 +18,8 @@ from markupsafe import Markup
 
 from ratoon.platform.fields import display
 from ratoon.platform.formulas.types import Type
-from ratoon.platform.metadata.model import Field, Object, Pipeline, Stage
+from ratoon.platform.metadata.model import Field, Object
+from ratoon.platform.metadata.pipelines import Pipeline, Stage
 from ratoon.platform.records.service import RecordService
 from ratoon.platform.storage.files import load_files
 from ratoon.ui.icons import color, tint
@@ -129,7 +130,8 @@ class Presenter:
         if (value is None or value == "" or value == ()) and type_name not in ("address", "geolocation"):
             return replace(base, numeric=is_numeric(owner))
         if type_name == "stage":
-            return replace(base, kind="badges", badges=(self.stage_badge(owner, row),))
+            late = (Badge(_("Overdue"), "orange"),) if self.overdue(owner, row) else ()
+            return replace(base, kind="badges", badges=(self.stage_badge(owner, row), *late))
         if owner.choices:
             return replace(base, kind="badges", badges=tuple(self.badges(owner, value)))
         if owner.targets:
@@ -162,6 +164,11 @@ class Presenter:
                 self.screen.translate(option.label, owner.owner) if option else str(each),
                 color(option.color if option else ""),
             )
+
+    def overdue(self, owner: Field, row: Mapping[str, Any]) -> bool:
+        """Whether a record is longer in its stage than expected (and the row says until when it was)."""
+        due = row.get(f"{owner.name}_due")
+        return isinstance(due, datetime) and due < self.screen.environment.world.clock()
 
     def stage_label(self, owner: Field, row: Mapping[str, Any]) -> str:
         """What the stage a record stands in is called."""

@@ -10,7 +10,7 @@ from ratoon.platform.metadata.model import Object
 from ratoon.ui.screen import Screen
 
 AT_CHARACTER = " (at character {position})"
-_LABELS = frozenset({"label", "labels", "controller", "stage", "before", "pipeline"})
+_LABELS = frozenset({"label", "labels", "controller", "stage", "before", "pipeline", "task"})
 """Parameters of messages that are texts of metadata and are translated themselves."""
 _ABOUT_OPTIONS = frozenset({"dependent_value", "inactive_value"})
 """Problems whose ``value`` and ``other`` are labels of options."""
@@ -26,6 +26,8 @@ class Sorted:
     """(label, message, HTML id to jump to) of every error."""
     warnings: list[str] = field(default_factory=list)
     field_warnings: dict[str, list[str]] = field(default_factory=dict)
+    duplicates: dict[str, str] = field(default_factory=dict)
+    """Addresses of records that look the same → what they are called."""
 
 
 def text_of(screen: Screen, object: Object | None, problem: Problem) -> str:
@@ -62,6 +64,9 @@ def sort_problems(screen: Screen, object: Object, problems: Iterable[Problem]) -
     order = {key: place for place, key in enumerate(object.field_of)}
     for problem in sorted(problems, key=lambda p: order.get(p.field or "", -1)):
         message = text_of(screen, object, problem)
+        if problem.code == "duplicate":
+            titles = problem.params.get("named", {})
+            found.duplicates.update({screen.record_url(object.name, id): title for id, title in titles.items()})
         owner = object.field_of.get(problem.field or "")
         if problem.severity == "warning":
             if message not in found.warnings:

@@ -7,24 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from htmx_flask import make_response
 
-from ratoon.platform.errors import Conflict, Problem, Stale, ValidationFailed
 from ratoon.platform.metadata.model import Object, RelatedList
-from ratoon.platform.records.drafts import Change
 from ratoon.platform.records.reading import Query
 from ratoon.platform.records.service import RecordService
 from ratoon.ui.conditions import draft_of
 from ratoon.ui.filters import quoted
 from ratoon.ui.forms import layout_of
 from ratoon.ui.lists import Column, Row, column_of, table_rows, title_of, total_text
+from ratoon.ui.moving import path_context
 from ratoon.ui.present import Link, Presenter, Shown
-from ratoon.ui.problems import text_of
-from ratoon.ui.screen import Screen, wants_fragment
-from ratoon.ui.timeline import changes_of, periods_of, spell
+from ratoon.ui.screen import Screen
+from ratoon.ui.timeline import changes_of, periods_of
 
 RELATED_ROWS = 6
 RELATED_LISTS = 12
@@ -63,7 +60,7 @@ def record(screen: Screen, object: str, id: str) -> ResponseReturnValue:
         row = records.get(object, id)
         presenter.load_titles(records, found, [row], [k for k in row if k in found.parts])
         context: dict[str, Any] = {"title": title_of(found, row)}
-        context.update(_path_context(screen, records, found, row))
+        context.update(path_context(screen, records, found, row))
         if tab == "history":
             context.update(_history(screen, records, presenter, found, row))
         else:
@@ -187,40 +184,6 @@ def _object_of(screen: Screen, row: Mapping[str, Any], targets: Sequence[str]) -
     return here if here in targets else targets[0]
 
 
-def _path_context(screen: Screen, records: RecordService, object: Object, row: Mapping[str, Any]) -> dict[str, Any]:
-    """What the stage path draws: stages, time in the present one, its checklist."""
-    if object.stage_field is None or object.stage_field.name not in row:
-        return {"path": []}
-    may_edit = screen.may(object.name, "edit")
-    pipeline = object.pipeline(row.get(f"{object.stage_field.name}_pipeline"))
-    package = pipeline.owner if pipeline else object.owner
-    path = []
-    for step in records.stage_path(object.name, row):
-        path.append(
-            {
-                **step,
-                "label": screen.translate(step["label"], package),
-                "current": step["state"] == "current",
-                "movable": bool(step["allowed"]) and may_edit,
-            }
-        )
-    stage = Presenter(screen).stage_of(object.stage_field, row)
-    periods = [p for p in records.stage_history(object.name, row["id"]) if p["left_at"] is None]
-    seconds = int(periods[-1]["seconds"]) if periods else None
-    late = stage is not None and stage.expected_days is not None and (seconds or 0) > stage.expected_days * 86_400
-    text = ""
-    if seconds is not None and stage is not None:
-        text = _("%(length)s in this stage", length=spell(screen, seconds))
-        if stage.expected_days is not None:
-            text = _("%(time)s (expected: %(days)s days)", time=text, days=stage.expected_days)
-    return {
-        "path": path,
-        "time_in_stage": text,
-        "late": late,
-        "checklist": [screen.translate(c, package) for c in stage.checklist] if stage else [],
-    }
-
-
 def _history(
     screen: Screen, records: RecordService, presenter: Presenter, object: Object, row: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -244,55 +207,3 @@ def _history(
             when=presenter.moment(row["modified_at"]),
         ),
     }
-
-
-def move(screen: Screen, object: str, id: str) -> ResponseReturnValue:
-    """Moves a record to another stage; answers with everything that stands in the way at once."""
-    found = screen.object(object, "edit")
-    field = found.stage_field
-    wanted = request.form.get("acknowledge") or request.form.get("stage", "")
-    problems: Sequence[Problem] = ()
-    version = request.form.get("version", "")
-    if field is not None and wanted:
-        change = Change(id, {field.name: wanted}, int(version) if version.isdigit() else None)
-        acknowledge = bool(request.form.get("acknowledge"))
-        try:
-            screen.transact(lambda records: records.update(object, [change], acknowledge=acknowledge))
-        except ValidationFailed as refused:
-            problems = refused.problems
-        except Stale:
-            text = _("Somebody changed this record meanwhile. The page shows it as it is now; try again.")
-            problems = [Problem("stale", text)]
-        except Conflict as refused:
-            problems = [Problem(refused.code, refused.message, params=refused.params)]
-    if not problems:
-        url = screen.record_url(object, id)
-        if wants_fragment():
-            flash(_("The stage was changed."), "success")
-            return make_response("", redirect=url)
-        flash(_("The stage was changed."), "success")
-        return redirect(url, 303)
-    return _refused_move(screen, found, id, wanted, problems)
-
-
-def _refused_move(
-    screen: Screen, object: Object, id: str, wanted: str, problems: Sequence[Problem]
-) -> ResponseReturnValue:
-    with screen.read() as records:
-        row = records.get(object.name, id)
-        context = _path_context(screen, records, object, row)
-    labels = {s["name"]: s["label"] for s in context["path"]}
-    texts = list(dict.fromkeys(text_of(screen, object, p) for p in problems if p.severity != "info"))
-    context.update(
-        refusals=texts,
-        wanted=labels.get(wanted, wanted),
-        wanted_name=wanted,
-        warnings=all(p.severity == "warning" for p in problems),
-    )
-    if wants_fragment():
-        path = render_template("_path.html", screen=screen, object=object, id=id, version=row["version"], **context)
-        # What an earlier move said above the page is not true of this one.
-        return path + render_template("_flash.html", oob=True), 422
-    for text in texts:
-        flash(text, "danger")
-    return redirect(screen.record_url(object.name, id), 303)

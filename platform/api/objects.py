@@ -20,7 +20,8 @@ from ratoon.platform.api.context import Api, answer_value
 from ratoon.platform.api.shapes import LookupCallShape, load
 from ratoon.platform.errors import BadRequest, Invalid, NotFound
 from ratoon.platform.formulas import Formula
-from ratoon.platform.metadata.model import Field, Object, Pipeline, Stage, View
+from ratoon.platform.metadata.model import Field, Object, View
+from ratoon.platform.metadata.pipelines import Pipeline, Stage
 from ratoon.platform.records.engine import Engine
 from ratoon.platform.records.plan import ObjectPlan
 
@@ -235,6 +236,8 @@ def _pipeline(pipeline: Pipeline, label: Label) -> dict[str, Any]:
         "label": label(pipeline.label, pipeline.owner),
         "field": pipeline.field,
         "when": pipeline.when.source if pipeline.when is not None else None,
+        "carry": dict(pipeline.carry),
+        "loss_reason": pipeline.loss_reason,
         "stages": [_stage(stage, label, pipeline.owner) for stage in pipeline.stages],
     }
 
@@ -249,6 +252,11 @@ def _stage(stage: Stage, label: Label, package: str) -> dict[str, Any]:
         "color": stage.color,
         "required_fields": list(stage.required_fields),
         "next": None if stage.next is None else list(stage.next),
+        "next_roles": {name: sorted(roles) for name, roles in stage.next_roles.items()},
+        "checklist": [
+            {"name": t.name, "label": label(t.label, package), "required": t.required} for t in stage.checklist
+        ],
+        "advance": [{"when": move.when.source, "to": move.to} for move in stage.advance],
         "expected_days": stage.expected_days,
     }
 

@@ -36,7 +36,7 @@ CONTENT_TYPE = "application/problem+json"
 Translator = Callable[[str], Translate]
 """A locale (``en``, ``zh-Hans``, ``zh-Hant``) → what translates message templates into it."""
 LOCALES = ("en", "zh-Hans", "zh-Hant")
-LABELS = frozenset({"label", "controller", "stage", "before", "pipeline"})
+LABELS = frozenset({"label", "controller", "stage", "before", "pipeline", "task"})
 """Parameters of messages that are texts of metadata."""
 _LANGUAGES = MappingProxyType(
     {
@@ -194,6 +194,8 @@ def _error(problem: Problem, translate: Translate, listed: bool) -> dict[str, An
         "severity": problem.severity,
         "rule": problem.rule,
     }
+    if problem.code == "duplicate":
+        made["records"] = [{"id": id, "title": title} for id, title in problem.params.get("named", {}).items()]
     if listed:
         made["index"] = problem.index or 0
     return made

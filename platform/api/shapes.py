@@ -23,6 +23,9 @@ class ProblemErrorShape(Schema):
     severity = fields.String(required=True, validate=validate.OneOf(["error", "warning", "info"]))
     rule = fields.String(required=True, allow_none=True, metadata={"description": "the rule or stage that said so"})
     index = fields.Integer(metadata={"description": "place in the list that was sent"})
+    records = fields.List(
+        fields.Dict(), metadata={"description": "duplicate: the records found that you may see, with id and title"}
+    )
 
 
 class FindingShape(Schema):

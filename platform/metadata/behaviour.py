@@ -1,4 +1,4 @@
-"""Validation rules, keys, pipelines and automations of an object: names resolved, formulas compiled."""
+"""Validation rules, keys and automations of an object: names resolved, formulas compiled."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ratoon.platform.metadata.documents import Document
 from ratoon.platform.metadata.drafts import Drafts, ObjectDraft, Piece
 from ratoon.platform.metadata.formulas import Formulas
 from ratoon.platform.metadata.indexes import LONG
-from ratoon.platform.metadata.model import EMPTY, Action, Automation, Key, Pipeline, Rule, Stage
+from ratoon.platform.metadata.model import EMPTY, Action, Automation, Key, Rule
 from ratoon.platform.metadata.names import shape_problem, suggestion
 from ratoon.platform.metadata.report import Path, Report
 from ratoon.platform.metadata.triggers import TriggerCheck
@@ -32,6 +32,11 @@ class Behaviour:
         self._report = report
         self._later = LaterActions(drafts, formulas, report, self._action)
 
+    @property
+    def roles(self) -> frozenset[str]:
+        """The names of all roles."""
+        return frozenset(str(document.data["name"]) for document in self._drafts.roles)
+
     def rules(self, draft: ObjectDraft) -> tuple[Rule, ...]:
         """The validation rules."""
         found: dict[str, Rule] = {}
@@ -44,12 +49,13 @@ class Behaviour:
                 message = f"{draft.name!r} has a rule {name!r} already."
                 self._report.add(piece.document, piece.at("name"), "duplicate", message)
             else:
-                rule = self._rule(draft, piece, name)
+                rule = self.rule(draft, piece, name)
                 if rule is not None:
                     found[name] = rule
         return tuple(found.values())
 
-    def _rule(self, draft: ObjectDraft, piece: Piece, name: str) -> Rule | None:
+    def rule(self, draft: ObjectDraft, piece: Piece, name: str) -> Rule | None:
+        """A validation rule or a criterion of a stage; ``None`` after reporting why there is none."""
         field = piece.data.get("field")
         if field is not None:
             self.known_key(draft, piece.document, piece.at("field"), field)
@@ -112,93 +118,6 @@ class Behaviour:
                 self._report.add(piece.document, piece.at("name"), "duplicate", message)
             found[name] = Key(name, columns)
         return tuple(found.values())
-
-    def pipelines(self, draft: ObjectDraft) -> tuple[Pipeline, ...]:
-        """The pipelines in their order."""
-        found = []
-        stage_fields = [f.name for f in draft.fields.values() if f.spec.type == "stage"]
-        if len(stage_fields) > 1:
-            field = draft.fields[stage_fields[1]]
-            message = f"{draft.name!r} has the stage fields {', '.join(stage_fields)}; an object has one."
-            hint = "one field can follow several pipelines"
-            self._report.add(field.piece.document, field.piece.path, "two_stage_fields", message, hint)
-        if stage_fields and not draft.components_of("pipeline"):
-            field = draft.fields[stage_fields[0]]
-            message = f"The stage field {field.name!r} has no pipeline."
-            hint = f"add {draft.name}/pipelines/<name>.json"
-            self._report.add(field.piece.document, field.piece.path, "no_pipeline", message, hint)
-        for document in draft.components_of("pipeline"):
-            data = document.data
-            field_name = data.get("field", stage_fields[0] if stage_fields else "stage")
-            if field_name not in stage_fields:
-                message = f"{draft.name!r} has no stage field {field_name!r}."
-                hint = suggestion(field_name, stage_fields) or 'add a field of type "stage" to the object'
-                self._report.add(document, ("field",), "unknown_field", message, hint)
-                continue
-            found.append(self._pipeline(draft, document, field_name))
-        return tuple(sorted(found, key=lambda p: (p.order, p.name)))
-
-    def _pipeline(self, draft: ObjectDraft, document: Document, field: str) -> Pipeline:
-        data = document.data
-        when: Formula | None = None
-        if "when" in data:
-            when = self._formulas.compile(document, ("when",), data["when"], self._formulas.scopes[draft.name])
-        names = [stage["name"] for stage in data["stages"]]
-        stages = []
-        for i, stage in enumerate(data["stages"]):
-            piece = Piece(document, ("stages", i), stage)
-            if stage["name"] in names[:i]:
-                message = f"The stage {stage['name']!r} occurs twice."
-                self._report.add(document, piece.at("name"), "duplicate", message)
-            stages.append(self._stage(draft, piece, names))
-        return Pipeline(
-            object=draft.name,
-            name=data["name"],
-            label=data["label"],
-            field=field,
-            stages=tuple(stages),
-            when=when,
-            order=data.get("order", 0),
-            owner=document.package,
-        )
-
-    def _stage(self, draft: ObjectDraft, piece: Piece, names: Sequence[str]) -> Stage:
-        data = piece.data
-        problem = shape_problem(data["name"])
-        if problem is not None:
-            self._report.add(piece.document, piece.at("name"), "bad_name", *problem)
-        for i, key in enumerate(data.get("required_fields", ())):
-            self.known_key(draft, piece.document, piece.at("required_fields", i), key)
-        for i, name in enumerate(data.get("next", ())):
-            if name not in names:
-                hint = suggestion(name, names, "stages")
-                message = f"The pipeline has no stage {name!r}."
-                self._report.add(piece.document, piece.at("next", i), "unknown_stage", message, hint)
-        return Stage(
-            name=data["name"],
-            label=data.get("label", data["name"]),
-            category=data.get("category", "open"),
-            probability=data.get("probability"),
-            forecast=data.get("forecast", ""),
-            color=data.get("color", ""),
-            required_fields=tuple(data.get("required_fields", ())),
-            entry=self._criteria(draft, piece, "entry"),
-            exit=self._criteria(draft, piece, "exit"),
-            next=tuple(data["next"]) if "next" in data else None,
-            checklist=tuple(data.get("checklist", ())),
-            expected_days=data.get("expected_days"),
-        )
-
-    def _criteria(self, draft: ObjectDraft, piece: Piece, side: str) -> tuple[Rule, ...]:
-        found = []
-        for i, data in enumerate(piece.data.get(side, ())):
-            inner = Piece(piece.document, piece.at(side, i), data)
-            pipeline = piece.document.data["name"]
-            made = f"{pipeline}.{piece.data['name']}.{side}.{i + 1}"
-            rule = self._rule(draft, inner, data.get("name", made))
-            if rule is not None:
-                found.append(rule)
-        return tuple(found)
 
     def automations(self, draft: ObjectDraft) -> tuple[Automation, ...]:
         """The active automations in the order they run."""

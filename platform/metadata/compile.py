@@ -42,6 +42,7 @@ from ratoon.platform.metadata.sharing import (
     role_parents,
 )
 from ratoon.platform.metadata.specs import FieldBuilder
+from ratoon.platform.metadata.stages import Pipelines
 from ratoon.platform.metadata.system_fields import system_fields
 from ratoon.platform.metadata.templates import compile_templates
 
@@ -152,7 +153,7 @@ def _object(
         keys=behaviour.keys(draft),
         default_access=default,
         indexes=derive_indexes(fields, declared, views, access_indexes(default, sharing.get(draft.name, ()))),
-        pipelines=behaviour.pipelines(draft),
+        pipelines=Pipelines(formulas, behaviour, report).of(draft),
         layouts=screens.layouts(draft, title),
         views=views,
         automations=behaviour.automations(draft),

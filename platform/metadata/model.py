@@ -21,6 +21,7 @@ from ratoon.platform.metadata.access_model import AccessModel
 from ratoon.platform.metadata.aliases import Aliases
 from ratoon.platform.metadata.graph import Graph, build_graph
 from ratoon.platform.metadata.matching import DuplicateRule
+from ratoon.platform.metadata.pipelines import Pipeline
 from ratoon.platform.metadata.relations import Relation, relations_of
 from ratoon.platform.metadata.scope import ObjectScope
 from ratoon.platform.metadata.templates import Template
@@ -140,46 +141,6 @@ class Key:
 
     name: str
     fields: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A step of a pipeline."""
-
-    name: str
-    label: str
-    category: Literal["open", "won", "lost"] = "open"
-    probability: int | None = None
-    forecast: str = ""
-    color: str = ""
-    required_fields: tuple[str, ...] = ()
-    entry: tuple[Rule, ...] = ()
-    """Criteria to enter: refuses when ``error_when`` is true."""
-    exit: tuple[Rule, ...] = ()
-    next: tuple[str, ...] | None = None
-    """Stages that may follow; ``None`` = any."""
-    checklist: tuple[str, ...] = ()
-    expected_days: int | None = None
-
-
-@dataclass(frozen=True)
-class Pipeline:
-    """An ordered set of stages for one object's stage field."""
-
-    object: str
-    name: str
-    label: str
-    field: str
-    stages: tuple[Stage, ...]
-    when: Formula | None = None
-    """Chosen for a new record when true (pipelines are tried in ``order``); ``None`` = always fits."""
-    order: int = 0
-    owner: str = "local"
-
-    @cached_property
-    def by_name(self) -> Mapping[str, Stage]:
-        """Stages by name."""
-        return {s.name: s for s in self.stages}
 
 
 @dataclass(frozen=True)

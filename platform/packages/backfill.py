@@ -5,6 +5,7 @@
 * New or changed formula and rollup fields, and every computed field that reads them, are worked out for all rows, in
   dependency order.
 * Objects whose searchable fields changed are indexed again.
+* Stages whose expected days changed: when their records are overdue.
 * What new or changed duplicate rules compare is worked out for all rows.
 
 Rows are taken in groups along their ids, so memory stays small however many there are. Neither versions nor
@@ -26,6 +27,7 @@ from ratoon.platform.fields.autonumber import counter_period, render
 from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.metadata.graph import Node
 from ratoon.platform.metadata.model import Field, Object, Registry
+from ratoon.platform.packages.stage_times import refresh_due
 from ratoon.platform.records.aftermath import search_text
 from ratoon.platform.records.plan import Plans
 from ratoon.platform.storage import match_keys, search
@@ -69,7 +71,9 @@ class Backfill:
             if old is not None and _searchable(old) != _searchable(obj):
                 work.index(obj)
         for obj in self.after:
-            work.match(obj, self.before.objects.get(obj.name))
+            old = self.before.objects.get(obj.name)
+            work.match(obj, old)
+            written += refresh_due(self.connection, store, obj, old)
         return written
 
     def objects(self) -> set[str]:

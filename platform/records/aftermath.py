@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from ratoon.platform.records import duplicates
 from ratoon.platform.records.plan import ObjectPlan
-from ratoon.platform.records.stages import pipeline_key
 from ratoon.platform.storage import history, search
 
 if TYPE_CHECKING:
@@ -17,17 +16,13 @@ def write(saving: Saving) -> None:
     """Writes what there is to remember about the touched records."""
     duplicates.settle(saving)
     entries: list[history.Entry] = []
-    moves: list[history.StageMove] = []
     for object, records in saving.touched.items():
         plan = saving.engine.plans[object]
-        staged = plan.object.stage_field is not None
         texts: list[tuple[str, str, str]] = []
         new_texts: list[tuple[str, str, str]] = []
         gone: list[str] = []
         for record, touched in records.items():
             entries += _entries(saving, plan, record, touched)
-            if staged:
-                moves += _stage_moves(saving, plan, record, touched)
             if touched.event == "deleted":
                 gone.append(record)
             elif plan.searchable and _text_changed(plan, touched):
@@ -39,8 +34,8 @@ def write(saving: Saving) -> None:
             search.remove(saving.connection, object, gone)
     if entries:
         history.write_history(saving.connection, entries)
-    if moves:
-        history.write_stage_moves(saving.connection, moves)
+    if saving.moves:
+        history.write_stage_moves(saving.connection, saving.moves)
 
 
 def _entries(saving: Saving, plan: ObjectPlan, record: str, touched: Touched) -> list[history.Entry]:
@@ -59,18 +54,6 @@ def _entries(saving: Saving, plan: ObjectPlan, record: str, touched: Touched) ->
 def _json(plan: ObjectPlan, key: str, value: Any) -> Any:
     dump = plan.dump[key]
     return value if value is None or dump is None else dump(value)
-
-
-def _stage_moves(saving: Saving, plan: ObjectPlan, record: str, touched: Touched) -> list[history.StageMove]:
-    field = plan.object.stage_field
-    if field is None or touched.event not in ("created", "updated"):
-        return []
-    old, new, key = touched.old or {}, touched.new, pipeline_key(field)
-    before, after = (old.get(key), old.get(field.name)), (new.get(key), new.get(field.name))
-    if before == after:
-        return []
-    who = saving.actor.id
-    return [history.StageMove(plan.name, record, field.name, after[0], after[1], before[1], saving.now, who)]
 
 
 def _text_changed(plan: ObjectPlan, touched: Touched) -> bool:

@@ -134,7 +134,7 @@ def _found(draft: Draft, rule: DuplicateRule, named: Sequence[str], titles: dict
         message = rule.message
     params: dict[str, Any] = {
         "titles": ", ".join(titles[record] for record in named),
-        "records": list(named),
+        "named": {record: titles[record] for record in named},
         "rule": rule.name,
     }
     _refuse(draft, rule, message, params)

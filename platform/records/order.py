@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ratoon.platform.errors import NotFound
 from ratoon.platform.metadata.model import Object, Registry
 from ratoon.platform.metadata.names import nearest
+from ratoon.platform.metadata.pipelines import Stage
 from ratoon.platform.records.engine import Event, Reactions, Step
 from ratoon.platform.records.plan import ObjectPlan
 
@@ -27,7 +28,7 @@ STEPS: tuple[tuple[int, str], ...] = (
     (9, "duplicate rules"),
     (10, "write"),
     (11, "after-save automations"),
-    (12, "rollups and formulas of other records"),
+    (12, "rollups and formulas of other records, automatic moves"),
     (13, "validation rules again on rows that automation or rollups changed"),
     (14, "field history, stage history, search index, keys of duplicate rules"),
     (15, "jobs enqueued in the same transaction"),
@@ -76,6 +77,10 @@ def _parts(
             yield from (Step("autonumber", f.name, str(f.spec.option("format"))) for f in plan.autonumbers)
         case 4:
             yield from reactions.explain(obj, event, "before")
+            if saving:
+                yield from (
+                    Step("stage to field", f"{p.name}.{what}", key) for p in obj.pipelines for what, key in p.carry
+                )
         case 5 if saving:
             yield from (Step("formula", name, formula.source) for name, formula in plan.formulas)
         case 6 if saving:
@@ -127,10 +132,18 @@ def _gates(obj: Object) -> Iterator[Step]:
                 *(f"exit: {r.error_when.source}" for r in stage.exit),
                 *(f"entry: {r.error_when.source}" for r in stage.entry),
                 *(f"requires {name}" for name in stage.required_fields),
-                *([f"next: {', '.join(stage.next)}"] if stage.next is not None else []),
+                *([f"next: {', '.join(_moves(stage))}"] if stage.next is not None else []),
+                *(f"to do: {task.label}" for task in stage.checklist if task.required),
+                *([f"requires {pipeline.loss_reason}"] if pipeline.loss_reason and stage.category == "lost" else []),
             ]
             if gates:
                 yield Step("stage", f"{pipeline.name}.{stage.name}", "; ".join(gates))
+
+
+def _moves(stage: Stage) -> Iterator[str]:
+    for name in stage.next or ():
+        roles = stage.next_roles.get(name)
+        yield f"{name} ({' or '.join(sorted(roles))})" if roles else name
 
 
 def _reached(registry: Registry, obj: Object) -> Iterator[Step]:
@@ -142,3 +155,7 @@ def _reached(registry: Registry, obj: Object) -> Iterator[Step]:
             yield Step("rollup", ".".join(target), f"{rollup.operation} of {rollup.child}.{rollup.key or '*'}")
         elif target[0] != obj.name and field.formula is not None:
             yield Step("formula", ".".join(target), field.formula.source)
+    for pipeline in obj.pipelines:
+        for stage in pipeline.stages:
+            for move in stage.advance:
+                yield Step("moves on", f"{pipeline.name}.{stage.name}", f"to {move.to} when {move.when.source}")

@@ -16,12 +16,23 @@ from ratoon.platform.access.actor import Actor
 from ratoon.platform.errors import FormulaError, Invalid, LoopStopped, Problem, ValidationFailed
 from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.metadata.model import Rule
-from ratoon.platform.records import aftermath, checks, coercion, duplicates, numbers, propagation, stages, watching
+from ratoon.platform.records import (
+    advancing,
+    aftermath,
+    checks,
+    coercion,
+    duplicates,
+    numbers,
+    propagation,
+    stages,
+    watching,
+)
 from ratoon.platform.records.drafts import Draft
 from ratoon.platform.records.engine import Engine, Event
 from ratoon.platform.records.links import save_links
 from ratoon.platform.records.plan import ObjectPlan
 from ratoon.platform.records.rights import check_rights
+from ratoon.platform.storage.history import StageMove
 
 if TYPE_CHECKING:
     from ratoon.platform.records.service import RecordService
@@ -68,6 +79,8 @@ class Saving:
         self.depth = 0
         self.path: list[str] = []
         """Names of the automations we are inside of, outermost first."""
+        self.moves: list[StageMove] = []
+        """Stages that records entered, in order."""
         self.matched: dict[tuple[str, str, str], str | None] = {}
         """(object, duplicate rule, record) → the key that was written."""
         self._runs: Counter[tuple[str, str]] = Counter()
@@ -118,6 +131,12 @@ class Saving:
 
     def save(self, plan: ObjectPlan, drafts: list[Draft], values: Sequence[Mapping[str, Any]]) -> None:
         """Runs steps 2–11 for drafts of one object that are all new or all changes."""
+        self.prepare(plan, drafts, values)
+        self._refuse_if_wrong(drafts)
+        self.write(plan, drafts)
+
+    def prepare(self, plan: ObjectPlan, drafts: list[Draft], values: Sequence[Mapping[str, Any]]) -> None:
+        """Steps 2–9: what is wrong is in ``draft.problems`` afterwards; nothing is written."""
         event = drafts[0].event
         editable = None
         if not self.depth and not self.actor.admin:
@@ -131,14 +150,20 @@ class Saving:
             self._stamp(plan, draft)
         self._complete(plan, drafts)
         self.engine.reactions.before_save(self.service, plan.name, event, drafts)
+        if plan.object.pipelines:
+            for draft in drafts:
+                stages.carry(self, plan, draft)
         self._compute(plan, drafts)
         checks.check_all(self, plan, drafts)
+        stages.check_all(self, plan, drafts)
         for draft in drafts:
-            stages.check_gates(self, plan, draft)
             self._rules(plan, draft, plan.rules)
         if plan.object.duplicates:
             duplicates.check(self, plan, drafts)
-        self._refuse_if_wrong(drafts)
+
+    def write(self, plan: ObjectPlan, drafts: list[Draft]) -> None:
+        """Steps 10 and 11 for drafts that nothing is wrong with."""
+        event = drafts[0].event
         written = self._write(plan, drafts, event)
         if written:
             self.engine.reactions.after_save(self.service, plan.name, event, written)
@@ -178,7 +203,7 @@ class Saving:
         for draft in drafts:
             if draft.old is None:
                 coercion.apply_defaults(plan, draft, self._plain, currency)
-                stages.choose(self, plan, draft)
+            stages.choose(self, plan, draft)
             coercion.complete_currencies(plan, draft, currency)
         if plan.autonumbers:
             numbers.assign(self, plan, [d for d in drafts if d.old is None and not d.problems])
@@ -238,6 +263,8 @@ class Saving:
         for draft in written:
             self.touch(plan.name, draft.id, event, draft.old, draft.row)
             self.note(10, plan.name, draft.id, "written", event)
+            if plan.object.pipelines and (move := stages.move_of(self, plan, draft)) is not None:
+                self.moves.append(move)
         for draft in drafts:
             if draft.links:
                 save_links(self, plan, draft)
@@ -288,6 +315,9 @@ class Saving:
     def settle(self) -> None:
         """Steps 12–15: rollups, rules again, history, jobs. Called once per call from outside."""
         propagation.propagate(self)
+        tried: set[tuple[str, str, str]] = set()
+        while advancing.advance(self, tried):
+            propagation.propagate(self)
         self._rules_again()
         aftermath.write(self)
         happened = {

@@ -18,7 +18,7 @@ from typing import Any
 
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.errors import BadRequest, NotFound, Problem, Stale, ValidationFailed
-from ratoon.platform.records import deletion, money, reading, stages
+from ratoon.platform.records import deletion, money, reading, stage_paths
 from ratoon.platform.records.coercion import coerce_given
 from ratoon.platform.records.drafts import Change, Draft
 from ratoon.platform.records.engine import Engine, Event
@@ -280,23 +280,19 @@ class RecordService:
 
     def stage_path(self, object: str, record: Mapping[str, Any]) -> Records:
         """The stages of the record's pipeline; ``state``: done, current or ahead; ``allowed``: may one go there."""
-        pipeline, here = stages.of_row(self.plan(object), record)
-        if pipeline is None:
-            return []
-        names = [s.name for s in pipeline.stages]
-        place = names.index(here.name) if here else -1
-        return [
-            {
-                "name": s.name,
-                "label": s.label,
-                "category": s.category,
-                "color": s.color,
-                "probability": s.probability,
-                "state": "current" if i == place else "done" if i < place else "ahead",
-                "allowed": i != place and (here is None or here.next is None or s.name in here.next),
-            }
-            for i, s in enumerate(pipeline.stages)
-        ]
+        return stage_paths.path(self, self.plan(object), record)
+
+    def checklist(self, object: str, record: Mapping[str, Any]) -> Records:
+        """The tasks of the stage the record is in: name, label, required, done, at, by."""
+        return stage_paths.checklist(self, self.plan(object), record)
+
+    def tick(self, object: str, record: str, task: str, done: bool = True) -> Records:
+        """Marks a task of the record's stage as done (or not); returns the checklist. Raises ``NotFound``."""
+        plan = self.plan(object)
+        self.engine.policy.require(self.actor, object, "edit")
+        row = self._editable_rows(plan, [record], "edit")[record]
+        stage_paths.tick(self, plan, row, task, done)
+        return self.checklist(object, row)
 
 
 class _Operation:

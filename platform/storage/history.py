@@ -7,6 +7,7 @@ writes them (JSON), so that they can be read after their field has changed its t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -83,10 +84,18 @@ def read_history(conn: Connection, object: str, record: str, limit: int = 100) -
 
 
 def write_stage_moves(conn: Connection, moves: Sequence[StageMove]) -> None:
-    """Closes the running periods of these records and opens new ones."""
-    rows = [dict(zip(_MOVE, _move_values(move), strict=True)) for move in moves]
-    _leave_stage(conn.dialect.name).run_many(conn, rows)
-    _enter_stage(conn.dialect.name).run_many(conn, [row for row in rows if row["stage"] is not None])
+    """Closes the running periods of these records and opens new ones, in the given order."""
+    turns: list[list[Row]] = []
+    seen: Counter[tuple[str, str]] = Counter()
+    for move in moves:
+        turn = seen[move.record, move.field]
+        seen[move.record, move.field] += 1
+        if turn == len(turns):
+            turns.append([])
+        turns[turn].append(dict(zip(_MOVE, _move_values(move), strict=True)))
+    for rows in turns:
+        _leave_stage(conn.dialect.name).run_many(conn, rows)
+        _enter_stage(conn.dialect.name).run_many(conn, [row for row in rows if row["stage"] is not None])
 
 
 def read_stage_history(conn: Connection, object: str, record: str, now: datetime) -> list[Row]:

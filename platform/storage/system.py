@@ -6,6 +6,7 @@ ratoon_document    the metadata documents, each with the revisions from and unti
 ratoon_counter     the last number given out per autonumber counter
 ratoon_history     old and new value of tracked fields
 ratoon_stage       the periods that a record spent in each stage
+ratoon_stage_task  tasks of stages that are done, per record (see ``stage_tasks.py``)
 ratoon_unlinked    lookups that a deletion emptied, so that a restore can fill them again
 ratoon_idempotency answers already given, by idempotency key
 ratoon_file        what is known about an uploaded file (its bytes are in the files folder)
@@ -26,13 +27,14 @@ from functools import cache
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
-from ratoon.platform.storage.bases import base_table
 from ratoon.platform.formulas.columns import Id, Json, UtcDateTime
 from ratoon.platform.storage.account_tables import define_account_tables
-from ratoon.platform.storage.kept import define_kept_table
 from ratoon.platform.storage.audit import define_audit_tables
+from ratoon.platform.storage.bases import base_table
+from ratoon.platform.storage.kept import define_kept_table
 from ratoon.platform.storage.match_keys import define_match_table
 from ratoon.platform.storage.run_tables import define_run_tables
+from ratoon.platform.storage.stage_tasks import define_task_table
 
 SERIAL = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -49,6 +51,7 @@ def system_tables() -> MetaData:
     define_run_tables(metadata)
     define_match_table(metadata)
     define_kept_table(metadata)
+    define_task_table(metadata)
     return define_account_tables(metadata)
 
 

@@ -123,6 +123,8 @@ def test_every_form_needs_its_csrf_token(site: Any, ada: Any) -> None:
         f"/o/account/{account}/delete",
         f"/o/account/{account}/restore",
         f"/o/account/{account}/stage",
+        f"/o/account/{account}/card",
+        f"/o/account/{account}/task",
         "/o/account/form-state",
         "/o/account/lookup/parent",
         "/sign-out",

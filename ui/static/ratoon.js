@@ -148,6 +148,41 @@
     });
   }
 
+  /* boards: a card is dragged into a column; its own form (the menu on the card) is what is sent */
+  var dragged = null;
+  function lane(event) { return dragged && event.target.closest ? event.target.closest("[data-lane]") : null; }
+  function choice(card, place) {
+    return $$("button[name=to]", card).find(function (b) { return b.value === place.dataset.lane; });
+  }
+  document.addEventListener("dragstart", function (event) {
+    dragged = event.target.closest ? event.target.closest("[data-card]") : null;
+    if (!dragged) return;
+    event.dataTransfer.effectAllowed = "move";
+    event.dataTransfer.setData("text/plain", dragged.dataset.card);
+    dragged.classList.add("rt-dragged");
+    $$("[data-lane]", dragged.closest("[data-board]")).forEach(function (l) {
+      l.classList.toggle("rt-closed", !choice(dragged, l) && !l.contains(dragged));
+    });
+  });
+  document.addEventListener("dragover", function (event) {
+    var place = lane(event);
+    if (!place || !choice(dragged, place)) return;
+    event.preventDefault();
+    event.dataTransfer.dropEffect = "move";
+    $$(".rt-over").forEach(function (l) { if (l !== place) l.classList.remove("rt-over"); });
+    place.classList.add("rt-over");
+  });
+  document.addEventListener("drop", function (event) {
+    var place = lane(event), button = place && choice(dragged, place);
+    if (!button) return;
+    event.preventDefault();
+    button.form.requestSubmit(button);
+  });
+  document.addEventListener("dragend", function () {
+    $$(".rt-over, .rt-closed, .rt-dragged").forEach(function (e) { e.classList.remove("rt-over", "rt-closed", "rt-dragged"); });
+    dragged = null;
+  });
+
   /* charts */
   function painted(place, name) {
     /* the colour of a class as rgb: the canvas of the charts does not know oklch() */
