@@ -144,7 +144,12 @@ def _print_note(note: DataNote) -> None:
         click.echo(f"      → {note.hint}")
 
 
-_SIGNS: Mapping[str, tuple[str, str]] = {"added": ("+", "green"), "changed": ("~", "yellow"), "removed": ("-", "red")}
+_SIGNS: Mapping[str, tuple[str, str]] = {
+    "added": ("+", "green"),
+    "changed": ("~", "yellow"),
+    "removed": ("-", "red"),
+    "renamed": (">", "cyan"),
+}
 
 
 def _values(detail: Detail) -> str:

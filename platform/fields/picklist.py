@@ -49,6 +49,16 @@ VALUES: Mapping[str, Any] = {
                 "items": {"type": "string"},
                 "description": "Dependent picklist: the controlling values this one goes with. Default: all.",
             },
+            "renamed_from": {
+                "type": ["string", "array"],
+                "items": {"type": "string"},
+                "description": "The earlier form of the value, or several. Records, history and formulas follow.",
+            },
+            "replaces": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "Values that are gone: records that have them get this one.",
+            },
         },
     },
 }

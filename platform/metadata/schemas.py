@@ -68,6 +68,13 @@ COMMON: Mapping[str, Mapping[str, Any]] = {
     "visible_when": _formula("The field is there only when this is true; otherwise it stays blank.", 'species = "dog"'),
     "required_when": _formula("The field must be filled in when this is true.", "NOT(ISBLANK(chip_number))"),
     "read_only_when": _formula("The field cannot be changed when this is true.", "paid"),
+    "renamed_from": {
+        "type": ["string", "array"],
+        "items": {"type": "string", "description": "An earlier name."},
+        "description": "The earlier name of the field, or several. Values, references and formulas follow; the API "
+        "answers to it until this is taken out.",
+        "examples": ["birthday"],
+    },
     "description": _text("Words for the admins who read this document. Users do not see it.", "Law of 2019.", 4000),
 }
 """Keywords of every field."""

@@ -2,6 +2,7 @@
 
 from ratoon.platform.packages.applying import (
     Applied,
+    Conditions,
     DataRefuses,
     Destructive,
     apply_documents,
@@ -22,6 +23,7 @@ __all__ = [
     "Applied",
     "Checked",
     "Choices",
+    "Conditions",
     "DataRefuses",
     "Destructive",
     "Drifted",

@@ -1,6 +1,7 @@
 """After the tables changed: values that the new metadata says rows have.
 
-* A new required field with a default: existing rows get it.
+* A new required field with a default: existing rows get it. A field that becomes required: blanks get it, and which
+  they were is kept for a rollback.
 * A new autonumber field: existing rows are numbered in the order in which they were made.
 * New or changed formula and rollup fields, and every computed field that reads them, are worked out for all rows, in
   dependency order.
@@ -32,9 +33,11 @@ from ratoon.platform.records.aftermath import search_text
 from ratoon.platform.records.plan import Plans
 from ratoon.platform.storage import match_keys, search
 from ratoon.platform.storage.database import driver
+from ratoon.platform.storage.filling import Progress, estimated_rows, silent
 from ratoon.platform.storage.statements import encoder
 from ratoon.platform.storage.store import RecordStore
 from ratoon.platform.storage.tables import Tables
+from ratoon.platform.storage.undo import as_stored, remember
 
 GROUP = 1000
 """Rows worked on at a time."""
@@ -51,6 +54,11 @@ class Backfill:
     after: Registry
     dialect: str
     context: EvalContext
+    revision: int = 0
+    """The revision that is being made."""
+    touched: frozenset[Node] = frozenset()
+    """(object, key) whose values the change has rewritten."""
+    progress: Progress = silent
 
     def run(self) -> int:
         """Does all of it; returns how many values were written."""
@@ -64,6 +72,10 @@ class Backfill:
             for field in obj.fields.values():
                 if field.name not in old.fields:
                     written += work.new_field(obj, field)
+                elif _becomes_required(old.fields[field.name], field):
+                    written += work.now_required(obj, field)
+                else:
+                    written += work.new_parts(old, obj, field)
         for object_name, name in self.stale():
             written += work.computed(object_name, self.after[object_name].fields[name])
         for obj in self.after:
@@ -81,7 +93,7 @@ class Backfill:
         found = {object_name for object_name, _ in self.stale() if object_name in self.before.objects}
         for obj in self.after:
             old = self.before.objects.get(obj.name)
-            if old is not None and any(name not in old.fields and _fills(f) for name, f in obj.fields.items()):
+            if old is not None and any(_filled(old.fields.get(name), f) for name, f in obj.fields.items()):
                 found.add(obj.name)
         return found
 
@@ -94,6 +106,9 @@ class Backfill:
             old = self.before.objects.get(obj.name)
             fresh = () if old is None else [k for k in obj.parts if k not in old.parts or _retyped(old, obj, k)]
             waiting += [(obj.name, key) for key in fresh]
+            if old is not None:
+                waiting += [(obj.name, f.name) for n, f in obj.fields.items() if _filled(old.fields.get(n), f)]
+        waiting += self.touched
         while waiting:
             for edge in graph.edges.get(waiting.pop(), ()):
                 if edge.target not in stale:
@@ -118,11 +133,12 @@ class Backfill:
 class _Work:
     def __init__(self, task: Backfill, store: RecordStore, plans: Plans) -> None:
         self._connection = task.connection
+        self._task = task
         self._context = task.context
         self._store = store
         self._plans = plans
 
-    def groups(self, object_name: str, *, live: bool = False) -> Iterator[list[str]]:
+    def groups(self, object_name: str, *, live: bool = False, where: Any = None) -> Iterator[list[str]]:
         """The ids of an object's rows in order, ``GROUP`` at a time."""
         table = self._store.tables.table(object_name)
         last = ""
@@ -132,6 +148,8 @@ class _Work:
                 query = query.where(table.c.id > last)
             if live:
                 query = query.where(table.c.deleted_at.is_(None))
+            if where is not None:
+                query = query.where(where)
             ids = [row[0] for row in self._connection.execute(query)]
             if ids:
                 yield ids
@@ -144,6 +162,49 @@ class _Work:
         if not _fills(field):
             return 0
         return self._numbers(obj, field) if field.type.name == "autonumber" else self._defaults(obj, field)
+
+    def now_required(self, obj: Object, field: Field) -> int:
+        """Fills the blanks of a field that becomes required, and writes down which they were."""
+        table = self._store.tables.table(obj.name)
+        blank = table.c[field.name].is_(None)
+        keys = [part.key for part in field.parts if part.sql is not None]
+        written = 0
+        for ids in self.groups(obj.name, where=blank):
+            before = self._raw(obj.name, keys, ids)
+            written += self._defaults(obj, field, ids)
+            after = self._raw(obj.name, keys, ids)
+            for place, key in enumerate(keys):
+                rows = [
+                    (record, as_stored(values[place]), as_stored(after[record][place]))
+                    for record, values in before.items()
+                    if values[place] != after[record][place]
+                ]
+                remember(self._connection, self._task.revision, obj.name, key, rows)
+        return written
+
+    def _raw(self, object_name: str, keys: Sequence[str], ids: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+        """Values as the driver gives them."""
+        quote = self._store.sql_dialect.identifier_preparer.quote
+        columns = ", ".join(map(quote, ["id", *keys]))
+        raw = driver(self._connection)
+        if self._store.dialect == "sqlite":
+            marks = ", ".join("?" * len(ids))
+            rows = raw.execute(f"SELECT {columns} FROM {quote(object_name)} WHERE id IN ({marks})", ids).fetchall()
+        else:
+            sql = f"SELECT {columns} FROM {quote(object_name)} WHERE id = ANY(%s::uuid[])"
+            rows = raw.execute(sql, [list(ids)]).fetchall()
+        return {str(row[0]): tuple(row[1:]) for row in rows}
+
+    def new_parts(self, old: Object, obj: Object, field: Field) -> int:
+        """A number that becomes an amount gets the currency that its field declares."""
+        code = field.spec.option("currency") or self._context.organization.get("currency")
+        fresh = [p.key for p in field.parts if p.suffix == "_currency" and p.key not in old.parts and p.sql is not None]
+        if not fresh or not code or field.computed:
+            return 0
+        table = self._store.tables.table(obj.name)
+        wanted = table.c[field.name].is_not(None) & table.c[fresh[0]].is_(None)
+        done = self._connection.execute(update(table).where(wanted).values({fresh[0]: code}))
+        return int(done.rowcount)
 
     def _numbers(self, obj: Object, field: Field) -> int:
         pattern = str(field.spec.option("format"))
@@ -162,18 +223,18 @@ class _Work:
                 written += len(updates)
         return written
 
-    def _defaults(self, obj: Object, field: Field) -> int:
+    def _defaults(self, obj: Object, field: Field, only: Sequence[str] | None = None) -> int:
         formula, plan = field.default, self._plans[obj.name]
         if formula is None:
             return 0
         paths = [p for p in formula.paths if "." in p and not p.startswith("$")]
         code = field.spec.option("currency") or self._context.organization.get("currency")
         beside = {part.key: code for part in field.parts if part.suffix == "_currency" and code}
-        if not formula.paths:
+        if not formula.paths and only is None:
             value = self._fitted(plan, field, {})
             return self._same_for_all(obj.name, {field.name: value, **beside}) if value is not None else 0
         written = 0
-        for ids in self.groups(obj.name):
+        for ids in self.groups(obj.name) if only is None else [list(only)]:
             rows = self._store.load(self._connection, obj.name, ids, paths=paths, deleted=True)
             updates = []
             for row in rows.values():
@@ -204,8 +265,12 @@ class _Work:
         """Works a stored formula or rollup out for every row."""
         plan = self._plans[object_name]
         paths = [p for p in field.formula.paths if "." in p and not p.startswith("$")] if field.formula else []
-        written = 0
+        written = done = 0
+        total = estimated_rows(self._connection, object_name)
         for ids in self.groups(object_name):
+            done += len(ids)
+            if total > GROUP:
+                self._task.progress(f"{object_name}.{field.name}", min(done, total), total)
             rows = self._store.load(self._connection, object_name, ids, paths=paths, deleted=True)
             if field.rollup is not None:
                 found = self._store.rollup(self._connection, field, list(rows), self._context)
@@ -283,6 +348,15 @@ def _fills(field: Field) -> bool:
     if field.type.name == "autonumber":
         return True
     return field.default is not None and field.required and field.parts[0].sql is not None
+
+
+def _becomes_required(was: Field, now: Field) -> bool:
+    return now.required and not was.required and now.default is not None and not now.computed
+
+
+def _filled(was: Field | None, now: Field) -> bool:
+    """Whether old rows get a value of the field from the change."""
+    return _fills(now) if was is None else _becomes_required(was, now)
 
 
 def _day(moment: Any) -> Any:

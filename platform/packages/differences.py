@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from ratoon.platform.metadata.documents import Document
 
-Action = Literal["added", "changed", "removed"]
+Action = Literal["added", "changed", "removed", "renamed"]
 _IGNORED = frozenset({"$schema", "kind"})
 _MISSING: Any = object()
 

@@ -7,25 +7,30 @@ database and changes nothing. ``Plan.refusals`` are the reasons for which ``appl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection
 
 from ratoon.platform.errors import Finding, MetadataRefused
-from ratoon.platform.metadata.documents import Document, in_order
+from ratoon.platform.metadata.documents import Document, canonical, in_order
 from ratoon.platform.metadata.model import Registry
+from ratoon.platform.metadata.moves import Move
 from ratoon.platform.packages.checking import Checked, check_documents
 from ratoon.platform.packages.differences import ComponentChange, component_changes
 from ratoon.platform.packages.impact import Situation, data_notes
 from ratoon.platform.packages.notes import DataNote
+from ratoon.platform.packages.renames import Journey
 from ratoon.platform.packages.rights import Widening, widenings
 from ratoon.platform.packages.sources import Read, Source, read_sources
 from ratoon.platform.packages.target import Target
 from ratoon.platform.packages.upgrades import Manner, Upgrade, standing_bases, upgrade
 from ratoon.platform.storage import revisions, schema
 from ratoon.platform.storage.kept import read_kept
+from ratoon.platform.storage.moving import RelocatedTables, Relocation
 from ratoon.platform.storage.tables import Tables
 
 
@@ -43,6 +48,7 @@ class Plan:
     documents: tuple[Document, ...]
     """All documents as they will be."""
     before: Registry | None
+    """The metadata as it stands, under the names it will have."""
     after: Registry
     upgrade: Upgrade
     """How the documents came about: local edits that stay, and what the packages themselves bring."""
@@ -50,6 +56,20 @@ class Plan:
     """True when what the packages bring changed, even where what stands did not."""
     rights: tuple[Widening, ...] = ()
     """Permissions that widen."""
+    moves: tuple[Move, ...] = ()
+    """What is renamed, and what takes the place of something else."""
+    relocation: Relocation | None = None
+    """The same for the database; ``None`` when nothing is renamed."""
+    since: int | None = None
+    """The revision that a rollback goes back to."""
+    count: Callable[[Connection], tuple[DataNote, ...]] = field(
+        default=lambda connection: (), repr=False, compare=False
+    )
+    """Counts the records again."""
+
+    def recounted(self, connection: Connection) -> Plan:
+        """The same plan with the records of now; the metadata must be at ``revision`` still."""
+        return replace(self, notes=self.count(connection))
 
     @property
     def empty(self) -> bool:
@@ -87,11 +107,27 @@ class Plan:
         """Rules that records would break that are there already; needs ``allow_violations``."""
         return tuple(note.message for note in self.notes if note.violates)
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """The same for two plans that promise the same: the revision they start from, the documents, what happens to
+        the tables, and what is lost. Counts of records are not part of it; they change by the minute."""
+        promised = [
+            self.revision,
+            self.since,
+            [[d.package, d.file, canonical(d.data)] for d in self.documents],
+            [move.as_json() for move in self.moves],
+            [[c.kind, c.table, c.name, c.description] for c in self.schema],
+            sorted([n.object, n.code, n.field or ""] for n in self.notes),
+        ]
+        return hashlib.sha256(canonical(promised).encode()).hexdigest()[:32]
+
     def as_json(self) -> dict[str, Any]:
         """For ``--json`` and the API."""
         return {
             "revision": self.revision,
             "empty": self.empty,
+            "fingerprint": self.fingerprint,
+            "moves": [move.as_json() for move in self.moves],
             "components": [change.as_json() for change in self.components],
             "schema": [
                 {
@@ -147,19 +183,22 @@ def plan_read(target: Target, connection: Connection, read: Read, manner: Manner
     present = present_documents(connection)
     if any(finding.severity == "error" for finding in read.findings):
         raise MetadataRefused(check_documents(read.documents, target.language, present, read.findings).findings)
-    made = upgrade(connection, read, present, manner or Manner())
-    checked = check_documents(made.documents, target.language, present, read.findings)
-    return plan_checked(target, connection, checked, present, made)
+    journey = Journey.of(read.documents, present)
+    standing = journey.standing
+    renamed = replace(read, documents=tuple(journey.renamed(read.documents)))
+    made = upgrade(connection, renamed, standing, manner or Manner(), journey)
+    checked = check_documents(made.documents, target.language, standing, read.findings)
+    return plan_checked(target, connection, checked, journey, made)
 
 
-def plan_checked(
-    target: Target, connection: Connection, checked: Checked, present: Sequence[Document], made: Upgrade
-) -> Plan:
+def plan_checked(target: Target, connection: Connection, checked: Checked, journey: Journey, made: Upgrade) -> Plan:
     """The plan for checked packages. Raises ``MetadataRefused``."""
     if checked.registry is None:
         raise MetadataRefused(checked.findings)
-    after = [*(d for d in present if d.package not in checked.packages), *checked.documents]
-    return make_plan(target, connection, present, after, checked.registry, checked.findings, made)
+    others = journey.renamed([d for d in journey.standing if d.package not in checked.packages])
+    after = [*others, *checked.documents]
+    present = journey.present
+    return make_plan(target, connection, present, after, checked.registry, checked.findings, made, journey)
 
 
 def make_plan(
@@ -170,29 +209,66 @@ def make_plan(
     after: Registry,
     findings: Sequence[Finding] = (),
     made: Upgrade | None = None,
+    journey: Journey | None = None,
+    since: int | None = None,
 ) -> Plan:
-    """The plan that replaces the ``present`` documents by ``documents``, which compile to ``after``."""
+    """The plan that replaces the ``present`` documents by ``documents``, which compile to ``after``.
+
+    ``since`` is the revision that a rollback goes back to.
+    """
     revision = revisions.current_revision(connection)
     before = target.registry_at(connection, revision)
     bases = standing_bases(connection)
     made = made or Upgrade(tuple(documents), bases)
     dialect = target.database.dialect
-    notes: tuple[DataNote, ...] = ()
-    if before is not None:
-        notes = data_notes(Situation(target, connection, before, after, Tables(before, dialect), {}))
+    journey = journey or Journey((), (), tuple(present))
+    standing, relocation = before, None
+    if before is not None and journey.moves:
+        standing = target.registry_of(journey.standing, revision)
+        relocation = Relocation(before, standing, journey.moves)
+    moves = journey.moves
+
+    def count(now: Connection) -> tuple[DataNote, ...]:
+        if standing is None:
+            return ()
+        tables = Tables(standing, dialect) if relocation is None else RelocatedTables(relocation, dialect)
+        return data_notes(Situation(target, now, standing, after, tables, _replaced(standing, moves)))
+
     return Plan(
         revision=revision,
-        components=component_changes(present, documents),
-        schema=tuple(schema.changes(before, after, dialect, read_kept(connection))),
-        notes=notes,
+        components=(*journey.components(documents), *component_changes(journey.standing, documents)),
+        schema=tuple(schema.changes(standing, after, dialect, read_kept(connection), since)),
+        notes=count(connection),
+        count=count,
         findings=tuple(findings),
         documents=tuple(in_order(documents)),
-        before=before,
+        before=standing,
         after=after,
+        moves=journey.moves,
+        relocation=relocation,
+        since=since,
         upgrade=made,
         rebased=dict(made.bases) != bases,
         rights=widenings(present, documents) if before is not None else (),
     )
+
+
+def _replaced(standing: Registry, moves: Sequence[Move]) -> dict[tuple[str, str], dict[str, str]]:
+    """(object, field) → value or ``pipeline.stage`` as the records have it now → what it will be."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for move in moves:
+        if move.kind == "value":
+            for obj in standing:
+                for one in obj.fields.values():
+                    shared = move.field == f"*{one.spec.option('value_set')}"
+                    if shared or (move.object, move.field) == (obj.name, one.name):
+                        found.setdefault((obj.name, one.name), {})[move.old] = move.new
+        elif move.kind == "stage" and move.object in standing.objects:
+            stage = standing[move.object].stage_field
+            if stage is not None:
+                old = move.old if "." in move.old else f"{move.pipeline}.{move.old}"
+                found.setdefault((move.object, stage.name), {})[old] = move.new
+    return found
 
 
 def present_documents(connection: Connection) -> list[Document]:

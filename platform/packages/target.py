@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -18,6 +18,7 @@ from ratoon.platform.fields.base import FieldTypes
 from ratoon.platform.formulas import FunctionSet
 from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.metadata.compile import compile_registry
+from ratoon.platform.metadata.documents import Document
 from ratoon.platform.metadata.model import Registry
 from ratoon.platform.packages.checking import Language
 from ratoon.platform.packages.sealing import Trust
@@ -98,7 +99,10 @@ class Target:
         """The registry of a stored revision; ``None`` for revision 0, when nothing was applied yet."""
         if revision == 0:
             return None
-        documents = revisions.documents_at(connection, revision)
+        return self.registry_of(revisions.documents_at(connection, revision), revision)
+
+    def registry_of(self, documents: Sequence[Document], revision: int = 0) -> Registry:
+        """The registry of documents that were applied once."""
         language = self.language
         return compile_registry(
             documents, types=language.types, functions=language.functions, revision=revision, trusted=True

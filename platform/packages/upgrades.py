@@ -20,6 +20,7 @@ from ratoon.platform.metadata.documents import Document
 from ratoon.platform.packages.differences import ComponentChange, component_changes
 from ratoon.platform.packages.merging import Choices, Disagreement, MergeConflict, merge_documents
 from ratoon.platform.packages.sources import Read, completed
+from ratoon.platform.packages.renames import Journey
 from ratoon.platform.storage import revisions
 from ratoon.platform.storage.bases import Bases, bases_at, bases_between, packages_documents
 
@@ -56,13 +57,18 @@ class Upgrade:
         }
 
 
-def upgrade(connection: Connection, read: Read, present: Sequence[Document], manner: Manner) -> Upgrade:
+def upgrade(
+    connection: Connection, read: Read, present: Sequence[Document], manner: Manner, journey: Journey | None = None
+) -> Upgrade:
     """The documents of the packages that were ``read`` put together with the local edits of those ``present``.
 
-    Raises ``MergeConflict`` when both changed the same places and ``manner`` does not say which to take.
+    ``journey`` says what is renamed; ``read`` and ``present`` have the new names already. Raises ``MergeConflict`` when
+    both changed the same places and ``manner`` does not say which to take.
     """
     names = {document.package for document in read.documents}
     bases = standing_bases(connection)
+    if journey is not None:
+        bases = journey.renamed_bases(bases)
     others = {place: document for place, document in bases.items() if place[0] not in names}
     ours = [document for document in present if document.package in names]
     base = packages_documents(ours, {place: d for place, d in bases.items() if place[0] in names})

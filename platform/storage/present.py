@@ -159,6 +159,19 @@ class Present:
             keep(self.connection, [Kept("table", name, "", aside, "", "", self.revision)])
             self.look_again(name)
 
+    def make_room_for_column(self, operations: Operations, table: str, column: str) -> None:
+        """Puts a column aside that a removed field left, when another field needs its name."""
+        if column not in self.columns(table):
+            return
+        aside = free_name(column, self.columns(table), table)
+        self.rename_column(operations, table, column, aside)
+        known = next((e for e in self.kept(table) if e.column == column), None)
+        if known is not None:
+            move_kept(self.connection, known, column=aside)
+        else:
+            keep(self.connection, [Kept("removed", table, column, table, aside, "", self.revision)])
+        self.look_again(table)
+
     def forget_shadow(self, table: str, column: str) -> None:
         """A shadow took its place."""
         self.look_again(table)

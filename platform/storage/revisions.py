@@ -116,6 +116,13 @@ def packages_ever(conn: Connection) -> set[str]:
     return {row[0] for row in conn.execute(select(system_tables().tables["ratoon_document"].c.package).distinct())}
 
 
+def plans_after(conn: Connection, revision: int) -> list[dict[str, Any]]:
+    """What was planned with each revision after that one, newest first."""
+    table = system_tables().tables["ratoon_revision"]
+    query = select(table.c.plan).where(table.c.revision > revision).order_by(table.c.revision.desc())
+    return [plan or {} for plan in conn.execute(query).scalars()]
+
+
 def history(conn: Connection, limit: int = 100) -> list[Revision]:
     """The revisions, newest first."""
     table = system_tables().tables["ratoon_revision"]

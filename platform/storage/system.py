@@ -11,6 +11,7 @@ ratoon_unlinked    lookups that a deletion emptied, so that a restore can fill t
 ratoon_idempotency answers already given, by idempotency key
 ratoon_file        what is known about an uploaded file (its bytes are in the files folder)
 ratoon_match       what duplicate rules compare, one key per rule and record (see ``match_keys.py``)
+ratoon_apply       who is changing the metadata right now (see ``apply_table.py``)
 ratoon_kept        columns and tables that hold data no metadata names (see ``kept.py``)
 ratoon_undo        values that a change of metadata replaced, so that a rollback brings them back
 ratoon_setting     values that an installation makes once, such as its secret key
@@ -29,6 +30,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData
 
 from ratoon.platform.formulas.columns import Id, Json, UtcDateTime
 from ratoon.platform.storage.account_tables import define_account_tables
+from ratoon.platform.storage.apply_table import define_apply_table
 from ratoon.platform.storage.audit import define_audit_tables
 from ratoon.platform.storage.bases import base_table
 from ratoon.platform.storage.kept import define_kept_table
@@ -51,6 +53,7 @@ def system_tables() -> MetaData:
     define_run_tables(metadata)
     define_match_table(metadata)
     define_kept_table(metadata)
+    define_apply_table(metadata)
     define_task_table(metadata)
     return define_account_tables(metadata)
 
