@@ -161,7 +161,7 @@ def _may_repeat(data: bytes, value: Any) -> bool:
     keys = _keys_of_flat(data, value)
     if keys is None:
         keys = _keys(value)
-    return data.count(b'":') != keys or any(space in data for space in (b" :", b"\n:", b"\t:", b"\r:"))
+    return data.count(b'":') != keys or any(s in data and s + b":" in data for s in (b" ", b"\n", b"\t", b"\r"))
 
 
 def _keys_of_flat(data: bytes, value: Any) -> int | None:

@@ -63,8 +63,17 @@ def decimal(precision: int, scale: int, minimum: Decimal | None = None, maximum:
     digits = precision - scale
     zero = Decimal(0).quantize(one)
     quantize = Decimal.quantize
+    places = rf"\.[0-9]{{{scale}}}" if scale else ""
+    as_kept = re.compile(rf"-?[0-9]{{1,{max(digits, 1)}}}{places}").fullmatch
 
     def coerce(value: Any) -> Decimal | None:
+        if type(value) is str and as_kept(value):
+            kept = Decimal(value)
+            if -limit < kept < limit and (minimum is None or kept >= minimum) and (maximum is None or kept <= maximum):
+                return kept if kept else zero
+        return slow(value)
+
+    def slow(value: Any) -> Decimal | None:
         number = _number(value)
         if number is None:
             return None

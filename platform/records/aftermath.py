@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ratoon.platform.records import duplicates
@@ -18,6 +19,7 @@ def write(saving: Saving) -> None:
     entries: list[history.Entry] = []
     for object, records in saving.touched.items():
         plan = saving.engine.plans[object]
+<<<<<<< ours
         texts: list[tuple[str, str, str]] = []
         new_texts: list[tuple[str, str, str]] = []
         gone: list[str] = []
@@ -32,17 +34,47 @@ def write(saving: Saving) -> None:
         search.index(saving.connection, object, new_texts, new=True)
         if gone and plan.searchable:
             search.remove(saving.connection, object, gone)
+=======
+        staged = plan.object.stage_field is not None
+        whole: dict[str, list[str]] = {}
+        for record, touched in records.items():
+            if touched.event == "updated":
+                entries += _entries(saving, plan, record, touched)
+            else:
+                whole.setdefault(touched.event, []).append(record)
+            if staged:
+                moves += _stage_moves(saving, plan, record, touched)
+        for event, ids in whole.items():
+            who = saving.actor
+            history.write_events(saving.connection, object, event, ids, saving.now, who.id, who.source)
+        if plan.searchable:
+            _index(saving, plan, records)
+>>>>>>> theirs
     if entries:
         history.write_history(saving.connection, entries)
     if saving.moves:
         history.write_stage_moves(saving.connection, saving.moves)
 
 
+def _index(saving: Saving, plan: ObjectPlan, records: Mapping[str, Touched]) -> None:
+    new: list[tuple[str, str, str]] = []
+    changed: list[tuple[str, str, str]] = []
+    gone: list[str] = []
+    for record, touched in records.items():
+        if touched.event == "deleted":
+            gone.append(record)
+        elif touched.event == "created":
+            new.append((record, *search_text(plan, touched.new)))
+        elif _text_changed(plan, touched):
+            changed.append((record, *search_text(plan, touched.new)))
+    search.index(saving.connection, plan.name, changed)
+    search.index(saving.connection, plan.name, new, new=True)
+    search.remove(saving.connection, plan.name, gone)
+
+
 def _entries(saving: Saving, plan: ObjectPlan, record: str, touched: Touched) -> list[history.Entry]:
     common = (plan.name, record, touched.event)
     trail = (saving.now, saving.actor.id, saving.actor.source)
-    if touched.event != "updated":
-        return [history.Entry(*common, None, None, None, *trail)]
     old, new = touched.old or {}, touched.new
     return [
         history.Entry(*common, key, _json(plan, key, old.get(key)), _json(plan, key, new.get(key)), *trail)
@@ -65,5 +97,5 @@ def _text_changed(plan: ObjectPlan, touched: Touched) -> bool:
 def search_text(plan: ObjectPlan, row: dict[str, Any]) -> tuple[str, str]:
     """The title and the other searchable texts of a row."""
     title, *others = plan.searchable
-    values = (row.get(key) for key in others)
-    return str(row.get(title) or ""), " ".join(str(value) for value in values if value is not None)
+    text = " ".join([str(row[key]) for key in others if row.get(key) is not None]) if others else ""
+    return str(row.get(title) or ""), text

@@ -1,8 +1,9 @@
 """What happened to a record: changes of tracked fields, and the periods it spent in each stage.
 
-``write_history`` adds one row per changed key, or one row without a key for an event as a whole (created, deleted,
-restored). ``write_stage_moves`` closes the running period of a record and opens the next. Values are kept as the API
-writes them (JSON), so that they can be read after their field has changed its type or is gone.
+``write_history`` adds one row per changed key, ``write_events`` one row without a key per record for an event as a
+whole (created, deleted, restored). ``write_stage_moves`` closes the running period of a record and opens the next.
+Values are kept as the API writes them (JSON), so that they can be read after their field has changed its type or is
+gone.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from functools import cache
 from operator import attrgetter
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, Integer, insert, select, update
 
 from ratoon.platform.formulas.columns import Id, UtcDateTime
-from ratoon.platform.storage.statements import Row, Statement, parameter, sql_dialect
+from ratoon.platform.storage.statements import Convert, Row, Statement, encoder, parameter, sql_dialect
 from ratoon.platform.storage.system import system_tables
 
 
@@ -64,6 +66,13 @@ def write_history(conn: Connection, entries: Sequence[Entry]) -> None:
     """Adds entries in the given order."""
     rows = [dict(zip(_ENTRY, _entry_values(entry), strict=True)) for entry in entries]
     _add_entry(conn.dialect.name).run_many(conn, rows)
+
+
+def write_events(
+    conn: Connection, object: str, event: str, records: Sequence[str], at: datetime, by: str | None, source: str
+) -> None:
+    """Adds one entry per record of ``object`` for an event as a whole, in one statement for any number of them."""
+    _add_events(conn.dialect.name).run(conn, object=object, event=event, records=records, at=at, by=by, source=source)
 
 
 def read_history(conn: Connection, object: str, record: str, limit: int = 100) -> list[Row]:
@@ -114,6 +123,21 @@ def _add_entry(dialect: str) -> Statement:
     return Statement.compile(
         insert(table).values({name: parameter(name, table.c[name].type) for name in names}), sql_dialect(dialect)
     )
+
+
+@cache
+def _add_events(dialect: str) -> Statement:
+    columns = 'INSERT INTO ratoon_history (object, record, event, at, "by", source) '
+    encoders: dict[str, Convert | None] = {"at": encoder(UtcDateTime(), sql_dialect(dialect))}
+    if dialect == "sqlite":
+        sql = columns + "SELECT ?, value, ?, ?, ?, ? FROM json_each(?)"
+        encoders["records"] = lambda ids: orjson.dumps(ids).decode()
+        order = ("object", "event", "at", "by", "source", "records")
+    else:
+        sql = columns + "SELECT %s, string_to_table(%s, ',')::uuid, %s, %s::timestamptz, %s::uuid, %s"
+        encoders["records"] = ",".join
+        order = ("object", "records", "event", "at", "by", "source")
+    return Statement(sql, [(name, encoders.get(name)) for name in order])
 
 
 @cache

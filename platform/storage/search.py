@@ -52,9 +52,13 @@ _POSTGRESQL = (
     "CREATE INDEX IF NOT EXISTS ix_ratoon_search_everything ON ratoon_search USING gin (everything)",
 )
 
-_ADD_POSTGRESQL = (
-    "INSERT INTO ratoon_search (object, record, title, words, everything) VALUES (%s, %s, %s, "
-    "array_to_tsvector(string_to_array(%s, ' ')), array_to_tsvector(string_to_array(%s, ' '))) "
+_VECTOR = "array_to_tsvector(string_to_array(%s, ' '))"
+_INTO_POSTGRESQL = "INTO ratoon_search (object, record, title, words, everything)"
+_MANY_POSTGRESQL = (
+    "SELECT one ->> 0, (one ->> 1)::uuid, one ->> 2, array_to_tsvector(string_to_array(one ->> 3, ' ')), "
+    "array_to_tsvector(string_to_array(one ->> 4, ' ')) FROM json_array_elements(%s::json) AS one"
+)
+_REPLACING = (
     "ON CONFLICT (record) DO UPDATE "
     "SET title = excluded.title, words = excluded.words, everything = excluded.everything"
 )
@@ -97,11 +101,13 @@ def index(conn: Connection, object: str, records: Sequence[tuple[str, str, str]]
         words = tokens(title)
         everything = dict.fromkeys((*words, *tokens(text))) if text else words
         rows.append((object, record, title, " ".join(words), " ".join(everything)))
-    on = executor(conn)
     if len(rows) == 1:
-        on.execute(_ADD_POSTGRESQL, rows[0])
-    else:
-        on.executemany(_ADD_POSTGRESQL, rows)
+        executor(conn).execute(
+            f"INSERT {_INTO_POSTGRESQL} VALUES (%s, %s, %s, {_VECTOR}, {_VECTOR}) {_REPLACING}", rows[0]
+        )
+        return
+    many = f"INSERT {_INTO_POSTGRESQL} {_MANY_POSTGRESQL} {_REPLACING}"
+    executor(conn).execute(many, (orjson.dumps(rows).decode(),))
 
 
 def remove(conn: Connection, object: str, ids: Collection[str]) -> None:

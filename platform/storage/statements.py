@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
 
@@ -215,7 +216,10 @@ class Statement:
         """Values that the statement brings itself, by parameter name."""
         self.keys: tuple[str, ...] = tuple(str(key) for key, _ in columns)
         """Names of the columns it returns, as plain texts: orjson takes no other keys."""
-        self._names = tuple(name for name, _ in self.places)
+        names = [name for name, _ in self.places]
+        self._values: Callable[[Mapping[str, Any]], Sequence[Any]] = (
+            itemgetter(*names) if len(names) > 1 else lambda given: [given[name] for name in names]
+        )
         self._encode_at = tuple((at, convert) for at, (_, convert) in enumerate(self.places) if convert is not None)
         self._decode = tuple((str(key), convert) for key, convert in columns if convert is not None)
         self._decode_at = tuple((at, convert) for at, (_, convert) in enumerate(columns) if convert is not None)
@@ -250,7 +254,9 @@ class Statement:
         """The positional parameters for these values; what the statement itself bound is filled in."""
         if self.bound:
             given = {**self.bound, **given}
-        values = [given[name] for name in self._names]
+        if not self._encode_at:
+            return self._values(given)
+        values = list(self._values(given))
         for at, convert in self._encode_at:
             values[at] = convert(values[at])
         return values
