@@ -19,37 +19,17 @@ def write(saving: Saving) -> None:
     entries: list[history.Entry] = []
     for object, records in saving.touched.items():
         plan = saving.engine.plans[object]
-<<<<<<< ours
-        texts: list[tuple[str, str, str]] = []
-        new_texts: list[tuple[str, str, str]] = []
-        gone: list[str] = []
-        for record, touched in records.items():
-            entries += _entries(saving, plan, record, touched)
-            if touched.event == "deleted":
-                gone.append(record)
-            elif plan.searchable and _text_changed(plan, touched):
-                fresh = new_texts if touched.event == "created" else texts
-                fresh.append((record, *search_text(plan, touched.new)))
-        search.index(saving.connection, object, texts)
-        search.index(saving.connection, object, new_texts, new=True)
-        if gone and plan.searchable:
-            search.remove(saving.connection, object, gone)
-=======
-        staged = plan.object.stage_field is not None
         whole: dict[str, list[str]] = {}
         for record, touched in records.items():
             if touched.event == "updated":
                 entries += _entries(saving, plan, record, touched)
             else:
                 whole.setdefault(touched.event, []).append(record)
-            if staged:
-                moves += _stage_moves(saving, plan, record, touched)
         for event, ids in whole.items():
             who = saving.actor
             history.write_events(saving.connection, object, event, ids, saving.now, who.id, who.source)
         if plan.searchable:
             _index(saving, plan, records)
->>>>>>> theirs
     if entries:
         history.write_history(saving.connection, entries)
     if saving.moves:
