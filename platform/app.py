@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from importlib import resources
+from typing import Any
 
 from flask import Flask, Response, abort
 from jinja2 import ChoiceLoader, FileSystemLoader
@@ -20,7 +21,8 @@ from ratoon.platform.config import Settings, World
 from ratoon.platform.environment import Environment, Parts
 from ratoon.platform.fields import builtin_types
 from ratoon.platform.formulas import builtin_functions
-from ratoon.platform.jobs import Jobs
+from ratoon.platform.jobs import Jobs, JobType
+from ratoon.platform.jobs.kinds import JobRun
 from ratoon.platform.packages import bootstrap
 from ratoon.platform.packages.stage_times import complete_stage_columns
 from ratoon.platform.plugins import Plugins, load_plugins
@@ -52,7 +54,7 @@ def open_environment(
             types=types,
             functions=functions,
             reactions=AutomationReactions(actions, PluginReactions(plugins)),
-            jobs=Jobs(plugins.collect("jobs")),
+            jobs=Jobs([*builtin_jobs(actions), *plugins.collect("jobs")]),
         )
     )
     with environment.database.write() as connection:
@@ -65,6 +67,17 @@ def open_environment(
         bootstrap(environment, plugins.packages())
     plugins.hook.startup(environment=environment)
     return environment
+
+
+def builtin_jobs(actions: Actions) -> list[JobType]:
+    """The kinds of jobs of the platform itself; what does them is imported when a run comes, not at the start."""
+
+    def automation(run: JobRun) -> Any:
+        from ratoon.platform.jobs.automations import automation_job
+
+        return automation_job(actions)(run)
+
+    return [JobType("automation", automation, description="An automation after the commit.")]
 
 
 def create_app(environment: Environment, plugins: Plugins) -> Flask:

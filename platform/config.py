@@ -64,6 +64,21 @@ class Settings:
     """How often a worker looks for runs that are due."""
     timer_poll_seconds: float = 1.0
     """How often a worker looks at schedules and date-relative rules."""
+    public_url: str = ""
+    """Where users reach the screens, for links in mails: ``https://crm.example.com``."""
+    smtp_host: str = ""
+    """Mail server; empty = mails cannot be sent."""
+    smtp_port: int = 25
+    smtp_user: str = ""
+    smtp_password: str = ""
+    smtp_security: str = ""
+    """Empty, ``starttls`` or ``tls``."""
+    mail_from: str = "ratoon@localhost"
+    """Sender of mails."""
+    webhook_secret: str = ""
+    """Signs outgoing calls; empty = made from the installation's secret (``ratoon runs --webhook-secret`` shows it)."""
+    webhook_private_addresses: bool = False
+    """Set to 1 to let automations call addresses of private networks and of this machine."""
     worker_silence_seconds: float = 20.0
     """A worker that gives no sign of life for this long is taken for dead; others go on with what it had begun."""
 

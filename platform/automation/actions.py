@@ -5,6 +5,7 @@ set_fields       sets fields of the record itself (before the save: no second wr
 create_record    makes a record of ``object``; values are formulas over the record that triggered it
 update_related   sets fields of the record that the lookup ``path`` points at, or, with
                  ``path`` = ``child_object.lookup``, of all child records
+upsert_record    after the commit: makes or changes the record of ``object`` with that external id
 ================ ======================================================================================
 
 A plugin adds kinds with the hook ``automation_actions``. After the save every action gets all records that match.
@@ -90,6 +91,12 @@ def create_record(run: ActionRun) -> None:
     run.records.create(target, run.values(target))
 
 
+def upsert_record(run: ActionRun) -> None:
+    """Makes or changes one record per record that matched, found by an external id."""
+    target = run.action.object or ""
+    run.records.upsert(target, run.action.options["key"], run.values(target))
+
+
 def update_related(run: ActionRun) -> None:
     """Sets fields of the parent, or of all children. Where several records want the same one, the last wins."""
     path = run.action.path or ""
@@ -126,6 +133,7 @@ class Actions:
             "set_fields": set_fields,
             "create_record": create_record,
             "update_related": update_related,
+            "upsert_record": upsert_record,
         }
         for kind in more:
             if kind.name in self._kinds:

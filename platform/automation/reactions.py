@@ -12,12 +12,17 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from ratoon.platform.automation.actions import ActionRun, Actions, values_of
+from ratoon.platform.automation.deferring import enqueue_matching
+from ratoon.platform.automation.matching import could, triggered
 from ratoon.platform.errors import FormulaError, Invalid
 from ratoon.platform.metadata.model import Automation, Object
 from ratoon.platform.records.drafts import Draft
 from ratoon.platform.records.engine import Event, Reactions, Step
 from ratoon.platform.records.plan import dotted
 from ratoon.platform.records.service import RecordService
+
+WHEN = {"before": "before", "after": "after", "job": "after_commit"}
+"""Phase of a save → what automations of it say in ``when``."""
 
 
 class AutomationReactions:
@@ -66,6 +71,7 @@ class AutomationReactions:
 
     def enqueue(self, records: RecordService, touched: Mapping[str, Mapping[str, Event]]) -> None:
         """Step 15."""
+        enqueue_matching(records, touched)
         self._plugins.enqueue(records, touched)
 
     def explain(self, object: Object, event: Event, phase: Literal["before", "after", "job"]) -> Sequence[Step]:
@@ -73,19 +79,14 @@ class AutomationReactions:
         steps = [
             Step("automation", a.name, a.condition.source if a.condition else "always")
             for a in object.automations
-            if a.when == phase and _could(a, event)
+            if a.when == WHEN[phase] and could(a, event)
         ]
         return [*steps, *self._plugins.explain(object, event, phase)]
 
 
-def _could(automation: Automation, event: Event) -> bool:
-    staged = event in ("created", "updated") and {"stage_entered", "stage_left"} & set(automation.on)
-    return event in automation.on or bool(staged)
-
-
 def matches(records: RecordService, obj: Object, automation: Automation, event: Event, draft: Draft) -> bool:
     """Whether an automation is triggered by what happened to this record and its condition is true."""
-    if not _triggered(obj, automation, event, draft):
+    if not triggered(obj, automation, event, draft):
         return False
     saving = records.saving
     if automation.condition is None:
@@ -100,27 +101,6 @@ def matches(records: RecordService, obj: Object, automation: Automation, event: 
     if not answer:
         saving.note(step, obj.name, draft.id, automation.name, "condition is false")
     return answer
-
-
-def _triggered(obj: Object, automation: Automation, event: Event, draft: Draft) -> bool:
-    field = obj.stage_field
-    for on in automation.on:
-        if on in ("stage_entered", "stage_left"):
-            if field is None or event not in ("created", "updated") or not draft.value_changed(field.name):
-                continue
-            stage = draft.row.get(field.name) if on == "stage_entered" else (draft.old or {}).get(field.name)
-            if stage is not None and (not automation.stages or stage in automation.stages):
-                return True
-        elif on == event and (
-            event != "updated" or not automation.fields or any(_changed(obj, draft, name) for name in automation.fields)
-        ):
-            return True
-    return False
-
-
-def _changed(obj: Object, draft: Draft, name: str) -> bool:
-    field = obj.fields.get(name)
-    return any(draft.value_changed(part.key) for part in field.parts) if field else draft.value_changed(name)
 
 
 def _set_before(records: RecordService, obj: Object, automation: Automation, draft: Draft) -> None:

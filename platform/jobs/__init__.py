@@ -26,9 +26,9 @@ A function may run again from its start: after an error, after its worker died, 
 through ``once`` is not done again and gives the answer it gave. For what leaves the database (mails, calls) send
 ``run.token(step)`` along: the same for the same step of the same run, so that the receiver can tell a repetition.
 
-It ends by returning (anything JSON: the run's result), by raising a ``RatoonError`` (tried again after 5 s, 30 s, 3 min
-… until ``tries`` are used up, then ``failed`` until an admin repeats it), by raising ``GiveUp`` (failed at once) or by
-returning ``Again(at)`` (waits until then and starts over; what is done stays done).
+It ends by returning (anything JSON: the run's result), by raising a ``RatoonError`` (tried again after 5 s, 30 s, 3
+min … until ``tries`` are used up, then ``failed`` until an admin repeats it), by raising ``GiveUp`` (failed at once)
+or by returning ``Again(at)`` (waits until then and starts over; what is done stays done).
 
 **Run**: ``ratoon worker`` and the worker beside ``ratoon serve`` (``worker.py``) hand due runs to the engine. ``drain``
 does what is due in this process, without the engine: for tests and one-shot commands.

@@ -1,8 +1,8 @@
 """The durable engine: DBOS Transact, one per process. No other module of the product knows it.
 
 A run that is due becomes one workflow, enqueued in the transaction that marks the run as queued, so it is handed over
-exactly once. The engine keeps its state in the same database, shares the queue among any number of worker processes and
-holds what each of them has begun: when a worker dies, another one declares it dead and the engine gives out its
+exactly once. The engine keeps its state in the same database, shares the queue among any number of worker processes
+and holds what each of them has begun: when a worker dies, another one declares it dead and the engine gives out its
 workflows again. What a workflow does is ``running.execute``, which may be repeated at any point.
 """
 

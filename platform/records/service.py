@@ -47,6 +47,8 @@ class RecordService:
         """Infos and acknowledged warnings of the writes so far."""
         self.changes: dict[str, dict[str, Event]] = {}
         """What the writes so far did: object → record id → event."""
+        self.chain: tuple[str, ...] = ()
+        """Automations after the commit that led here, each caused by the one before."""
         self._saving: Saving | None = None
 
     def plan(self, object: str) -> ObjectPlan:

@@ -98,3 +98,10 @@ def detail_of(connection: Connection, run: str, step: str, record: str = ALL) ->
     table = system_tables().tables["ratoon_run_step"]
     here = table.c.run == run, table.c.step == step, table.c.record == record
     return connection.execute(select(table.c.detail).where(*here)).scalar()
+
+
+def of_step(connection: Connection, run: str, step: str) -> dict[str, Any]:
+    """What one step that is done kept, by record."""
+    table = system_tables().tables["ratoon_run_step"]
+    here = table.c.run == run, table.c.step == step, table.c.state == "done"
+    return {row.record: row.detail for row in connection.execute(select(table.c.record, table.c.detail).where(*here))}
