@@ -108,7 +108,8 @@ def _form(
 
 def local_path(text: str) -> str:
     """A path of this site, or nothing: a redirect never leaves it."""
-    return text if text.startswith("/") and not text.startswith(("//", "/\\")) and "\n" not in text else ""
+    plain = text.isprintable() and "\\" not in text
+    return text if plain and text.startswith("/") and not text.startswith("//") else ""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from ratoon.platform.access.grants import DIRECTORY, Grants
 from ratoon.platform.access.rows import RowAction, Rows, Store
 from ratoon.platform.config import Clock, system_clock
 from ratoon.platform.errors import Forbidden, NotFound
+from ratoon.platform.formulas.tree import MANY
 from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.metadata.model import Object, Registry
 from ratoon.platform.storage.conditions import Recent
@@ -85,6 +86,24 @@ class Policy:
     def editable_keys(self, actor: Actor, object: str) -> frozenset[str]:
         """The keys that the actor may write. What only the platform writes is among nobody's."""
         return self._keys_for(actor, object, "edit")
+
+    def reads(self, actor: Actor, object: str, path: str) -> bool:
+        """Whether the actor may read what a path leads to, and every field on the way."""
+        if actor.admin or path.startswith("$"):
+            return True
+        here = object
+        *steps, last = path.split(".")
+        for step in steps:
+            child, many, via = step.partition(MANY)
+            if many:
+                if via not in self.readable_keys(actor, child):
+                    return False
+                here = child
+                continue
+            if step not in self.readable_keys(actor, here):
+                return False
+            here = self._registry[here].field_of[step].targets[0]
+        return last in self.readable_keys(actor, here)
 
     def row_filter(
         self, actor: Actor, object: str, action: RowAction = "read", *, context: EvalContext | None = None

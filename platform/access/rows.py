@@ -21,7 +21,7 @@ Small tables are asked with EXISTS (``ratoon_user_role``, ``ratoon_share``); for
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Protocol
@@ -32,6 +32,8 @@ from ratoon.platform.access.actor import Actor
 from ratoon.platform.access.grants import DIRECTORY, Grants
 from ratoon.platform.config import Clock
 from ratoon.platform.formulas import Formula
+from ratoon.platform.formulas.sql import Related
+from ratoon.platform.formulas.tree import MANY
 from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.metadata.access_model import SharingRule
 from ratoon.platform.metadata.model import Object, Registry, Role
@@ -242,17 +244,34 @@ class Rows:
         """A formula over ``table``. One that cannot become SQL closes all rows rather than opening them."""
         if formula.sql_refusal is not None:
             return false()
-        return formula.sql(partial(self._column, object, table, context), context, self._store.dialect)
+        column, related = partial(self._column, object, table, context), partial(self._related, object, table, context)
+        return formula.sql(column, context, self._store.dialect, related)
+
+    def _related(
+        self, object: str, table: FromClause, context: EvalContext, relation: str, keys: Iterable[str]
+    ) -> Related:
+        """The live records behind a relationship (``account.line@bill``), for SUM and its like."""
+        before, _, step = relation.rpartition(".")
+        child, _, via = step.partition(MANY)
+        parent = self._column(object, table, context, before) if before else table.c.id
+        rows = self._store.tables.table(child).alias()
+        query = select(rows.c.id).where(rows.c[via] == parent, rows.c.deleted_at.is_(None)).correlate(table)
+        return Related(query, partial(self._column, child, rows, context))
 
     def _column(self, object: str, table: FromClause, context: EvalContext, path: str) -> ColumnElement[Any]:
         """The column of a key; a dotted path becomes a scalar subquery through the lookups."""
         key, _, rest = path.partition(".")
         field = self._registry.objects[object].field_of[key]
-        if not rest and key not in table.c and field.formula is not None:
-            return field.formula.sql(partial(self._column, object, table, context), context, self._store.dialect)
+        formula = field.in_sql or field.formula
+        if not rest and key not in table.c and formula is not None:
+            inside, related = (
+                partial(self._column, object, table, context),
+                partial(self._related, object, table, context),
+            )
+            return formula.sql_value(inside, context, self._store.dialect, related)
         if not rest:
             return table.c[key]
         target = field.targets[0]
         pointed = self._store.tables.table(target).alias()
-        inner = self._column(target, pointed, context, rest)
-        return select(inner).where(pointed.c.id == table.c[key]).correlate(table).scalar_subquery()
+        found = self._column(target, pointed, context, rest)
+        return select(found).where(pointed.c.id == table.c[key]).correlate(table).scalar_subquery()

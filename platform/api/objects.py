@@ -8,7 +8,8 @@ down to what the caller may read.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -156,8 +157,8 @@ def described(obj: Object, engine: Engine, actor: Actor, label: Label) -> dict[s
     return {
         **_summary(obj, engine, actor, label),
         "revision": engine.registry.revision,
-        "fields": [_field(field, editable, label) for field in fields],
-        "keys": [{"name": key.name, "fields": list(key.fields)} for key in obj.keys],
+        "fields": [_field(field, editable, label, Sight(engine, actor, obj.name)) for field in fields],
+        "keys": [{"name": key.name, "fields": list(key.fields)} for key in obj.keys if readable.issuperset(key.fields)],
         "rules": [
             {
                 "name": rule.name,
@@ -167,23 +168,55 @@ def described(obj: Object, engine: Engine, actor: Actor, label: Label) -> dict[s
                 "severity": rule.severity,
             }
             for rule in obj.rules
-            if rule.active and rule.error_when.paths <= readable
+            if rule.active and Sight(engine, actor, obj.name).whole(rule.error_when)
         ],
-        "pipelines": [_pipeline(pipeline, label) for pipeline in obj.pipelines if pipeline.field in readable],
-        "views": [_view(view, readable, label) for view in obj.views],
+        "pipelines": [
+            _pipeline(pipeline, label, Sight(engine, actor, obj.name))
+            for pipeline in obj.pipelines
+            if pipeline.field in readable
+        ],
+        "views": [_view(view, readable, label, Sight(engine, actor, obj.name)) for view in obj.views],
     }
 
 
-def _field(field: Field, editable: frozenset[str], label: Label) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Sight:
+    """What of the metadata of an object a caller may see."""
+
+    engine: Engine
+    actor: Actor
+    object: str
+
+    def whole(self, formula: Formula) -> bool:
+        """Whether the caller may read everything that a formula reads; else its text says too much."""
+        policy = self.engine.policy
+        return all(path.startswith("$") or policy.reads(self.actor, self.object, path) for path in formula.paths)
+
+    def source(self, formula: Formula | None, of: str | None = None) -> str | None:
+        """The text of a formula; ``None`` also for one that names what the caller may not see."""
+        here = self if of is None else replace(self, object=of)
+        return formula.source if formula is not None and here.whole(formula) else None
+
+    def objects(self, names: Iterable[str]) -> list[str]:
+        """Those of the objects that the caller may read."""
+        return [name for name in names if self.engine.policy.may(self.actor, name, "read")]
+
+
+def _field(field: Field, editable: frozenset[str], label: Label, sight: Sight) -> dict[str, Any]:
     conditions: Mapping[str, Formula | None] = {
         "default": field.default,
         "visible_when": field.visible_when,
         "required_when": field.required_when,
         "read_only_when": field.read_only_when,
         "formula": field.formula,
-        "lookup_filter": field.lookup_filter,
     }
+    targets = sight.objects(field.targets)
     rollup = field.rollup
+    if rollup is not None and (
+        not sight.objects([rollup.child])
+        or not sight.engine.policy.reads(sight.actor, rollup.child, rollup.key or "id")
+    ):
+        rollup = None
     return {
         "name": field.name,
         "type": field.type.name,
@@ -199,7 +232,7 @@ def _field(field: Field, editable: frozenset[str], label: Label) -> dict[str, An
         "track_history": field.track_history,
         "sensitivity": field.sensitivity,
         "computed": field.computed,
-        "objects": list(field.targets),
+        "objects": targets,
         "on_delete": field.on_delete,
         "choices": [
             {
@@ -211,7 +244,8 @@ def _field(field: Field, editable: frozenset[str], label: Label) -> dict[str, An
             }
             for choice in field.choices
         ],
-        **{name: formula.source if formula is not None else None for name, formula in conditions.items()},
+        **{name: sight.source(formula) for name, formula in conditions.items()},
+        "lookup_filter": sight.source(field.lookup_filter, targets[0]) if len(targets) == 1 else None,
         "rollup": None
         if rollup is None
         else {"of": rollup.child, "via": rollup.via, "operation": rollup.operation, "field": rollup.key},
@@ -230,12 +264,12 @@ def _field(field: Field, editable: frozenset[str], label: Label) -> dict[str, An
     }
 
 
-def _pipeline(pipeline: Pipeline, label: Label) -> dict[str, Any]:
+def _pipeline(pipeline: Pipeline, label: Label, sight: Sight) -> dict[str, Any]:
     return {
         "name": pipeline.name,
         "label": label(pipeline.label, pipeline.owner),
         "field": pipeline.field,
-        "when": pipeline.when.source if pipeline.when is not None else None,
+        "when": sight.source(pipeline.when),
         "carry": dict(pipeline.carry),
         "loss_reason": pipeline.loss_reason,
         "stages": [_stage(stage, label, pipeline.owner) for stage in pipeline.stages],
@@ -261,13 +295,13 @@ def _stage(stage: Stage, label: Label, package: str) -> dict[str, Any]:
     }
 
 
-def _view(view: View, readable: frozenset[str], label: Label) -> dict[str, Any]:
+def _view(view: View, readable: frozenset[str], label: Label, sight: Sight) -> dict[str, Any]:
     return {
         "name": view.name,
         "label": label(view.label, view.owner),
         "type": view.kind,
-        "columns": [column for column in view.columns if column in readable or "." in column],
-        "filter": view.filter_source or None,
-        "sort": [("-" if down else "") + key for key, down in view.sort],
+        "columns": [c for c in view.columns if sight.engine.policy.reads(sight.actor, sight.object, c)],
+        "filter": sight.source(view.filter),
+        "sort": [("-" if down else "") + key for key, down in view.sort if key in readable],
         "default": view.default,
     }

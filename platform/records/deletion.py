@@ -43,8 +43,10 @@ def _delete_one(saving: Saving, object: str, record: str) -> None:
     plan = _closure(saving, object, record)
     held = [(ref, [k for k in kids if k not in plan.gone.get(ref.object, ())]) for ref, kids in plan.held]
     for ref, kids in held:
+        if kids and not (shown := _shown(saving, ref.object, kids)):
+            raise Conflict("It cannot be deleted: records that you may not see point at it.")
         if kids:
-            label = saving.engine.registry[ref.object].plural_label
+            kids, label = shown, saving.engine.registry[ref.object].plural_label
             raise Conflict(
                 "It cannot be deleted: {count} {objects} point at it ({field}). Delete or change them first.",
                 count=len(kids), objects=label, field=ref.label, object=ref.object, records=kids[:10],
@@ -65,6 +67,17 @@ def _delete_one(saving: Saving, object: str, record: str) -> None:
             saving.note(10, name, draft.id, "written", "deleted")
     for name, drafts in loaded.items():
         saving.engine.reactions.after_save(saving.service, name, "deleted", drafts)
+
+
+def _shown(saving: Saving, object: str, ids: Sequence[str]) -> list[str]:
+    """Those of the records that the actor may see."""
+    policy, actor = saving.engine.policy, saving.actor
+    if actor.admin:
+        return list(ids)
+    if not policy.may(actor, object, "read"):
+        return []
+    seen = saving.store.visible(saving.connection, object, ids, policy.row_filter(actor, object, "read"))
+    return [record for record in ids if record in seen]
 
 
 def _closure(saving: Saving, object: str, record: str) -> _Plan:

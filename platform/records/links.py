@@ -34,7 +34,8 @@ def save_links(saving: Saving, plan: ObjectPlan, draft: Draft) -> None:
         named = {link["id"]: {k: v for k, v in link.items() if k != "id"} for link in wanted}
         new = [{SOURCE: draft.id, TARGET: t, **more} for t, more in named.items() if t not in by_target]
         changed = [Change(by_target[t]["id"], more) for t, more in named.items() if t in by_target and more]
-        gone = [link["id"] for t, link in by_target.items() if t not in named]
+        kept = _hidden(saving, plan.links[key].targets[0], [t for t in by_target if t not in named])
+        gone = [link["id"] for t, link in by_target.items() if t not in named and t not in kept]
         nested = saving.service.nested(f"{plan.name}.{key}")
         if gone:
             nested.delete(junction, gone)
@@ -47,6 +48,14 @@ def save_links(saving: Saving, plan: ObjectPlan, draft: Draft) -> None:
                 nested.create(junction, new)
         if draft.old is not None and (gone or changed or new):
             _remember(saving, plan, draft, key, there)
+
+
+def _hidden(saving: Saving, target: str, ids: list[str]) -> set[str]:
+    """Ends of links that the actor may not see: whoever sends the whole set cannot name them, so they stay."""
+    where = () if saving.depth else saving.engine.policy.row_filter(saving.actor, target, "read")
+    if not where or not ids:
+        return set()
+    return set(ids) - saving.store.visible(saving.connection, target, ids, where)
 
 
 @contextmanager

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ratoon.platform.errors import BadRequest, Forbidden, FormulaError, NotFound
@@ -122,7 +123,7 @@ def visible_to(service: RecordService) -> Visible | None:
     """The conditions under which the actor sees records of an object; ``None`` = all."""
     if service.actor.admin:
         return None
-    return lambda object: service.engine.policy.row_filter(service.actor, object, "read")
+    return partial(service.engine.policy.row_guard, service.actor)
 
 
 def require_readable(service: RecordService, obj: Object, path: str, parameter: str) -> None:
@@ -271,6 +272,11 @@ def _add_links(service: RecordService, found: Field, rows: list[dict[str, Any]])
         for p in f.parts
     ]
     by_source: dict[str, list[dict[str, Any]]] = {}
+    where = service.engine.policy.row_filter(service.actor, found.targets[0], "read")
+    if where:  # a link to what the actor may not see is not there for the actor
+        ends = list({link["target"] for link in links.values()})
+        seen = store.visible(service.connection, found.targets[0], ends, where)
+        links = {id: link for id, link in links.items() if link["target"] in seen}
     for link in links.values():
         entry = {"id": link["target"], **{key: link[key] for key in attributes}}
         by_source.setdefault(link["source"], []).append(entry)
@@ -340,50 +346,16 @@ def whole_keys(service: RecordService, plan: ObjectPlan) -> tuple[str, ...]:
     return (*keys, *(key for key in plan.links if readable is None or key in readable))
 
 
+def shown(service: RecordService, object: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row cut down to what the actor may read."""
+    if service.actor.admin:
+        return dict(row)
+    readable = service.engine.policy.readable_keys(service.actor, object)
+    return {key: value for key, value in row.items() if key in readable}
+
+
 def titles(service: RecordService, object: str, ids: Iterable[str]) -> dict[str, str]:
     """What the records are called. Records that are gone or hidden are left out."""
     title = service.plan(object).object.title
     found = {record: row.get(title) for record, row in visible_rows(service, object, ids).items()}
     return {record: "" if name is None else str(name) for record, name in found.items()}
-
-
-def suggest(
-    service: RecordService, object: str, name: str, text: str, so_far: Mapping[str, Any], limit: int
-) -> list[tuple[str, str, str]]:
-    """Records a lookup may point at: (object, id, title), matching ``text`` and passing the lookup filter.
-
-    A polymorphic lookup looks among all its objects, or only in the one that ``so_far`` already names.
-    """
-    found = service.plan(object).object.fields.get(name)
-    if found is None or not found.targets:
-        raise NotFound("{object} has no lookup {name}.", object=object, name=name)
-    hits: list[tuple[str, str, str]] = []
-    chosen = so_far.get(f"{name}_object")
-    for target in [chosen] if chosen in found.targets else found.targets:
-        if not service.engine.policy.may(service.actor, target, "read"):
-            continue
-        plan = service.plan(target)
-        title = plan.object.title
-        condition = _suggestion_filter(service, plan, found, title, text)
-        request = ListRequest(
-            object=target,
-            fields=("id", title),
-            filter=condition,
-            where=service.engine.policy.row_filter(service.actor, target, "read"),
-            sort=((title, False),),
-            limit=limit,
-            context=replace(context_of(service), source=so_far),
-        )
-        page = service.engine.store.lists.fetch(service.connection, request)
-        hits += [(target, row["id"], str(row[title] or "")) for row in page.rows]
-    return hits[:limit]
-
-
-def _suggestion_filter(service: RecordService, plan: ObjectPlan, found: Field, title: str, text: str) -> Formula | None:
-    parts = [f"({found.lookup_filter.source})"] if found.lookup_filter is not None else []
-    if text.strip():
-        quoted = text.strip().lower().replace("\\", "\\\\").replace('"', '\\"')
-        parts.append(f'CONTAINS(LOWER({title}), "{quoted}")')
-    if not parts:
-        return None
-    return service.engine.filter(plan.name, " && ".join(parts), source_object=found.object)

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from ratoon.platform.records.saving import Saving
 
 OWNER_DECIDES = frozenset({"private", "read"})
-OF_OWNERS = "Only the owner and those above in the role tree may give this record away."
-OF_MASTER = "{label}: you may not change this {object}."
 
 
 def check_rights(saving: Saving, plan: ObjectPlan, drafts: Sequence[Draft]) -> None:
@@ -83,7 +81,9 @@ def _owners(saving: Saving, plan: ObjectPlan, drafts: Sequence[Draft]) -> None:
     mine = saving.store.visible(saving.connection, plan.name, [d.id for d in asked], where)
     for draft in asked:
         if draft.id not in mine:
-            draft.refuse("not_yours", OF_OWNERS, "owner")
+            draft.refuse(
+                "not_yours", "Only the owner and those above in the role tree may give this record away.", "owner"
+            )
             _take_back(draft, "owner")
 
 
@@ -100,7 +100,13 @@ def _masters(saving: Saving, plan: ObjectPlan, drafts: Sequence[Draft]) -> None:
     mine = saving.store.visible(saving.connection, target, ids, where)
     for draft in asked:
         if draft.row[field.name] not in mine:
-            draft.refuse("master_closed", OF_MASTER, field.name, label=field.label, object=target)
+            draft.refuse(
+                "master_closed",
+                "{label}: you may not change this {object}.",
+                field.name,
+                label=field.label,
+                object=target,
+            )
 
 
 def _pointing(drafts: Sequence[Draft], key: str) -> Iterator[Draft]:

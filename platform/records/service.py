@@ -18,14 +18,15 @@ from typing import Any
 
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.errors import BadRequest, NotFound, Problem, Stale, ValidationFailed
-from ratoon.platform.records import deletion, money, reading, stage_paths
+from ratoon.platform.metadata.model import Field
+from ratoon.platform.records import deletion, finding, money, reading, stage_paths
 from ratoon.platform.records.coercion import coerce_given
 from ratoon.platform.records.drafts import Change, Draft
 from ratoon.platform.records.engine import Engine, Event
 from ratoon.platform.records.plan import ObjectPlan
 from ratoon.platform.records.reading import Page, Query
 from ratoon.platform.records.saving import Saving, TraceEntry
-from ratoon.platform.storage import history, search
+from ratoon.platform.storage import history
 
 Record = dict[str, Any]
 Records = list[Record]
@@ -87,7 +88,7 @@ class RecordService:
             if change.version is not None and change.version != old["version"]:
                 raise Stale(
                     "This record was changed by somebody else meanwhile (you saw version {yours}, it is now {now}).",
-                    yours=change.version, current=old, now=old["version"],
+                    yours=change.version, current=reading.shown(self, object, old), now=old["version"],
                 )  # fmt: skip
             drafts.append(Draft(index, change.id, old, dict(old), frozenset(change.values)))
         return self._run(plan, drafts, [change.values for change in changes], acknowledge)
@@ -98,12 +99,14 @@ class RecordService:
         """Makes or changes records named by an external id; returns (record, was made) in the order given."""
         plan = self.plan(object)
         named = plan.object.fields.get(key)
-        if named is None or not (named.external_id or named.unique):
+        readable = self.engine.policy.readable_keys(self.actor, object)
+        if named is None or not (named.external_id or named.unique) or not (self.actor.admin or key in readable):
             raise BadRequest("{key} is not an external id of {object}.", field=key, key=key, object=object)
         wanted = [self._key_value(plan, key, given, index) for index, given in enumerate(values)]
         if len(set(wanted)) != len(wanted):
             raise BadRequest("The same {key} is given twice in one call.", field=key, key=key)
         there = self.engine.store.existing(self.connection, object, key, wanted)
+        self._refuse_hidden(plan, named, [(i, value) for i, value in enumerate(wanted) if value in there], there)
         new = [i for i, value in enumerate(wanted) if value not in there]
         old = [i for i, value in enumerate(wanted) if value in there]
         done: dict[int, tuple[Record, bool]] = {}
@@ -116,6 +119,23 @@ class RecordService:
             done.update((i, (record, False)) for i, record in zip(old, kept, strict=True))
         return [done[i] for i in range(len(wanted))]
 
+    def _refuse_hidden(
+        self, plan: ObjectPlan, key: Field, asked: Sequence[tuple[int, Any]], there: Mapping[Any, str]
+    ) -> None:
+        """A record that the actor may not see is answered as making one with its value would be."""
+        where = self.engine.policy.row_filter(self.actor, plan.name, "read")
+        if not where or not asked:
+            return
+        seen = self.engine.store.visible(self.connection, plan.name, [there[value] for _, value in asked], where)
+        message = "{label} {value} is already used."
+        hidden = [
+            Problem("not_unique", message, key.name, {"label": key.label, "value": value}, index=index)
+            for index, value in asked
+            if there[value] not in seen
+        ]
+        if hidden:
+            raise ValidationFailed(hidden)
+
     def delete(self, object: str, ids: Sequence[str], versions: Mapping[str, int] | None = None) -> None:
         """Deletes records and what hangs on them; they can be restored. Raises ``Conflict`` when held."""
         plan = self.plan(object)
@@ -123,14 +143,21 @@ class RecordService:
         rows = self._editable_rows(plan, ids, "delete")
         for record, seen in (versions or {}).items():
             if rows[record]["version"] != seen:
-                raise Stale("This record was changed by somebody else meanwhile.", yours=seen, current=rows[record])
+                current = reading.shown(self, object, rows[record])
+                raise Stale("This record was changed by somebody else meanwhile.", yours=seen, current=current)
         with self._operation() as saving:
             deletion.delete(saving, object, ids)
 
     def restore(self, object: str, ids: Sequence[str]) -> list[Record]:
         """Brings deleted records back, with everything their deletion took along."""
         self.plan(object)
-        self.engine.policy.require(self.actor, object, "delete")
+        policy = self.engine.policy
+        policy.require(self.actor, object, "delete")
+        where = (*policy.row_filter(self.actor, object, "delete"), *policy.row_filter(self.actor, object, "read"))
+        seen = self.engine.store.visible(self.connection, object, ids, where, deleted=True) if where else set(ids)
+        for record in ids:
+            if record not in seen:
+                raise NotFound("There is no deleted {object} with id {id}.", object=object, id=record)
         with self._operation() as saving:
             deletion.restore(saving, object, ids)
         return [self.get(object, record) for record in ids]
@@ -162,6 +189,8 @@ class RecordService:
     def _editable_rows(self, plan: ObjectPlan, ids: Sequence[str], action: Any) -> dict[str, Record]:
         store = self.engine.store
         where = self.engine.policy.row_filter(self.actor, plan.name, action)
+        if self.engine.policy.may(self.actor, plan.name, "read"):
+            where = (*where, *self.engine.policy.row_filter(self.actor, plan.name, "read"))
         rows = store.load(self.connection, plan.name, ids, lock=True)
         seen = store.visible(self.connection, plan.name, list(rows), where) if where else rows.keys()
         for record in ids:
@@ -250,34 +279,25 @@ class RecordService:
 
     def search(self, text: str, objects: Sequence[str] | None = None, limit: int = 20) -> Hits:
         """Global search: (object, id, title), best first, only what the actor may see."""
-        allowed = [o.name for o in self.engine.policy.objects(self.actor) if objects is None or o.name in objects]
-        hits = search.search(self.connection, text, allowed, limit * 3)
-        by_object: dict[str, list[str]] = {}
-        for object, record, _ in hits:
-            by_object.setdefault(object, []).append(record)
-        names = {object: self.titles(object, ids) for object, ids in by_object.items()}
-        shown = [(o, r, names[o][r]) for o, r, _ in hits if r in names[o]]
-        return shown[:limit]
+        return finding.search_all(self, text, objects, limit)
 
     def lookup(
         self, object: str, field: str, text: str = "", so_far: Mapping[str, Any] | None = None, limit: int = 10
     ) -> Hits:
         """Type-ahead for a lookup: (object, id, title) of records that match and pass the lookup filter."""
-        return reading.suggest(self, object, field, text, so_far or {}, limit)
+        return finding.suggest(self, object, field, text, so_far or {}, limit)
 
     def history(self, object: str, record: str, limit: int = 100) -> Records:
         """What was changed on a record, newest first: at, by, action, changes {key: [before, after]}."""
         self.get(object, record, fields=["id"])
-        readable = None if self.actor.admin else self.engine.policy.readable_keys(self.actor, object)
-        entries = history.read_history(self.connection, object, record, limit)
-        if readable is not None:
-            for entry in entries:
-                entry["changes"] = {k: v for k, v in (entry["changes"] or {}).items() if k in readable}
-        return entries
+        return finding.shown_history(self, object, history.read_history(self.connection, object, record, limit))
 
     def stage_history(self, object: str, record: str) -> Records:
         """The stages a record was in, oldest first: pipeline, stage, entered_at, left_at, seconds, by."""
         self.get(object, record, fields=["id"])
+        stage = self.plan(object).object.stage_field
+        if stage is not None and stage.name not in self.engine.policy.readable_keys(self.actor, object):
+            return []
         return history.read_stage_history(self.connection, object, record, self.engine.world.clock())
 
     def stage_path(self, object: str, record: Mapping[str, Any]) -> Records:

@@ -14,7 +14,7 @@ as ``where``. Statements are compiled once per shape (``conditions.py``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -48,7 +48,7 @@ class ListRequest:
     where: tuple[ColumnElement[Any], ...] = ()
     """Further conditions on the object's own table (row filters)."""
     visible: Visible | None = None
-    """What of related records the filter may count; ``None`` = all."""
+    """What behind lookups and of related records the filter, the sort and groups may see; ``None`` = all."""
     sort: Sort = ()
     limit: int = 50
     after: tuple[Any, ...] | None = None
@@ -93,13 +93,16 @@ class Lists:
         if request.after is not None and len(request.after) != len(order):
             raise ValueError("the position does not belong to this sort order")
         conditions = _conditions(self._store, request)
+        guards = _guards(self._store, request, (*(key for key, _ in order), *(request.fields or ())))
+        beside = (*conditions, *guards.values())
         given = {f"k{at}": value for at, value in enumerate(request.after or ())}
         rows: list[Row] = []
         wanted = request.limit + 1
         for segment in _segments(order, request.after, _filled(request)):
-            shape = ("list", request.object, request.fields, order, request.deleted, _paths_of(request), segment)
-            build = partial(_query, self._store, request, order, segment, conditions)
-            statement, values = self._store.shapes.get(shape, conditions, build)
+            paths = _paths_of(request)
+            shape = ("list", request.object, request.fields, order, request.deleted, paths, segment, *guards)
+            build = partial(_query, self._store, request, order, segment, conditions, guards)
+            statement, values = self._store.shapes.get(shape, beside, build)
             rows += statement.rows(conn, limit=wanted - len(rows), **given, **values)
             if len(rows) >= wanted:
                 last = rows[request.limit - 1]
@@ -109,13 +112,14 @@ class Lists:
     def count(self, conn: Connection, request: ListRequest, ceiling: int) -> int:
         """How many rows the whole list has; ``ceiling + 1`` when there are more than ``ceiling``."""
         conditions = _conditions(self._store, request)
+        guards = _guards(self._store, request, ())
 
         def build() -> Select[Any]:
-            inner = _filtered(self._store, request, select(literal(1).label("one")), conditions, ())
+            inner = _filtered(self._store, request, select(literal(1).label("one")), conditions, (), guards)
             return select(func.count()).select_from(inner.limit(parameter("limit", Integer())).subquery())
 
-        shape = ("count", request.object, request.deleted, _paths_of(request))
-        statement, values = self._store.shapes.get(shape, conditions, build)
+        shape = ("count", request.object, request.deleted, _paths_of(request), *guards)
+        statement, values = self._store.shapes.get(shape, (*conditions, *guards.values()), build)
         counted: int = statement.first_column(conn, limit=ceiling + 1, **values)[0]
         return counted
 
@@ -141,13 +145,14 @@ class Lists:
         conditions = _conditions(self._store, request)
         grouping = Grouping(tuple(group_by), tuple(measures), tuple(having))
         column = partial(self._store.paths.column, object, context=request.context)
-        shape = ("aggregate", object, _paths_of(request), grouping.shape)
+        guards = _guards(self._store, request, grouping.paths)
+        shape = ("aggregate", object, _paths_of(request), grouping.shape, *guards)
 
         def build() -> Select[Any]:
             query = grouping.query(column).limit(parameter("limit", Integer()))
-            return _filtered(self._store, request, query, conditions, grouping.paths)
+            return _filtered(self._store, request, query, conditions, grouping.paths, guards)
 
-        statement, values = self._store.shapes.get(shape, conditions, build)
+        statement, values = self._store.shapes.get(shape, (*conditions, *guards.values()), build)
         found = statement.tuples(conn, limit=limit, **grouping.given, **values)
         return grouping.rows(found, column)
 
@@ -159,15 +164,26 @@ def _conditions(store: RecordStore, request: ListRequest) -> tuple[Condition, ..
     return (store.condition(request.object, request.filter, request.context, request.visible), *where)
 
 
+def _guards(store: RecordStore, request: ListRequest, paths: Sequence[str]) -> dict[str, Condition]:
+    """Step → the condition under which somebody may look there."""
+    if request.visible is None:
+        return {}
+    steps = store.paths.steps(request.object, (*_paths_of(request), *paths))
+    found = store.paths.guards(request.object, steps, request.visible)
+    return {step: store.shapes.condition(element) for step, element in found.items()}
+
+
 def _filtered(
     store: RecordStore,
     request: ListRequest,
     query: Select[Any],
     conditions: tuple[Condition, ...],
     paths: Sequence[str],
+    guards: Mapping[str, Condition],
 ) -> Select[Any]:
     deleted_at = store.tables.table(request.object).c.deleted_at
-    source = store.paths.joined(request.object, (*_paths_of(request), *paths))
+    elements = {step: guard.element for step, guard in guards.items()}
+    source = store.paths.joined(request.object, (*_paths_of(request), *paths), elements)
     state = deleted_at.is_not(None) if request.deleted else deleted_at.is_(None)
     return query.select_from(source).where(state, *(condition.element for condition in conditions))
 
@@ -178,12 +194,13 @@ def _query(
     order: Sort,
     segment: _Segment,
     conditions: tuple[Condition, ...],
+    guards: Mapping[str, Condition],
 ) -> Select[Any]:
     keys = [key for key, _ in order]
     columns = [store.paths.column(request.object, key, request.context) for key in keys]
     places = [parameter(f"k{at}", column.type) for at, column in enumerate(columns)]
     query = select(*_selected(store, request, keys))
-    query = _filtered(store, request, query, conditions, (*keys, *(request.fields or ())))
+    query = _filtered(store, request, query, conditions, (*keys, *(request.fields or ())), guards)
     for at, equal in enumerate(segment.before):
         query = query.where(columns[at] == places[at] if equal else columns[at].is_(None))
     level = segment.level

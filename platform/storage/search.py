@@ -138,6 +138,15 @@ def search(conn: Connection, text: str, objects: Collection[str] | None = None, 
     return found[:limit]
 
 
+def covers(text: str, texts: Sequence[str]) -> bool:
+    """Whether every word of a search occurs in one of these texts: what ``search`` asks of the index."""
+    there = {word for given in texts for word in tokens(given)}
+    wanted = list(_wanted(text))[:MAX_QUERY_WORDS]
+    return bool(wanted) and all(
+        any(word.startswith(part) for word in there) if prefix else part in there for part, prefix in wanted
+    )
+
+
 def _matches_postgresql(
     conn: Connection, wanted: Sequence[tuple[str, bool]], objects: Collection[str] | None, limit: int, title: bool
 ) -> list[Hit]:

@@ -257,8 +257,9 @@ class RecordStore:
         where: Sequence[ColumnElement[Any]],
         *,
         hold: bool = False,
+        deleted: bool = False,
     ) -> set[str]:
-        """Which of these ids are live records that meet the conditions ``where``.
+        """Which of these ids are live (``deleted``: deleted) records that meet the conditions ``where``.
 
         ``hold``: nobody deletes them before this transaction ends; a deletion under way is waited for.
         """
@@ -268,11 +269,12 @@ class RecordStore:
 
         def build() -> Select[Any]:
             these = among(table.c.id, "ids", self.dialect, single)
-            query = select(table.c.id).where(these, table.c.deleted_at.is_(None), *where)
+            state = table.c.deleted_at.is_not(None) if deleted else table.c.deleted_at.is_(None)
+            query = select(table.c.id).where(these, state, *where)
             return query.order_by(table.c.id).with_for_update(read=True, key_share=True) if hold else query
 
         conditions = [self.shapes.condition(element) for element in where]
-        statement, values = self.shapes.get(("visible", object, hold, single), conditions, build)
+        statement, values = self.shapes.get(("visible", object, hold, deleted, single), conditions, build)
         return set(statement.first_column(conn, ids=only_or_all(ids), **values))
 
     def filter_matches(
