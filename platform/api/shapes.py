@@ -56,6 +56,9 @@ class ProblemShape(Schema):
     cycle = fields.List(fields.String(), metadata={"description": "automation_loop: the rules in the order they ran"})
     findings = fields.List(fields.Nested(FindingShape), metadata={"description": "metadata_refused: every problem"})
     losses = fields.List(fields.String(), metadata={"description": "destructive: what would be taken away"})
+    tests = fields.List(
+        fields.Dict(), metadata={"description": "tests_failed: the tests and what came out differently"}
+    )
     conflicts = fields.List(fields.Dict(), metadata={"description": "merge_conflict: base, theirs and ours of each"})
     reasons = fields.List(fields.String(), metadata={"description": "data_refuses: why the records do not allow it"})
 
@@ -242,6 +245,8 @@ class AppliedShape(Schema):
     revision = fields.Integer(required=True, metadata={"description": "the revision that now stands"})
     values = fields.Integer(required=True, metadata={"description": "values filled into existing records"})
     validated_only = fields.Boolean(required=True)
+    records = fields.Integer(required=True, metadata={"description": "records that packages bring, made or changed"})
+    tests = fields.List(fields.Dict(), required=True, metadata={"description": "validate_only: the tests that ran"})
     plan = fields.Nested(PlanShape, required=True)
 
 

@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "plan": ("plan", "Show what applying a package would change."),
         "apply": ("apply", "Apply a package to the database."),
         "export": ("export", "Write the applied metadata to a folder or zip file."),
+        "test": ("test", "Run the tests that packages carry."),
         "drift": ("drift", "Say how two environments differ."),
         "promote": ("promote", "Take packages to another environment: its plan first, then apply."),
         "uninstall": ("uninstall", "Take a package away; its data is kept."),

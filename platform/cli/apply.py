@@ -8,7 +8,7 @@ import click
 
 from ratoon.platform.cli.merging import manner, merge_options, write_conflicts
 from ratoon.platform.cli.opening import BY, environment
-from ratoon.platform.cli.printing import print_findings, print_json, print_plan
+from ratoon.platform.cli.printing import count, print_findings, print_json, print_plan
 from ratoon.platform.packages import Target, apply_package
 from ratoon.platform.packages.merging import MergeConflict
 
@@ -59,6 +59,10 @@ def command(
     print_plan(applied.plan)
     if applied.values:
         click.echo(f"{applied.values} values of existing records filled in.")
+    if applied.records:
+        click.echo(f"{applied.records} records of the package made or changed.")
+    if applied.tests:
+        click.echo(f"{count(len(applied.tests), 'test')} of packages passed.")
     if applied.validated_only:
         click.secho("It would work; nothing was changed.", fg="green")
     else:

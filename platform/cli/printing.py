@@ -45,6 +45,8 @@ def print_refusal(error: RatoonError, *, as_json: bool = False) -> None:
         shown: dict[str, Any] = {"error": {"code": error.code, "message": error.text()}}
         if isinstance(error, Conflict) and hasattr(error, "disagreements"):
             shown["conflicts"] = [found.as_json() for found in error.disagreements]
+        if isinstance(error, Conflict) and hasattr(error, "outcomes"):
+            shown["tests"] = [outcome.as_json() for outcome in error.outcomes]
         if isinstance(error, Conflict) and hasattr(error, "problem"):
             shown["problem"] = dict(error.problem)
         if isinstance(error, MetadataRefused):
@@ -52,6 +54,11 @@ def print_refusal(error: RatoonError, *, as_json: bool = False) -> None:
         print_json(shown)
     if isinstance(error, MetadataRefused):
         print_findings(error.findings)
+    if isinstance(error, Conflict) and hasattr(error, "outcomes"):
+        for outcome in error.outcomes:
+            click.secho(f"{outcome.package}: {outcome.label}", bold=True, err=True)
+            for failure in outcome.failures:
+                click.echo(f"  {failure}", err=True)
     if isinstance(error, Conflict) and hasattr(error, "disagreements"):
         from ratoon.platform.cli.merging import print_conflicts
 

@@ -10,6 +10,8 @@ follows from what it is (``place``), so two documents of one package never descr
     sharing/big_deals.json            sharing
     templates/renewal_due.json        template
     strings/zh-Hans.json              strings
+    data/country.json                 data (records that come with the package)
+    tests/discharge.json              test
     pet/object.json                   object
     pet/extension.json                extension (adds to the object of another package)
     pet/pipelines/adoption.json       pipeline, and so on for layouts, views, automations,
@@ -60,6 +62,8 @@ TOP_FOLDERS: Mapping[str, str] = {
     "sharing": "sharing",
     "templates": "template",
     "strings": "strings",
+    "data": "data",
+    "tests": "test",
 }
 """Folder at the top of a package → kind."""
 KINDS: tuple[str, ...] = ("package", "object", "extension", *FOLDERS.values(), *TOP_FOLDERS.values())
@@ -98,6 +102,8 @@ def component_of(kind: str, data: Mapping[str, Any]) -> tuple[str, str, str]:
         return kind, str(data.get("object", "")), ""
     if kind == "strings":
         return kind, "", str(data.get("locale", ""))
+    if kind == "data":
+        return kind, "", str(data.get("object", ""))
     return kind, "", str(data.get("name", ""))
 
 

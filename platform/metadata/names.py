@@ -51,6 +51,8 @@ RESERVED_OBJECTS: frozenset[str] = frozenset(
             "roles",
             "permission_sets",
             "strings",
+            "data",
+            "tests",
             "sharing",
             "templates",
             "reports",

@@ -21,6 +21,8 @@ from sqlalchemy import Connection
 
 from ratoon.platform.errors import Conflict
 from ratoon.platform.packages.backfill import Backfill
+from ratoon.platform.packages.declared_tests import Outcome
+from ratoon.platform.packages.finishing import bring_data, try_out, write_trail
 from ratoon.platform.packages.locking import Claim, claim
 from ratoon.platform.packages.planning import Plan
 from ratoon.platform.packages.target import Drifted, Target
@@ -64,6 +66,10 @@ class Applied:
     values: int = 0
     """Values filled into existing rows."""
     validated_only: bool = False
+    records: int = 0
+    """Records that packages bring, made or changed."""
+    tests: tuple[Outcome, ...] = ()
+    """Tests of packages that ran and passed, when it was only validated."""
 
     def as_json(self) -> dict[str, Any]:
         """For ``--json`` and the API."""
@@ -71,6 +77,8 @@ class Applied:
             "revision": self.revision,
             "values": self.values,
             "validated_only": self.validated_only,
+            "records": self.records,
+            "tests": [outcome.as_json() for outcome in self.tests],
             "plan": self.plan.as_json(),
         }
 
@@ -219,15 +227,18 @@ class _Carrier:
         if plan.before is not None:
             work = _backfill(self.target, self.connection, plan, conditions, frozenset(touched))
             values = work.run()
+        records = bring_data(self.target, self.connection, plan)
         conditions.on_phase("filled")
         if conditions.validate_only:
-            raise _TakeBack(Applied(plan.revision, plan, values, validated_only=True))
+            tests = try_out(self.target, self.connection, plan)
+            raise _TakeBack(Applied(plan.revision, plan, values, True, records, tests))
         now, said = self.target.world.clock(), message or _title(plan)
         revision = revisions.save_revision(self.connection, plan.documents, by, said, now, _kept(plan))
         save_bases(self.connection, revision, plan.upgrade.bases)
+        write_trail(self.connection, now, plan, revision, by, said)
         claimed.finish(self.connection)
         conditions.on_phase("saved")
-        return Applied(revision, plan, values)
+        return Applied(revision, plan, values, records=records)
 
     def _rename(self) -> set[tuple[str, str]]:
         """Tables, columns and values get their new names; returns the (object, key) whose values changed."""

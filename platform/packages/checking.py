@@ -16,6 +16,7 @@ from ratoon.platform.errors import Finding
 from ratoon.platform.fields.base import FieldTypes
 from ratoon.platform.formulas import FunctionSet
 from ratoon.platform.metadata.builtin import with_system
+from ratoon.platform.metadata.carried import check_carried
 from ratoon.platform.metadata.compile import assemble
 from ratoon.platform.metadata.documents import Document, in_order
 from ratoon.platform.metadata.model import Registry
@@ -96,6 +97,7 @@ def check_documents(
     others = [d for d in with_system(present) if d.package not in names]
     shaped = language.structure.check(documents, report)
     registry = assemble([*others, *shaped], language.types, language.functions, revision, report, language.actions)
+    check_carried(shaped, registry, report)
     refused = bool(report.errors)
     return Checked(names, tuple(in_order(documents)), report.sorted(), None if refused else registry)
 

@@ -23,6 +23,7 @@ from ratoon.platform.packages.checking import Checked, check_documents
 from ratoon.platform.packages.differences import ComponentChange, component_changes
 from ratoon.platform.packages.impact import Situation, data_notes
 from ratoon.platform.packages.notes import DataNote
+from ratoon.platform.packages.reference_data import Batch, batches, data_plan
 from ratoon.platform.packages.renames import Journey
 from ratoon.platform.packages.rights import Widening, widenings
 from ratoon.platform.packages.sources import Read, Source, read_sources
@@ -31,6 +32,7 @@ from ratoon.platform.packages.upgrades import Manner, Upgrade, standing_bases, u
 from ratoon.platform.storage import revisions, schema
 from ratoon.platform.storage.kept import read_kept
 from ratoon.platform.storage.moving import RelocatedTables, Relocation
+from ratoon.platform.storage.store import RecordStore
 from ratoon.platform.storage.tables import Tables
 
 
@@ -58,6 +60,8 @@ class Plan:
     """Permissions that widen."""
     moves: tuple[Move, ...] = ()
     """What is renamed, and what takes the place of something else."""
+    data: tuple[Batch, ...] = ()
+    """Records that the packages bring."""
     relocation: Relocation | None = None
     """The same for the database; ``None`` when nothing is renamed."""
     since: int | None = None
@@ -227,12 +231,14 @@ def make_plan(
         standing = target.registry_of(journey.standing, revision)
         relocation = Relocation(before, standing, journey.moves)
     moves = journey.moves
+    data = tuple(batches(journey.standing, documents, after))
 
     def count(now: Connection) -> tuple[DataNote, ...]:
         if standing is None:
-            return ()
+            return tuple(data_plan(now, None, data))
         tables = Tables(standing, dialect) if relocation is None else RelocatedTables(relocation, dialect)
-        return data_notes(Situation(target, now, standing, after, tables, _replaced(standing, moves)))
+        notes = data_notes(Situation(target, now, standing, after, tables, _replaced(standing, moves)))
+        return (*notes, *data_plan(now, RecordStore(standing, tables, dialect), data))
 
     return Plan(
         revision=revision,
@@ -245,6 +251,7 @@ def make_plan(
         before=standing,
         after=after,
         moves=journey.moves,
+        data=data,
         relocation=relocation,
         since=since,
         upgrade=made,

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
@@ -22,6 +22,7 @@ from ratoon.platform.metadata.documents import Document
 from ratoon.platform.metadata.model import Registry
 from ratoon.platform.packages.checking import Language
 from ratoon.platform.packages.sealing import Trust
+from ratoon.platform.records.engine import Engine
 from ratoon.platform.storage import revisions
 from ratoon.platform.storage.database import Database
 
@@ -70,6 +71,9 @@ class Installation(Protocol):
     def plugins(self) -> Any:
         """The plugin list."""
 
+    def build(self, registry: Registry) -> Engine:
+        """An engine that serves this registry."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -81,6 +85,8 @@ class Target:
     organization: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     trust: Trust = field(default_factory=Trust)
     """Whose packages are taken."""
+    build: Callable[[Registry], Engine] | None = None
+    """Makes what saves records by a registry: for reference data and tests, which are left out without it."""
 
     @classmethod
     def of(cls, installation: Installation) -> Target:
@@ -89,7 +95,9 @@ class Target:
         actions = frozenset(action.name for action in plugins.collect("automation_actions"))
         language = Language(installation.types, installation.functions, actions)
         trust = Trust(installation.settings.trusted, installation.settings.require_signature)
-        return cls(installation.database, language, installation.world, installation.organization, trust)
+        return cls(
+            installation.database, language, installation.world, installation.organization, trust, installation.build
+        )
 
     def context(self) -> EvalContext:
         """What formulas see beside the row when the platform itself fills fields in."""
