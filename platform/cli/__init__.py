@@ -30,6 +30,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "uninstall": ("uninstall", "Take a package away; its data is kept."),
         "key": ("key", "Make keys that sign packages."),
         "history": ("history", "List the revisions of the metadata."),
+        "purge": ("purge", "Drop for good what removed fields and objects left."),
+        "rules": ("rules", "Ask the validation rules of the records that are there."),
         "rollback": ("rollback", "Bring the metadata of an earlier revision back."),
         "explain": ("explain", "Show the order of execution for an object and an event."),
         "formula": ("formula", "Work out a formula."),

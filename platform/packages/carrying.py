@@ -129,7 +129,7 @@ def carry_out(
 
 
 def _again(connection: Connection, make: MakePlan, first: Plan) -> Plan:
-    """The plan as it is now that nobody else writes: the records are counted again, and when the metadata changed since,
+    """The plan as it is now that nobody else writes: the records are counted again; when the metadata changed since,
     everything is."""
     if revisions.current_revision(connection) == first.revision:
         return first.recounted(connection)

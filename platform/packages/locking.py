@@ -68,7 +68,7 @@ class Claim:
 
 @contextmanager
 def claim(database: Database, by: str | None, what: str, now: datetime, wait: float = WAIT) -> Iterator[Claim]:
-    """Claims the metadata while the block runs. Raises ``Locked`` when another process holds it for ``wait`` seconds."""
+    """Claims the metadata while the block runs. Raises ``Locked`` when another one holds it for ``wait`` seconds."""
     with _held(database, wait):
         with database.write() as connection:
             connection.execute(delete(apply_table()))

@@ -230,6 +230,7 @@ def make_plan(
     if before is not None and journey.moves:
         standing = target.registry_of(journey.standing, revision)
         relocation = Relocation(before, standing, journey.moves)
+    kept = read_kept(connection) if relocation is None else relocation.kept(read_kept(connection))
     moves = journey.moves
     data = tuple(batches(journey.standing, documents, after))
 
@@ -243,7 +244,7 @@ def make_plan(
     return Plan(
         revision=revision,
         components=(*journey.components(documents), *component_changes(journey.standing, documents)),
-        schema=tuple(schema.changes(standing, after, dialect, read_kept(connection), since)),
+        schema=tuple(schema.changes(standing, after, dialect, kept, since)),
         notes=count(connection),
         count=count,
         findings=tuple(findings),

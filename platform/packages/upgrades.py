@@ -19,8 +19,8 @@ from sqlalchemy import Connection
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.packages.differences import ComponentChange, component_changes
 from ratoon.platform.packages.merging import Choices, Disagreement, MergeConflict, merge_documents
-from ratoon.platform.packages.sources import Read, completed
 from ratoon.platform.packages.renames import Journey
+from ratoon.platform.packages.sources import Read, completed
 from ratoon.platform.storage import revisions
 from ratoon.platform.storage.bases import Bases, bases_at, bases_between, packages_documents
 

@@ -10,7 +10,7 @@ way back by itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from ratoon.platform.metadata.model import Field, Object, Registry
 from ratoon.platform.metadata.moves import Move
 from ratoon.platform.storage.database import driver
 from ratoon.platform.storage.history import StageMove, write_stage_moves
+from ratoon.platform.storage.kept import Kept
 from ratoon.platform.storage.present import Present
 from ratoon.platform.storage.system import system_tables
 from ratoon.platform.storage.tables import (
@@ -84,6 +85,23 @@ class Relocation:
             for field in obj.fields.values()
             for part in field.parts
         }
+
+    def kept(self, entries: Iterable[Kept]) -> list[Kept]:
+        """What is kept, under the new names."""
+        return [
+            replace(entry, object=self.object(entry.object), key=self._key(entry.object, entry.key))
+            for entry in entries
+        ]
+
+    def _key(self, object: str, key: str) -> str:
+        for move in self.moves:
+            if move.kind == "object" and move.old == object:
+                object = move.new
+            elif move.kind == "field" and move.object == object and key.startswith(move.old):
+                suffix = key[len(move.old) :]
+                if suffix in _suffixes(self, move) | {""}:
+                    key = move.new + suffix
+        return key
 
     @cached_property
     def _links(self) -> Mapping[str, str]:
