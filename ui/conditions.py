@@ -8,7 +8,7 @@ only yes or no.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ratoon.platform.errors import FormulaError, Invalid
@@ -16,6 +16,7 @@ from ratoon.platform.formulas import Formula
 from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.metadata.model import Field, Object, Section
 from ratoon.platform.records.plan import ObjectPlan
+from ratoon.platform.records.reading import context_of
 from ratoon.platform.records.service import RecordService
 
 
@@ -89,13 +90,7 @@ def draft_of(
 
 def context_for(records: RecordService, stored: Mapping[str, Any] | None = None) -> EvalContext:
     """What formulas see beside the row."""
-    return EvalContext(
-        now=records.engine.world.clock(),
-        time_zone=records.actor.zone,
-        user=records.actor.facts,
-        organization=records.engine.organization,
-        old=stored,
-    )
+    return replace(context_of(records), old=stored)
 
 
 def _coerced(coerce: Any, value: Any) -> Any:

@@ -19,6 +19,12 @@ RELATED_LABEL: Mapping[str, Any] = {
     "type": "string",
     "description": "Title of the list of these records on the page of the record pointed at.",
 }
+RELATED_NAME: Mapping[str, Any] = {
+    "type": "string",
+    "pattern": "^[a-z][a-z0-9_]{0,39}$",
+    "description": "What formulas of the record pointed at call these records: lines in SUM(lines.amount). "
+    "Without it they answer to the object's name and to the title of their list.",
+}
 FILTER: Mapping[str, Any] = {
     "type": "string",
     "description": "A formula over the record pointed at: only records for which it is true may be chosen. "
@@ -41,6 +47,7 @@ class LookupType(FieldType):
             "on_delete": ON_DELETE,
             "filter": FILTER,
             "related_label": RELATED_LABEL,
+            "related_name": RELATED_NAME,
         }
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from ratoon.platform.fields.lookup import FILTER, RELATED_LABEL, LookupType
+from ratoon.platform.fields.lookup import FILTER, RELATED_LABEL, RELATED_NAME, LookupType
 
 
 class MasterDetailType(LookupType):
@@ -24,5 +24,6 @@ class MasterDetailType(LookupType):
             },
             "filter": FILTER,
             "related_label": RELATED_LABEL,
+            "related_name": RELATED_NAME,
         }
     )

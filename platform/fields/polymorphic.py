@@ -14,7 +14,7 @@ from sqlalchemy import Text
 from ratoon.platform.fields import text_values
 from ratoon.platform.fields.base import FieldSpec, FieldType, Part
 from ratoon.platform.fields.faces import CHOICE_OPERATORS, column, part, reference_part, sample_id
-from ratoon.platform.fields.lookup import ON_DELETE, RELATED_LABEL
+from ratoon.platform.fields.lookup import ON_DELETE, RELATED_LABEL, RELATED_NAME
 from ratoon.platform.formulas.types import Type
 
 SUFFIX = "_object"
@@ -41,6 +41,7 @@ class PolymorphicType(FieldType):
             },
             "on_delete": ON_DELETE,
             "related_label": RELATED_LABEL,
+            "related_name": RELATED_NAME,
         }
     )
 

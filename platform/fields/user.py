@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from ratoon.platform.fields.base import FieldSpec
-from ratoon.platform.fields.lookup import FILTER, ON_DELETE, RELATED_LABEL, LookupType
+from ratoon.platform.fields.lookup import FILTER, ON_DELETE, RELATED_LABEL, RELATED_NAME, LookupType
 
 
 class UserType(LookupType):
@@ -16,7 +16,9 @@ class UserType(LookupType):
     description = "Points at somebody who uses the system."
     icon = "user"
     required_options = ()
-    options = MappingProxyType({"on_delete": ON_DELETE, "filter": FILTER, "related_label": RELATED_LABEL})
+    options = MappingProxyType(
+        {"on_delete": ON_DELETE, "filter": FILTER, "related_label": RELATED_LABEL, "related_name": RELATED_NAME}
+    )
 
     def widget(self, spec: FieldSpec) -> str:
         return "user"

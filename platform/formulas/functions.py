@@ -241,11 +241,12 @@ def builtin_functions() -> FunctionSet:
         dates,
         durations,
         logic,
+        money,
         numbers,
         operators,
         picklists,
         texts,
     )
 
-    rooms = (operators, logic, texts, conversions, numbers, dates, durations, picklists, aggregates)
+    rooms = (operators, logic, texts, conversions, numbers, dates, durations, picklists, aggregates, money)
     return FunctionSet.of(function for room in rooms for function in room.FUNCTIONS)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ratoon.platform.formulas.functions import Run, define
 from ratoon.platform.formulas.operators import equal_build
-from ratoon.platform.formulas.tree import Typed
+from ratoon.platform.formulas.tree import Read, Typed, walk
 
 
 def _includes(values: tuple[str, ...] | None, value: str | None) -> bool:
@@ -26,6 +26,26 @@ def _in(args: Sequence[Run], nodes: Sequence[Typed]) -> Run:
     return run
 
 
+def _label(args: Sequence[Run], nodes: Sequence[Typed]) -> Run:
+    (only,) = args
+    labels = labels_under(nodes[0])
+
+    def run(row: Any, context: Any) -> str | None:
+        value = only(row, context)
+        return context.words(labels.get(value, value)) if value else None
+
+    return run
+
+
+def labels_under(node: Typed) -> dict[str, str]:
+    """Value → label of every picklist that a part reads."""
+    found: dict[str, str] = {}
+    for read in walk(node):
+        if isinstance(read, Read) and read.name.labels is not None:
+            found.update(read.name.labels)
+    return found
+
+
 def _count(values: tuple[str, ...] | None) -> int:
     return len(values or ())
 
@@ -39,6 +59,17 @@ FUNCTIONS = (
         strict=False,
         group="Picklists",
         doc="True when the picklist has this value; an empty text asks for no value.",
+        examples=[],
+    ),
+    define(
+        "LABEL",
+        "field: picklist",
+        "text",
+        build=_label,
+        strict=False,
+        volatile=True,
+        group="Picklists",
+        doc="What people read for a picklist's value, in their language; TEXT gives the value itself.",
         examples=[],
     ),
     define(

@@ -11,14 +11,17 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Boolean, Numeric, String, Text, and_, case, cast, false, func, literal, null, or_
+from sqlalchemy import Boolean, Date, Numeric, String, Text, and_, case, cast, false, func, literal, null, or_
 from sqlalchemy.types import Integer, TypeEngine
 
 from ratoon.platform.formulas.closures import SETTLED, inexact
 from ratoon.platform.formulas.columns import Id
+from ratoon.platform.formulas.dates import today
 from ratoon.platform.formulas.functions import Overload
 from ratoon.platform.formulas.patterns import for_postgresql
+from ratoon.platform.formulas.picklists import labels_under
 from ratoon.platform.formulas.postgresql_forms import FAILURES, FORMS
+from ratoon.platform.formulas.postgresql_numbers import rate_of
 from ratoon.platform.formulas.sql import SQL_TYPES, TEXTUAL, Sql, SqlBuilder, compare
 from ratoon.platform.formulas.tree import Apply, Constant, Read, Typed, relation_of, walk
 from ratoon.platform.formulas.types import Type
@@ -26,6 +29,7 @@ from ratoon.platform.formulas.types import Type
 AGGREGATES = frozenset({"SUM_EACH", "COUNT_EACH", "AVG_EACH", "MIN_EACH", "MAX_EACH"})
 BRANCHES = frozenset({"IF", "IFS", "CASE", "BLANKVALUE", "NULLVALUE", "IFERROR"})
 LOGIC = frozenset({"AND", "OR", "NOT"})
+RATED = frozenset({"CONVERT", "CURRENCYRATE"})
 MAX_DEPTH = 40
 """Deepest formula that is written as SQL."""
 HIDING = frozenset({"ISBLANK", "ISNULL", "same_text", "ISPICKVAL", "IN", "ISNUMBER", "ISNUMBER_NUMBER", "EXACT"})
@@ -95,6 +99,10 @@ class PostgresBuilder(SqlBuilder):
             return self._guarded(node, lambda: self._condition(node, form))
         if node.overload.sql is not None:
             return node.overload.sql([self.value(a) for a in node.args], "postgresql")
+        if form == "LABEL":
+            return self._label(node)
+        if form in RATED:
+            return self._rated(node, form)
         if form == "REGEX":
             return self._guarded(node, lambda: self._regex(node))
         if form == "DISTANCE":
@@ -150,6 +158,25 @@ class PostgresBuilder(SqlBuilder):
             kind = next(iter(types)) if len(types) == 1 else Type.TEXT
             args.append(cast(null(), SQL_TYPES[kind]) if arg.type is Type.BLANK else get(arg))
         return args
+
+    def _label(self, node: Apply) -> Sql:
+        value = self.value(node.args[0])
+        labels = labels_under(node.args[0])
+        known = [(value == option, literal(self.context.words(label), Text())) for option, label in labels.items()]
+        return case(*known, else_=value) if known else value
+
+    def _rated(self, node: Apply, form: str) -> Sql:
+        """CONVERT and CURRENCYRATE; NULL where a rate is missing."""
+        args = self._arguments(node)
+        day = args[-1] if len(args) in (2, 4) else literal(today(self.context), Date())
+        rates = literal(self.context.rates.as_json(), Text())
+        if form == "CURRENCYRATE":
+            return rate_of(args[0], day, rates)
+        amount, source, target = args[:3]
+        converted = FORMS["divide"](amount * rate_of(source, day, rates), rate_of(target, day, rates))
+        whole = converted if len(args) == 3 else case((day.is_not(None), converted), else_=null())
+        same = func.upper(source) == func.upper(target)
+        return case((and_(same, day.is_not(None)), amount), else_=whole)
 
     def _regex(self, node: Apply) -> Sql:
         pattern = self.fold(node.args[1])
@@ -256,6 +283,9 @@ class PostgresBuilder(SqlBuilder):
             return self._logic_fails(node, form)
         reasons = [reason for a in node.args if (reason := self.fails(a)) is not None]
         own = FAILURES.get(form)
+        if form in RATED:
+            present = [a.is_not(None) for a in self._arguments(node)]
+            reasons.append(and_(*present, self._rated(node, form).is_(None)))
         if own is not None:
             reasons.append(func.coalesce(own(*self._arguments(node)), false(), type_=Boolean()))
         return or_(*reasons) if reasons else None

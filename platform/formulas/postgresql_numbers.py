@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Float, Integer, Numeric, Text, and_, case, cast, func, literal_column, null, or_
+from sqlalchemy import Date, Float, Integer, Numeric, Text, and_, case, cast, func, literal_column, null, or_, select
+from sqlalchemy.dialects.postgresql import JSONB
 
 from ratoon.platform.formulas.numbers import MILS, NO_CENTS
 from ratoon.platform.formulas.sql import Sql
@@ -71,6 +72,18 @@ def _format_currency(currency: Sql, amount: Sql) -> Sql:
     number = case((currency.in_(NO_CENTS), shown(0)), (currency.in_(MILS), shown(3)), else_=shown(2))
     coded = func.concat(currency, " ", number, type_=Text())
     return case((amount.is_(None), null()), (func.coalesce(currency, "") == "", number), else_=coded)
+
+
+def rate_of(currency: Sql, day: Sql, rates: Sql) -> Sql:
+    """The last rate of a currency up to a day, out of the JSON text of all rates; NULL when there is none."""
+    listed = cast(rates, JSONB()).op("->", return_type=JSONB())(func.upper(currency, type_=Text()))
+    entry = func.jsonb_array_elements(listed, type_=JSONB()).column_valued("rate")
+    first, value = (
+        entry.op("->>", return_type=Text())(literal_column("0")),
+        entry.op("->>", return_type=Text())(literal_column("1")),
+    )
+    query = select(cast(value, Numeric())).where(cast(first, Date()) <= day).order_by(cast(first, Date()).desc())
+    return query.limit(literal_column("1")).scalar_subquery()
 
 
 def _within(condition: Callable[[Sql], Sql], compute: Callable[[Sql], Sql]) -> Callable[[Sql], Sql]:

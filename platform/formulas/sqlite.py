@@ -24,13 +24,15 @@ from ratoon.platform.formulas import closures
 from ratoon.platform.formulas.check import Checker
 from ratoon.platform.formulas.columns import Choices, ExactDecimal, UtcDateTime
 from ratoon.platform.formulas.functions import FunctionSet, Run, builtin_functions
+from ratoon.platform.formulas.money import read_rates
 from ratoon.platform.formulas.numeric import plain, settle
 from ratoon.platform.formulas.parse import parse
 from ratoon.platform.formulas.sql import Sql, SqlBuilder
 from ratoon.platform.formulas.tree import MANY, Apply, Constant, Global, Read, Reference, Typed, relation_of, walk
-from ratoon.platform.formulas.types import EvalContext, Name, Type
+from ratoon.platform.formulas.types import EvalContext, Name, NoRates, Type
 
 FUNCTION = "ratoon_formula"
+RATED = frozenset({"CONVERT", "CURRENCYRATE"})
 
 
 class DecimalText(TypeDecorator[Decimal]):
@@ -112,10 +114,13 @@ class SqliteBuilder(SqlBuilder):
         fields: dict[str, list[Any]] = {}
         values: list[Any] = []
         several: dict[str, dict[str, Any]] = {}
-        moment = None
+        moment: list[str] | None = None
+        labelled = any(isinstance(part, Apply) and part.name == "LABEL" for part in walk(node))
         for part in walk(node):
             if isinstance(part, Apply) and part.overload.context:
-                moment = [self.context.now.isoformat(), str(self.context.time_zone)]
+                moment = moment or [self.context.now.isoformat(), str(self.context.time_zone)]
+                if part.name in RATED:
+                    moment[2:] = [self.context.rates.as_json()]
             if not isinstance(part, Read | Global) or part.written in fields:
                 continue
             relation = relation_of(part.key) if isinstance(part, Read) else None
@@ -123,7 +128,9 @@ class SqliteBuilder(SqlBuilder):
                 several.setdefault(relation, {})[part.written] = part
             elif isinstance(part, Read):
                 column = self.column(part.key)
+                labels = {v: self.context.words(label) for v, label in (part.name.labels or {}).items()}
                 fields[part.written] = [part.type.value, stored_as(column.type), part.name.percent]
+                fields[part.written] += [labels] if labels and labelled else []
                 values.append(column)
             else:
                 fields[part.written] = [part.type.value, "value", part.percent]
@@ -168,7 +175,8 @@ def register_sqlite_functions(dbapi_connection: Any, functions: FunctionSet | No
         parts = orjson.loads(moment)
         if parts is None:
             return EvalContext()
-        return EvalContext(now=datetime.fromisoformat(parts[0]), time_zone=ZoneInfo(parts[1]))
+        rates = read_rates(parts[2]) if len(parts) > 2 else NoRates()
+        return EvalContext(now=datetime.fromisoformat(parts[0]), time_zone=ZoneInfo(parts[1]), rates=rates)
 
     def ratoon_formula(source: str, spec: str, moment: str, *values: Any) -> Any:
         run, readers = compiled(source, spec)
@@ -198,8 +206,8 @@ def _compile(
                 inside.append((relation + (path[len(written) :] or ".id"), _decoder(code, Type(inner))))
             readers.append((relation, functools.partial(_rows, tuple(inside))))
         else:
-            code, percent = shape
-            _level(names, written)[""] = (Type(kind), percent)
+            code, percent, *labels = shape
+            _level(names, written)[""] = (Type(kind), percent, *labels)
             readers.append((written, _decoder(code, Type(kind))))
     tree = _RowChecker(_Written(names), functions, language).check(parse(source, language))
     return closures.build(tree, blanks), tuple(readers)
@@ -237,8 +245,9 @@ class _Written:
         found = self._names.get(name.lower())
         if found is None or (MANY in found and "" not in found):
             return None
-        kind, percent = found.get("", (Type.REFERENCE, False))
-        return Name(name.lower(), kind, None if MANY in found else _Written(found), percent=percent)
+        kind, percent, *labels = found.get("", (Type.REFERENCE, False))
+        target = None if MANY in found else _Written(found)
+        return Name(name.lower(), kind, target, percent=percent, labels=labels[0] if labels else None)
 
     def related(self, name: str) -> Name | None:
         """What ``name`` means as a relationship."""

@@ -22,12 +22,15 @@ A blank is ``None``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from enum import Enum
 from typing import Any, Literal, Protocol
 from zoneinfo import ZoneInfo
+
+from ratoon.platform.errors import FormulaError
 
 Dialect = Literal["native", "salesforce"]
 Blanks = Literal["blank", "zero"]
@@ -63,6 +66,8 @@ class Name:
     label: str = ""
     values: tuple[str, ...] | None = None
     """For PICKLIST and MULTI: the values there are."""
+    labels: Mapping[str, str] | None = None
+    """For PICKLIST: value → label, where they differ."""
     scale: int | None = None
     """For NUMBER: decimal places kept, when known."""
     percent: bool = False
@@ -86,6 +91,35 @@ class Scope(Protocol):
         """Every name, for suggestions."""
 
 
+class RateSource(Protocol):
+    """Exchange rates (``money.Rates``, or something that loads them when they are first asked for)."""
+
+    def rate(self, currency: str, day: date) -> Decimal:
+        """What one unit of a currency costs in the organisation's on a day. Raises ``FormulaError`` (no_rate)."""
+
+    def as_json(self) -> str:
+        """All rates as JSON: currency → list of (first day, rate as text)."""
+
+
+class NoRates:
+    """Nothing is known of any currency."""
+
+    def rate(self, currency: str, day: date) -> Decimal:
+        """Always a refusal."""
+        raise FormulaError(
+            "no_rate", "There is no exchange rate of {currency} for {day}", currency=currency, day=day.isoformat()
+        )
+
+    def as_json(self) -> str:
+        """No rates."""
+        return "{}"
+
+
+def as_written(text: str) -> str:
+    """The text itself: no translation."""
+    return text
+
+
 @dataclass(frozen=True, slots=True)
 class EvalContext:
     """What is outside the row: the time, the user, the values before the change."""
@@ -100,3 +134,7 @@ class EvalContext:
     """``$source.x`` of a lookup filter: the record that holds the lookup."""
     old: Mapping[str, Any] | None = None
     """The row before the change; ``None`` for a new record (``ISNEW()`` is then true)."""
+    rates: RateSource = field(default_factory=NoRates)
+    """What CONVERT and CURRENCYRATE ask."""
+    words: Callable[[str], str] = as_written
+    """A label in the user's language, for LABEL."""

@@ -119,6 +119,7 @@ class ObjectScope:
             target=target,
             label=f"{spec.label} {part.label}".strip() if not main else spec.label,
             values=values,
+            labels={o.value: o.label for o in spec.choices if o.label != o.value} if kind is Type.PICKLIST else None,
             scale=part.scale,
             percent=main and "percent" in {spec.type, spec.option("returns")},
             volatile=field.volatile,

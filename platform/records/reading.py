@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from ratoon.platform.records import cursors
 from ratoon.platform.records.plan import ObjectPlan
 from ratoon.platform.storage.lists import ListRequest
 from ratoon.platform.storage.paths import Visible
+from ratoon.platform.storage.rates import StoredRates
 
 if TYPE_CHECKING:
     from ratoon.platform.records.service import RecordService
@@ -62,13 +64,17 @@ class Page:
     """The keys of each record, in order."""
 
 
-def context_of(service: RecordService) -> EvalContext:
-    """What formulas see when reading."""
+def context_of(service: RecordService, now: datetime | None = None) -> EvalContext:
+    """What formulas see beside the row; ``now`` when it is not the clock's."""
+    engine, actor = service.engine, service.actor
+    home = str(engine.organization.get("currency") or "")
     return EvalContext(
-        now=service.engine.world.clock(),
-        time_zone=service.actor.zone,
-        user=service.actor.facts,
-        organization=service.engine.organization,
+        now=now or engine.world.clock(),
+        time_zone=actor.zone,
+        user=actor.facts,
+        organization=engine.organization,
+        rates=StoredRates(engine.store, service.connection, home),
+        words=partial(engine.registry.text, locale=actor.locale),
     )
 
 

@@ -31,6 +31,7 @@ from ratoon.platform.records.drafts import Draft
 from ratoon.platform.records.engine import Engine, Event
 from ratoon.platform.records.links import save_links
 from ratoon.platform.records.plan import ObjectPlan
+from ratoon.platform.records.reading import context_of
 from ratoon.platform.records.rights import check_rights
 from ratoon.platform.storage.history import StageMove
 
@@ -84,12 +85,7 @@ class Saving:
         self.matched: dict[tuple[str, str, str], str | None] = {}
         """(object, duplicate rule, record) → the key that was written."""
         self._runs: Counter[tuple[str, str]] = Counter()
-        self._plain = EvalContext(
-            now=self.now,
-            time_zone=self.actor.zone,
-            user=self.actor.facts,
-            organization=self.engine.organization,
-        )
+        self._plain = context_of(service, self.now)
 
     # -- context -------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from ratoon.platform.formulas import Formula, compile_formula, register_sqlite_functions
 from ratoon.platform.formulas.columns import Choices, ExactDecimal, Id, UtcDateTime
+from ratoon.platform.formulas.money import Rates
 from ratoon.platform.formulas.scopes import Names
 from ratoon.platform.formulas.sql import Related
 from ratoon.platform.formulas.types import EvalContext, Name, Type
@@ -51,7 +52,7 @@ DEALS = Names(
         "ends_on": Type.DATE,
         "seen_at": Type.DATETIME,
         "opens": Type.TIME,
-        "stage": Name("stage", Type.PICKLIST, values=STAGES),
+        "stage": Name("stage", Type.PICKLIST, values=STAGES, labels={"won": "Won", "new": "Brand new"}),
         "tags": Name("tags", Type.MULTI, values=TAGS),
         "owner": Name("owner", Type.REFERENCE),
         "account": Name("account", Type.REFERENCE, ACCOUNTS),
@@ -95,6 +96,15 @@ CONTEXT = EvalContext(
     time_zone=ZoneInfo("Asia/Shanghai"),
     user={"id": USER, "name": "Ada", "locale": "en"},
     organization={"currency": "EUR"},
+    rates=Rates.of(
+        "EUR",
+        [
+            ("USD", date(2026, 1, 1), Decimal("0.92")),
+            ("USD", date(2026, 7, 1), Decimal("0.9")),
+            ("CNY", date(2026, 3, 1), Decimal("0.125")),
+        ],
+    ),
+    words=lambda text: {"Won": "Gewonnen"}.get(text, text),
 )
 FULL: Mapping[str, Any] = {
     "id": "0192f3a0-0000-7000-8000-000000000009",

@@ -31,6 +31,7 @@ LEAVES = {
         *("active", "FALSE", 'ISPICKVAL(stage, "won")', 'INCLUDES(tags, "a")'),
         *("($user.id = owner)", '(stage <> "new")', "ISBLANK(stage)", 'IN(stage, "won", "lost")', "ISBLANK(owner)"),
     ],
+    "currency": ['"USD"', '"EUR"', '"CNY"', '"usd"', "code", "NULL"],
     "small": ["-1", "0", "1", "2", "5"],
     "line": ["lines.price", "lines.quantity", "lines.rebate", "amount", "2", "0"],
     "which": ["lines.active", "ISBLANK(lines.kind)", 'ISPICKVAL(lines.kind, "big")', "active", 'lines.name <> "a"'],
@@ -45,6 +46,8 @@ TREES = {
         |CASE({number}, {number}, {number}, {number})|LEN({text})|FIND({text}, {text})|VALUE({text})|YEAR({date})
         |MONTH({date})|DAY({date})|WEEKDAY({date})|ISOWEEK({date})|({date} - {date})|IFERROR({number}, {number})
         |({number} ^ {small})|BUSINESSDAYS({date}, {date})|PICKLISTCOUNT(tags)|SIGN({number})
+        |CONVERT({number}, {currency}, {currency}, {date})|CONVERT({number}, "EUR", {currency})
+        |CURRENCYRATE({currency}, {date})
         |SUM(lines.price)|SUM({perline}, {which})|SUM(lines.price * {perline})|COUNT(lines)|COUNT(lines.price)
         |COUNT(lines, {which})|COUNT(lines.name, {which})|AVG(lines.price)|AVG(lines.price * {perline}, {which})
         |MIN(lines.price)|MAX(lines.price - {perline}, {which})""",
@@ -55,7 +58,7 @@ TREES = {
     "text": """({text} & {text})|LEFT({text}, {small})|RIGHT({text}, {small})|MID({text}, {small}, {small})|TRIM({text})
         |UPPER({text})|LOWER({text})|INITCAP({text})
         |SUBSTITUTE({text}, {text}, {text})|LPAD({text}, {small})|RPAD({text}, {small}, {text})|TEXT({number})
-        |TEXT({date})|TEXT({datetime})|BLANKVALUE({text}, {text})
+        |TEXT({date})|LABEL(stage)|TEXT({datetime})|BLANKVALUE({text}, {text})
         |NULLVALUE({text}, {text})|IF({boolean}, {text}, {text})
         |FORMATCURRENCY("EUR", {number})|REVERSE({text})|SUBSTR({text}, {small})
         |CASE({text}, {text}, {text}, {text})""",

@@ -193,3 +193,55 @@ def test_filters_count_only_what_the_reader_may_see(shop: Environment) -> None:
 def test_what_cannot_be_meant_is_refused_with_a_hint(shop: Environment, filter: str, says: str) -> None:
     with pytest.raises(BadRequest, match=says):
         found(shop, filter)
+
+
+MONEY: list[dict[str, Any]] = [
+    {"kind": "package", "name": "money", "version": "1.0.0", "label": "Money"},
+    {
+        "kind": "object", "name": "deal", "label": "Deal", "plural_label": "Deals", "title": "name",
+        "fields": [
+            {"name": "name", "type": "text", "label": "Name"},
+            {"name": "amount", "type": "currency", "label": "Amount"},
+            {"name": "closes", "type": "date", "label": "Closes"},
+            {"name": "kind", "type": "picklist", "label": "Kind",
+             "values": [{"value": "new", "label": "New business"}]},
+            {"name": "home", "type": "formula", "label": "Home", "returns": "number", "scale": 2,
+             "formula": "CONVERT(amount, amount_currency, $organization.currency, closes)"},
+            {"name": "words", "type": "formula", "label": "Words", "returns": "text",
+             "formula": "UPPER(LABEL(kind))"},
+        ],
+    },
+    {"kind": "strings", "locale": "zh-Hans", "texts": {"New business": "新业务 a"}},
+]  # fmt: skip
+
+
+def test_amounts_are_converted_with_the_rates_that_are_records(open_world: Any) -> None:
+    environment: Environment = open_world(MONEY, default_currency="EUR")
+    with environment.write(SYSTEM) as records:
+        records.create("exchange_rate", [{"currency": "USD", "starts_on": "2026-01-01", "rate": "0.92"},
+                                         {"currency": "USD", "starts_on": "2026-07-01", "rate": "0.9"}])  # fmt: skip
+        made = [("old", "USD", "2025-12-31"), ("first", "USD", "2026-06-30"), ("second", "USD", "2026-07-01"),
+                ("own", "EUR", "2020-01-01"), ("other", "CNY", "2026-07-01")]  # fmt: skip
+        records.create("deal", [{"name": n, "amount": "100", "amount_currency": c, "closes": d, "kind": "new"}
+                                for n, c, d in made])  # fmt: skip
+    with environment.read(SYSTEM) as records:
+        home = {deal["name"]: deal["home"] for deal in records.list(Query("deal")).records}
+        over = [deal["name"] for deal in records.list(Query("deal", filter="home > 91", sort=["name"])).records]
+        rate = records.list(Query("deal", filter='CURRENCYRATE("usd", closes) = 0.9')).records
+    assert home == {"old": None, "first": 92, "second": 90, "own": 100, "other": None}
+    assert over == ["first", "own"]
+    assert sorted(deal["name"] for deal in rate) == ["other", "second"]
+    with pytest.raises(ValidationFailed, match="three capital letters"), environment.write(SYSTEM) as records:
+        records.create("exchange_rate", [{"currency": "usd", "starts_on": "2026-01-01", "rate": "1"}])
+
+
+def test_labels_are_in_the_language_of_whoever_reads(open_world: Any) -> None:
+    environment: Environment = open_world(MONEY)
+    with environment.write(SYSTEM) as records:
+        records.create("deal", [{"name": "a", "kind": "new"}, {"name": "b"}])
+    chinese = Actor(None, "L", admin=True, locale="zh-Hans")
+    for actor, words in ((SYSTEM, "NEW BUSINESS"), (chinese, "新业务 A")):
+        with environment.read(actor) as records:
+            assert [d["words"] for d in records.list(Query("deal", sort=["name"])).records] == [words, None]
+            found = records.list(Query("deal", filter=f'UPPER(LABEL(kind)) = "{words}" && words = "{words}"')).records
+            assert [d["name"] for d in found] == ["a"]
