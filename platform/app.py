@@ -7,6 +7,7 @@ that serves them; ``wsgi`` is what the HTTP server's worker processes call.
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from importlib import resources
 from typing import Any
 
@@ -54,7 +55,7 @@ def open_environment(
             types=types,
             functions=functions,
             reactions=AutomationReactions(actions, PluginReactions(plugins)),
-            jobs=Jobs([*builtin_jobs(actions), *plugins.collect("jobs")]),
+            jobs=Jobs([*builtin_jobs(actions), *plugins.collect("jobs")], [_look_at_the_clock]),
         )
     )
     with environment.database.write() as connection:
@@ -78,6 +79,12 @@ def builtin_jobs(actions: Actions) -> list[JobType]:
         return automation_job(actions)(run)
 
     return [JobType("automation", automation, description="An automation after the commit.")]
+
+
+def _look_at_the_clock(environment: Environment, now: datetime) -> None:
+    from ratoon.platform.jobs.timers import tick
+
+    tick(environment, now)
 
 
 def create_app(environment: Environment, plugins: Plugins) -> Flask:

@@ -28,7 +28,7 @@ from ratoon.platform.metadata.drafts import Drafts, ObjectDraft
 from ratoon.platform.metadata.duplicates import duplicate_rules
 from ratoon.platform.metadata.fields import finish_fields
 from ratoon.platform.metadata.formulas import Formulas
-from ratoon.platform.metadata.indexes import derive_indexes
+from ratoon.platform.metadata.indexes import derive_indexes, swept
 from ratoon.platform.metadata.model import EMPTY, Object, PackageInfo, Registry
 from ratoon.platform.metadata.names import suggestion
 from ratoon.platform.metadata.report import Report
@@ -137,6 +137,7 @@ def _object(
     title = title_key(draft)
     views = screens.views(draft, title)
     declared = [columns for _, columns in behaviour.column_lists(draft, draft.indexes)]
+    automations = behaviour.automations(draft)
     default = default_access(draft, report)
     return Object(
         name=draft.name,
@@ -152,11 +153,16 @@ def _object(
         rules=behaviour.rules(draft),
         keys=behaviour.keys(draft),
         default_access=default,
-        indexes=derive_indexes(fields, declared, views, access_indexes(default, sharing.get(draft.name, ()))),
+        indexes=derive_indexes(
+            fields,
+            declared,
+            views,
+            [*access_indexes(default, sharing.get(draft.name, ())), *swept(automations)],
+        ),
         pipelines=Pipelines(formulas, behaviour, report).of(draft),
         layouts=screens.layouts(draft, title),
         views=views,
-        automations=behaviour.automations(draft),
+        automations=automations,
         duplicates=duplicate_rules(draft, formulas, behaviour, report),
     )
 

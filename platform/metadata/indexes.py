@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ratoon.platform.metadata.model import Field, View
+from ratoon.platform.metadata.model import Automation, Field, View
 
 MAX_FILTER_COLUMNS = 3
 """Columns of one view's filter that get an index; more would make every save pay for one list."""
@@ -54,6 +54,12 @@ def derive_indexes(
     wanted += [columns for columns in rights if indexable.issuperset(columns)]
     usable = [columns for columns in dict.fromkeys(wanted) if columns != ("id",)]
     return tuple(columns for columns in usable if not _begins_another(columns, usable))
+
+
+def swept(automations: Iterable[Automation]) -> list[Columns]:
+    """The dates that date-relative automations look for."""
+    dates = [a.triggers.date for a in automations if a.triggers.date is not None]
+    return [(trigger.field, "id") for trigger in dates]
 
 
 def _of_view(view: View, indexable: set[str]) -> list[Columns]:

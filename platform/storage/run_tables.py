@@ -120,6 +120,7 @@ def _timers(metadata: MetaData) -> None:
         Column("record", Id, primary_key=True),
         Column("due_at", UtcDateTime, primary_key=True),
         Column("at", UtcDateTime, nullable=False),
+        Index("ix_ratoon_due_rule", "rule", "due_at"),
     )
     Table(
         "ratoon_timer",
@@ -129,5 +130,6 @@ def _timers(metadata: MetaData) -> None:
         Column("last_at", UtcDateTime, nullable=False, comment="everything due until then has been done"),
         Column("next_at", UtcDateTime, comment="when to look again"),
         Column("active", Boolean, nullable=False),
+        Column("since_at", UtcDateTime, comment="when the rule began"),
         Index("ix_ratoon_timer_next", "next_at"),
     )
