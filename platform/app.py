@@ -18,6 +18,8 @@ from ratoon.platform.access.actor import SYSTEM
 from ratoon.platform.api import create_api
 from ratoon.platform.api.sessions import BrowserSessions
 from ratoon.platform.automation import Actions, AutomationReactions
+from ratoon.platform.automation.approvals import ESCALATE, submit_action
+from ratoon.platform.automation.escalating import escalate
 from ratoon.platform.config import Settings, World
 from ratoon.platform.environment import Environment, Parts
 from ratoon.platform.fields import builtin_types
@@ -46,6 +48,7 @@ def open_environment(
         types.add(kind)
     functions = builtin_functions().plus(plugins.collect("formula_functions"))
     actions = Actions(plugins.collect("automation_actions"))
+    actions.add(submit_action(actions))
     environment = Environment(
         Parts(
             settings=settings,
@@ -58,6 +61,7 @@ def open_environment(
             jobs=Jobs([*builtin_jobs(actions), *plugins.collect("jobs")], [_look_at_the_clock]),
         )
     )
+    environment.jobs.add(JobType(ESCALATE, escalate, description="Asks more people when nobody answered in time."))
     with environment.database.write() as connection:
         create_system_tables(connection)
         complete_stage_columns(

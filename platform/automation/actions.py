@@ -136,9 +136,13 @@ class Actions:
             "upsert_record": upsert_record,
         }
         for kind in more:
-            if kind.name in self._kinds:
-                raise ValueError(f"two kinds of action are called {kind.name!r}")
-            self._kinds[kind.name] = kind.perform
+            self.add(kind)
+
+    def add(self, kind: ActionType) -> None:
+        """Adds a kind; a second one of the same name raises ``ValueError``."""
+        if kind.name in self._kinds:
+            raise ValueError(f"two kinds of action are called {kind.name!r}")
+        self._kinds[kind.name] = kind.perform
 
     def __getitem__(self, name: str) -> Perform:
         return self._kinds[name]

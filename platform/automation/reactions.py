@@ -30,6 +30,8 @@ class AutomationReactions:
 
     def __init__(self, actions: Actions, plugins: Reactions) -> None:
         self._actions = actions
+        self.actions = actions
+        """The kinds of action of the environment."""
         self._plugins = plugins
 
     def before_save(self, records: RecordService, object: str, event: Event, drafts: Sequence[Draft]) -> None:

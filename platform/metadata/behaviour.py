@@ -18,6 +18,8 @@ from ratoon.platform.metadata.triggers import TriggerCheck
 
 OWN_ACTIONS = frozenset({"set_fields", "create_record", "update_related"}) | LATER_ACTIONS
 """Kinds of action of the platform itself."""
+NAMING = {"submit_for_approval": "approval", "assign": "assignment"}
+"""Kinds of action whose ``options`` name a component of the object: kind of action → kind of component."""
 
 
 class Behaviour:
@@ -30,7 +32,7 @@ class Behaviour:
         self._drafts = drafts
         self._formulas = formulas
         self._report = report
-        self._later = LaterActions(drafts, formulas, report, self._action)
+        self._later = LaterActions(drafts, formulas, report, self.action)
 
     @property
     def roles(self) -> frozenset[str]:
@@ -137,7 +139,7 @@ class Behaviour:
         if "condition" in data:
             scope = self._formulas.scopes[draft.name]
             condition = self._formulas.compile(document, ("condition",), data["condition"], scope)
-        actions = [self._action(draft, Piece(document, ("actions", i), a)) for i, a in enumerate(data["actions"])]
+        actions = [self.action(draft, Piece(document, ("actions", i), a)) for i, a in enumerate(data["actions"])]
         return Automation(
             object=draft.name,
             name=data["name"],
@@ -155,10 +157,13 @@ class Behaviour:
             run_as=data.get("run_as", "platform"),
         )
 
-    def _action(self, draft: ObjectDraft, piece: Piece) -> Action:
+    def action(self, draft: ObjectDraft, piece: Piece) -> Action:
+        """An action of an automation or of an approval process."""
         data, kind = piece.data, piece.data["type"]
-        if kind not in OWN_ACTIONS and self._actions is not None and kind not in self._actions:
-            hint = suggestion(kind, [*OWN_ACTIONS, *self._actions], "actions")
+        if kind in NAMING:
+            self._named(draft, piece, NAMING[kind])
+        elif kind not in OWN_ACTIONS and self._actions is not None and kind not in self._actions:
+            hint = suggestion(kind, [*OWN_ACTIONS, *NAMING, *self._actions], "actions")
             self._report.add(piece.document, piece.at("type"), "unknown_action", f"There is no action {kind!r}.", hint)
         self._later.check_keys(piece)
         target: ObjectDraft | None = draft
@@ -166,7 +171,7 @@ class Behaviour:
             target = self._target_object(piece, "object", data.get("object"))
         elif kind == "update_related":
             target = self._related(draft, piece, data.get("path"))
-        if piece.document.data["when"] == "before" and kind != "set_fields" and kind not in LATER_ACTIONS:
+        if piece.document.data.get("when") == "before" and kind != "set_fields" and kind not in LATER_ACTIONS:
             message = f"{kind!r} changes other records, which is only possible after the save."
             self._report.add(piece.document, piece.at("type"), "not_before", message, 'write "when": "after"')
         if kind == "call_webhook":
@@ -181,6 +186,23 @@ class Behaviour:
             path=data.get("path"),
             options=self._later.options(draft, piece) if kind in LATER_ACTIONS else options,
         )
+
+    def _named(self, draft: ObjectDraft, piece: Piece, component: str) -> None:
+        """``{"options": {"approval": "discount"}}``: the component must be there."""
+        known = [str(d.data["name"]) for d in draft.components_of(component)]
+        options = piece.data.get("options", EMPTY)
+        for key in options:
+            if key != component:
+                path = piece.at("options", key)
+                self._report.add(
+                    piece.document, path, "unknown_key", f"There is no key {key!r} here.", f'"{component}"'
+                )
+        name = options.get(component)
+        if (name is None and not known) or (name is not None and name not in known):
+            message = f"{draft.name!r} has no {component} {name!r}." if name else f"{draft.name!r} has no {component}."
+            self._report.add(
+                piece.document, piece.at("options"), f"unknown_{component}", message, suggestion(str(name or ""), known)
+            )
 
     def _target_object(self, piece: Piece, key: str, name: str | None) -> ObjectDraft | None:
         found = self._drafts.objects.get(name or "")

@@ -139,7 +139,7 @@ def _sort_in(document: Document, drafts: Drafts, report: Report) -> None:
         target = _owner(document, drafts, report)
         if target is not None:
             _members(target, document)
-    elif kind in FOLDERS.values():
+    elif kind in FOLDERS.values() or kind == "approval":
         target = _owner(document, drafts, report)
         if target is not None and _named(document, report):
             target.components.setdefault(kind, []).append(document)

@@ -20,6 +20,7 @@ from ratoon.platform.formulas.functions import FunctionSet
 from ratoon.platform.formulas.types import Type
 from ratoon.platform.metadata.access_model import AccessModel, SharingRule
 from ratoon.platform.metadata.aliases import compile_aliases
+from ratoon.platform.metadata.approvals import approvals
 from ratoon.platform.metadata.behaviour import Behaviour
 from ratoon.platform.metadata.builtin import with_system
 from ratoon.platform.metadata.collect import collect
@@ -163,6 +164,7 @@ def _object(
         layouts=screens.layouts(draft, title),
         views=views,
         automations=automations,
+        approvals=approvals(draft, formulas, behaviour, report),
         duplicates=duplicate_rules(draft, formulas, behaviour, report),
     )
 

@@ -61,6 +61,7 @@ TOP_FOLDERS: Mapping[str, str] = {
     "permission_sets": "permission_set",
     "sharing": "sharing",
     "templates": "template",
+    "approvals": "approval",
     "strings": "strings",
     "data": "data",
     "tests": "test",
@@ -68,9 +69,9 @@ TOP_FOLDERS: Mapping[str, str] = {
 """Folder at the top of a package → kind."""
 KINDS: tuple[str, ...] = ("package", "object", "extension", *FOLDERS.values(), *TOP_FOLDERS.values())
 """Every kind of document, in the order they are compiled."""
-LATER_KINDS: tuple[str, ...] = ("report", "dashboard", "approval")
+LATER_KINDS: tuple[str, ...] = ("report", "dashboard")
 """Kinds that are designed and not supported by this version."""
-LATER_FOLDERS: tuple[str, ...] = ("reports", "dashboards", "approvals")
+LATER_FOLDERS: tuple[str, ...] = ("reports", "dashboards")
 
 SEALS: tuple[str, ...] = ("_checksums.json", "_partial.json", "_signature.json")
 """Files at the top of an export that say something about it and are no documents (see ``packages/sealing.py``)."""

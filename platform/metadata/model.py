@@ -19,6 +19,7 @@ from ratoon.platform.fields.base import FieldSpec, FieldType, Option, Part
 from ratoon.platform.formulas import Formula
 from ratoon.platform.metadata.access_model import AccessModel
 from ratoon.platform.metadata.aliases import Aliases
+from ratoon.platform.metadata.approval_model import Approval
 from ratoon.platform.metadata.graph import Graph, build_graph
 from ratoon.platform.metadata.matching import DuplicateRule
 from ratoon.platform.metadata.pipelines import Pipeline
@@ -287,6 +288,8 @@ class Object:
     views: tuple[View, ...] = ()
     automations: tuple[Automation, ...] = ()
     """Active ones, in the order they run."""
+    approvals: tuple[Approval, ...] = ()
+    """Active approval processes, in the order they are offered."""
     duplicates: tuple[DuplicateRule, ...] = ()
     """Active duplicate rules, in the order they are asked."""
 

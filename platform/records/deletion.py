@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ratoon.platform.errors import Conflict, NotFound, Problem, ValidationFailed
 from ratoon.platform.metadata.model import Field
-from ratoon.platform.records import checks, propagation
+from ratoon.platform.records import checks, locks, propagation
 from ratoon.platform.records.drafts import Draft
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def _delete_one(saving: Saving, object: str, record: str) -> None:
                 "It cannot be deleted: {count} {objects} point at it ({field}). Delete or change them first.",
                 count=len(kids), objects=label, field=ref.label, object=ref.object, records=kids[:10],
             )  # fmt: skip
+    locks.refuse_deletion(saving, plan.gone)
     deletion = saving.engine.world.new_id()
     loaded: dict[str, list[Draft]] = {}
     for name, gone in plan.gone.items():

@@ -22,7 +22,7 @@ STEPS: tuple[tuple[int, str], ...] = (
     (3, "defaults"),
     (4, "before-save automations"),
     (5, "formulas materialised for the rules"),
-    (6, "required, conditional, picklist, unique, reference, lookup-filter and hierarchy checks"),
+    (6, "locks of approvals, required, conditional, picklist, unique, reference, lookup-filter and hierarchy checks"),
     (7, "stage gates"),
     (8, "validation rules, all collected"),
     (9, "duplicate rules"),
@@ -111,6 +111,7 @@ def _parts(
 
 
 def _checks(plan: ObjectPlan) -> Iterator[Step]:
+    yield from (Step("lock while pending", a.name) for a in plan.object.approvals if a.lock)
     yield from (Step("required", f.name) for f in plan.required)
     for field in plan.conditional:
         for kind in ("visible_when", "required_when", "read_only_when"):

@@ -22,6 +22,7 @@ from ratoon.platform.records import (
     checks,
     coercion,
     duplicates,
+    locks,
     numbers,
     propagation,
     stages,
@@ -80,6 +81,8 @@ class Saving:
         self.depth = 0
         self.path: list[str] = []
         """Names of the automations we are inside of, outermost first."""
+        self.unlocked: set[str] = set()
+        """Records that this call may change though an approval locks them."""
         self.moves: list[StageMove] = []
         """Stages that records entered, in order."""
         self.matched: dict[tuple[str, str, str], str | None] = {}
@@ -151,6 +154,7 @@ class Saving:
                 stages.carry(self, plan, draft)
         self._compute(plan, drafts)
         checks.check_all(self, plan, drafts)
+        locks.check(self, plan, drafts)
         stages.check_all(self, plan, drafts)
         for draft in drafts:
             self._rules(plan, draft, plan.rules)

@@ -11,7 +11,8 @@ execution and either succeeds wholly or raises one of ``errors`` with every reas
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from operator import itemgetter
 from typing import Any
@@ -170,6 +171,13 @@ class RecordService:
         saving = self.saving
         saving.enter(name, [f"{object}/{record}" for object, record in records])
         return _Nested(self, saving, name)
+
+    @contextmanager
+    def platform(self, name: str, object: str, record: str) -> Iterator[RecordService]:
+        """For processes of the platform: like ``nested`` for one record, which may be locked, from outside a save."""
+        with self._operation() as saving:
+            saving.unlocked.add(record)
+            yield self.nested(name, [(object, record)])
 
     def _key_value(self, plan: ObjectPlan, key: str, given: Mapping[str, Any], index: int) -> Any:
         draft = Draft(index, "", None, {}, frozenset())

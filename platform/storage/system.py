@@ -19,7 +19,8 @@ ratoon_search      texts of records for the global search (see ``search.py``)
 ratoon_audit       who signed in, changed metadata or rights, took records out (see ``audit.py``)
 ================== ================================================================================
 
-The tables behind sign-in are in ``account_tables.py``; ``system_schema.py`` makes them all and completes older ones.
+The tables of approvals are in ``approval_tables.py``, those behind sign-in in ``account_tables.py``;
+``system_schema.py`` makes them all and completes older ones.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData
 from ratoon.platform.formulas.columns import Id, Json, UtcDateTime
 from ratoon.platform.storage.account_tables import define_account_tables
 from ratoon.platform.storage.apply_table import define_apply_table
+from ratoon.platform.storage.approval_tables import define_approval_tables
 from ratoon.platform.storage.audit import define_audit_tables
 from ratoon.platform.storage.bases import base_table
 from ratoon.platform.storage.kept import define_kept_table
@@ -55,6 +57,7 @@ def system_tables() -> MetaData:
     define_kept_table(metadata)
     define_apply_table(metadata)
     define_task_table(metadata)
+    define_approval_tables(metadata)
     return define_account_tables(metadata)
 
 
