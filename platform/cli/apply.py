@@ -8,8 +8,9 @@ import click
 
 from ratoon.platform.cli.merging import manner, merge_options, write_conflicts
 from ratoon.platform.cli.opening import BY, environment
+from ratoon.platform.cli.plan_files import progress_bar, read_fingerprint
 from ratoon.platform.cli.printing import count, print_findings, print_json, print_plan
-from ratoon.platform.packages import Target, apply_package
+from ratoon.platform.packages import Conditions, Target, apply_package
 from ratoon.platform.packages.merging import MergeConflict
 
 
@@ -19,6 +20,13 @@ from ratoon.platform.packages.merging import MergeConflict
 @click.option(
     "--allow-destructive", is_flag=True, help="Also when fields or objects are removed or values may be lost."
 )
+@click.option("--allow-violations", is_flag=True, help="Also when records are left that break their own rules.")
+@click.option(
+    "--plan",
+    "plan_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file of ratoon plan --out: refused when anything else would happen.",
+)
 @click.option("--message", "-m", default="", help="What the revision is called.")
 @click.option("--expect", type=int, help="The revision you planned on; refused when it is another one by now.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
@@ -27,6 +35,8 @@ def command(
     path: Path,
     validate_only: bool,
     allow_destructive: bool,
+    allow_violations: bool,
+    plan_file: Path | None,
     message: str,
     expect: int | None,
     as_json: bool,
@@ -37,7 +47,9 @@ def command(
     conflicts: Path | None,
 ) -> None:
     """Apply the package at PATH (a folder or zip file). Running servers notice by themselves."""
-    with environment(apply_packages=not validate_only) as opened:
+    fingerprint = read_fingerprint(plan_file)
+    with environment(apply_packages=not validate_only) as opened, progress_bar(shown=not as_json) as progress:
+        conditions = Conditions(allow_violations=allow_violations, fingerprint=fingerprint, progress=progress)
         try:
             applied = apply_package(
                 Target.of(opened),
@@ -48,6 +60,7 @@ def command(
                 validate_only=validate_only,
                 expected_revision=expect,
                 manner=manner(edit, discard_edits, prefer, resolve),
+                conditions=conditions,
             )
         except MergeConflict as error:
             write_conflicts(error, conflicts)

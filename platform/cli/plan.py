@@ -8,6 +8,7 @@ import click
 
 from ratoon.platform.cli.merging import manner, merge_options, write_conflicts
 from ratoon.platform.cli.opening import environment
+from ratoon.platform.cli.plan_files import write_plan
 from ratoon.platform.cli.printing import print_findings, print_json, print_plan
 from ratoon.platform.packages import Target, plan_package
 from ratoon.platform.packages.merging import MergeConflict
@@ -17,11 +18,15 @@ from ratoon.platform.packages.merging import MergeConflict
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 @click.option("--sql", is_flag=True, help="Show the SQL too.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the plan to a file for apply --plan."
+)
 @merge_options
 def command(
     path: Path,
     as_json: bool,
     sql: bool,
+    out: Path | None,
     edit: bool,
     discard_edits: bool,
     prefer: str | None,
@@ -35,6 +40,8 @@ def command(
         except MergeConflict as error:
             write_conflicts(error, conflicts)
             raise
+    if out is not None:
+        write_plan(out, plan)
     if as_json:
         print_json(plan.as_json())
     else:
@@ -43,5 +50,5 @@ def command(
         if sql:
             for change in plan.schema:
                 click.echo(change.sql)
-    if plan.refusals:
+    if plan.refusals or plan.violations:
         raise SystemExit(1)
