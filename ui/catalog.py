@@ -41,6 +41,7 @@ MESSAGES = {
     "FormulaError": 1,
     "fail": 1,
     "refuse": 1,
+    "_reason": 1,
 }
 """Call → place of the argument that is a message template."""
 _SKIP = ("cli", "metadata", "packages")

@@ -46,6 +46,7 @@ from ratoon.platform.access.passwords import Passwords
 from ratoon.platform.config import World
 from ratoon.platform.formulas.columns import Id, UtcDateTime
 from ratoon.platform.storage.account_tables import define_account_tables
+from ratoon.platform.storage.audit import Happening, note
 from ratoon.platform.storage.database import Database
 
 FRESH_SECONDS = 1.0
@@ -197,19 +198,31 @@ class Accounts:
             .values(ended_at=self._world.clock())
         )
 
-    def set_roles(self, conn: Connection, user_id: str, roles: Iterable[str]) -> None:
-        """Makes these the roles of a user, instead of those it had."""
-        self._replace_grants(conn, user_id, not_(_IS_SET), roles)
+    def set_roles(self, conn: Connection, user_id: str, roles: Iterable[str], *, by: str | None = None) -> None:
+        """Makes these the roles of a user, instead of those it had; ``by`` is who says so."""
+        self._replace_grants(conn, user_id, not_(_IS_SET), roles, by)
 
-    def set_permission_sets(self, conn: Connection, user_id: str, names: Iterable[str]) -> None:
+    def set_permission_sets(
+        self, conn: Connection, user_id: str, names: Iterable[str], *, by: str | None = None
+    ) -> None:
         """Makes these the permission sets of a user, instead of those it had."""
-        self._replace_grants(conn, user_id, _IS_SET, [PERMISSION_SET + name for name in names])
+        self._replace_grants(conn, user_id, _IS_SET, [PERMISSION_SET + name for name in names], by)
 
-    def _replace_grants(self, conn: Connection, user_id: str, which: Any, names: Iterable[str]) -> None:
-        conn.execute(delete(_ROLE).where(_ROLE.c.user_id == user_id, which))
-        rows = [{"user_id": user_id, "role": name} for name in sorted(set(names))]
-        if rows:
-            conn.execute(insert(_ROLE), rows)
+    def _replace_grants(self, conn: Connection, user_id: str, which: Any, names: Iterable[str], by: str | None) -> None:
+        mine = (_ROLE.c.user_id == user_id, which)
+        before = sorted(conn.execute(select(_ROLE.c.role).where(*mine)).scalars())
+        after = sorted(set(names))
+        if before == after:
+            return
+        conn.execute(delete(_ROLE).where(*mine))
+        if after:
+            conn.execute(insert(_ROLE), [{"user_id": user_id, "role": name} for name in after])
+        told = {"before": before, "after": after}
+        note(
+            conn,
+            self._world.clock(),
+            Happening("access", "granted", by=by, object="user", subject=user_id, detail=told),
+        )
 
     def roles_of(self, conn: Connection, user_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """The roles of users, sorted by name."""
@@ -270,6 +283,9 @@ class Accounts:
                 "agent": agent[:255],
             }
             conn.execute(insert(_TRAIL), trail)
+            action = "signed_in" if result.outcome == "ok" else "refused"
+            told = {"outcome": result.outcome, "address": address[:64], "agent": agent[:255]}
+            note(conn, trail["at"], Happening("sign_in", action, by=trail["user_id"], subject=email, detail=told))
         return result
 
     def _judge(self, conn: Connection, row: Any | None, verified: str | None) -> SignIn:

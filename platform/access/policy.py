@@ -87,6 +87,14 @@ class Policy:
         """The keys that the actor may write. What only the platform writes is among nobody's."""
         return self._keys_for(actor, object, "edit")
 
+    def keys(self, object: str) -> tuple[str, ...]:
+        """Every key of the object's records."""
+        return tuple(self._registry[object].parts)
+
+    def table(self, object: str) -> FromClause:
+        """The object's table, which conditions are about."""
+        return self._store.tables.table(object)
+
     def reads(self, actor: Actor, object: str, path: str) -> bool:
         """Whether the actor may read what a path leads to, and every field on the way."""
         if actor.admin or path.startswith("$"):

@@ -33,12 +33,13 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "purge": ("purge", "Drop for good what removed fields and objects left."),
         "rules": ("rules", "Ask the validation rules of the records that are there."),
         "rollback": ("rollback", "Bring the metadata of an earlier revision back."),
-        "explain": ("explain", "Show the order of execution for an object and an event."),
+        "explain": ("explain", "Show the order of execution, or why somebody may do something."),
         "formula": ("formula", "Work out a formula."),
         "import": ("import_", "Import records from CSV or JSON lines."),
         "init": ("init", "Write a starter package."),
         "user": ("user", "Add users and list them."),
         "token": ("token", "Make API tokens, list and revoke them."),
+        "audit": ("audit", "Look at the audit trail and check that nobody touched it."),
     }
 )
 """Command → (module, the line that ``ratoon --help`` shows)."""

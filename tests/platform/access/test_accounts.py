@@ -18,6 +18,7 @@ from ratoon.platform.config import World
 from ratoon.platform.errors import ValidationFailed
 from ratoon.platform.formulas.columns import Id, UtcDateTime
 from ratoon.platform.storage.account_tables import define_account_tables
+from ratoon.platform.storage.audit import define_audit_tables
 from ratoon.platform.storage.database import Database
 
 SYSTEM = define_account_tables(MetaData())
@@ -36,6 +37,7 @@ USERS = Table(
 TEAMS = Table("user_team", SYSTEM, Column("id", Id, primary_key=True), Column("name", String(120)),
               Column("deleted_at", UtcDateTime))  # fmt: skip
 MEMBERS = Table("user_team_member", SYSTEM, Column("team", Id), Column("member", Id), Column("deleted_at", UtcDateTime))
+define_audit_tables(SYSTEM)
 GOOD = "correct horse"
 
 
