@@ -8,11 +8,17 @@ PostgreSQL server that is started once per session (PostgreSQL comes with a deve
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import shutil
+import socket
+import subprocess
+import sys
 import tempfile
+import time as system_time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -207,3 +213,47 @@ def install(environment: Environment, package: Path | Documents) -> None:
     if not isinstance(package, Path):
         source = {place(str(d["kind"]), d): canonical(d).encode() for d in package}
     apply_package(Target.of(environment), source, message="test", allow_destructive=True)
+
+
+Served = Callable[[str], AbstractContextManager[tuple[str, str]]]
+RATOON = Path(sys.executable).with_name("ratoon")
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Served:
+    """``with served(database_url) as (address, token)``: a real server process and an administrator's token."""
+
+    @contextmanager
+    def serve(database_url: str) -> Iterator[tuple[str, str]]:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        folder = tmp_path / f"served-{port}"
+        folder.mkdir()
+        known = {"RATOON_DATABASE_URL": database_url, "RATOON_PORT": str(port), "RATOON_WORKERS": "1"}
+        made: dict[str, Any] = {"env": {**os.environ, **known}, "cwd": folder, "text": True}
+        adding = [RATOON, "user", "add", "root@example.com", "--admin", "--no-password"]
+        subprocess.run(adding, check=True, capture_output=True, **made)
+        asking = [RATOON, "token", "create", "root@example.com", "--json"]
+        answer = subprocess.run(asking, check=True, capture_output=True, **made).stdout
+        silent = subprocess.DEVNULL
+        process = subprocess.Popen([RATOON, "serve"], stdout=silent, stderr=silent, **made)
+        try:
+            _until_it_answers(port)
+            yield f"http://127.0.0.1:{port}", json.loads(answer)["token"]
+        finally:
+            process.terminate()
+            process.wait(30)
+
+    return serve
+
+
+def _until_it_answers(port: int) -> None:
+    end = system_time.monotonic() + 60
+    while system_time.monotonic() < end:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            system_time.sleep(0.1)
+    raise AssertionError("the server does not answer")

@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
-import subprocess
-import sys
-import time as clock
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import pytest
 from click.testing import Result
@@ -21,47 +13,13 @@ from click.testing import Result
 from ratoon.platform.errors import BadRequest
 from ratoon.platform.packages.remote import Remote, RemoteRefused, Unreachable
 
-RATOON = Path(sys.executable).with_name("ratoon")
 Run = Callable[..., Result]
 
 
-@contextmanager
-def served(folder: Path, database_url: str) -> Iterator[tuple[str, str]]:
-    """Another environment: its address and an administrator's token."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    variables = {**os.environ, "RATOON_DATABASE_URL": database_url, "RATOON_PORT": str(port), "RATOON_WORKERS": "1"}
-    made: dict[str, Any] = {"env": variables, "cwd": folder, "text": True}
-    subprocess.run([RATOON, "user", "add", "root@example.com", "--admin", "--no-password"], check=True, **made)
-    told = [RATOON, "token", "create", "root@example.com", "--json"]
-    answer = subprocess.run(told, check=True, capture_output=True, **made).stdout
-    process = subprocess.Popen([RATOON, "serve"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **made)
-    try:
-        yield wait_for(f"http://127.0.0.1:{port}"), json.loads(answer)["token"]
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def wait_for(url: str) -> str:
-    end = clock.monotonic() + 60
-    while clock.monotonic() < end:
-        try:
-            urllib.request.urlopen(f"{url}/api/v1/", timeout=5).close()
-            return url
-        except URLError as error:
-            if getattr(error, "code", None) is not None:
-                return url
-            clock.sleep(0.1)
-    raise AssertionError("the server does not answer")
-
-
 @pytest.fixture
-def there(tmp_path: Path, databases: Any, backend: str) -> Iterator[tuple[str, str]]:
+def there(served: Any, databases: Any, backend: str) -> Iterator[tuple[str, str]]:
     """The environment that is promoted to."""
-    (tmp_path / "there").mkdir()
-    with served(tmp_path / "there", databases.empty(backend)) as made:
+    with served(databases.empty(backend)) as made:
         yield made
 
 
