@@ -18,8 +18,9 @@ from ratoon.platform.errors import Conflict, NotFound
 from ratoon.platform.metadata.documents import canonical
 from ratoon.platform.packages.locking import claim
 from ratoon.platform.packages.target import Drifted, Target
-from ratoon.platform.storage import revisions
+from ratoon.platform.storage import revisions, search
 from ratoon.platform.storage.database import driver
+from ratoon.platform.storage.filling import GROUP
 from ratoon.platform.storage.kept import Kept, forget, kept_tables, read_kept
 from ratoon.platform.storage.present import Present
 from ratoon.platform.storage.system import system_tables
@@ -195,10 +196,7 @@ def _forget_records(connection: Connection, object_name: str) -> None:
         table = system_tables().tables[name]
         connection.execute(delete(table).where(table.c.object == object_name))
     mark = "?" if connection.dialect.name == "sqlite" else "%s"
-    raw = driver(connection)
-    if connection.dialect.name == "sqlite":
-        raw.execute(
-            "INSERT INTO ratoon_search_words (ratoon_search_words, rowid, words, more) "
-            "SELECT 'delete', number, words, more FROM ratoon_search WHERE object = ?", (object_name,)
-        )  # fmt: skip
-    raw.execute(f"DELETE FROM ratoon_search WHERE object = {mark}", (object_name,))
+    found = driver(connection).execute(f"SELECT record FROM ratoon_search WHERE object = {mark}", (object_name,))
+    ids = [str(record) for (record,) in found.fetchall()]
+    for start in range(0, len(ids), GROUP):
+        search.remove(connection, object_name, ids[start : start + GROUP])

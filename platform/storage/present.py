@@ -130,10 +130,20 @@ class Present:
         if entry is not None and entry.table != name and entry.table in self.tables:
             self.make_room(operations, name)
             self.rename_table(operations, entry.table, name)
+            self._bare(operations, name)
         if entry is not None:
             forget(self.connection, [entry])
             self.look_again(name)
         return self.columns(name)
+
+    def _bare(self, operations: Operations, name: str) -> None:
+        """Takes indexes and foreign keys away that are named after an earlier name of the table: all are made anew."""
+        looked = inspect(self.connection)
+        for index in looked.get_indexes(name):
+            operations.drop_index(str(index["name"]), table_name=name)
+        if self.connection.dialect.name == "postgresql":
+            for key in looked.get_foreign_keys(name):
+                operations.drop_constraint(str(key["name"]), name, type_="foreignkey")
 
     def rename_table(self, operations: Operations, table: str, name: str) -> None:
         """Renames a table, also in the list of what is kept."""

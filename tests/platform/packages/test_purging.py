@@ -52,7 +52,10 @@ def test_the_values_before_a_change_of_type_are_kept_until_purged(clinic: Clinic
 
 def test_a_removed_object_is_purged_with_its_table_and_history(clinic: Clinic, package: Package, pet: str) -> None:
     clinic.create("reminder", {"subject": "x", "due_on": "2027-01-01"})
-    for name in [n for n in package.files if n.startswith("reminder/")] + ["visit/automations/follow_up.json"]:
+    for name in [n for n in package.files if n.startswith("reminder/")] + [
+        "visit/automations/follow_up.json",
+        "tests/discharge.json",
+    ]:
         del package.files[name]
     for role in ("vet", "receptionist"):
         for part in ("objects", "rows"):
