@@ -23,7 +23,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 
 from ratoon.platform.environment import Environment
 from ratoon.platform.errors import NotFound, RatoonError
-from ratoon.ui import editing, errors, files, home, lists, lookups, moving, record, search
+from ratoon.ui import editing, errors, files, home, lists, lookups, moving, record, search, why
 from ratoon.ui import session as door
 from ratoon.ui.i18n import LOCALES, accepted, supported
 from ratoon.ui.icons import Icons, color, initials, tint
@@ -44,6 +44,8 @@ ROUTES: tuple[tuple[str, str, View, tuple[str, ...]], ...] = (
     ("/o/<object>/trash", "trash", editing.trash, ("GET",)),
     ("/o/<object>/lookup/<field>", "lookup", lookups.lookup, ("POST",)),
     ("/o/<object>/<id>", "record", record.record, ("GET",)),
+    ("/o/<object>/<id>/why/<field>", "why", why.why, ("GET",)),
+    ("/formulas", "formulas", why.functions, ("GET",)),
     ("/o/<object>/<id>/edit", "edit", editing.edit, ("GET", "POST")),
     ("/o/<object>/<id>/stage", "move", moving.move, ("POST",)),
     ("/o/<object>/<id>/card", "card", moving.card, ("POST",)),

@@ -108,6 +108,7 @@ def _of_the_types() -> Iterator[str]:
     from ratoon.platform.fields import builtin_types
     from ratoon.platform.fields.base import OPERATORS, FieldSpec
     from ratoon.platform.fields.refusals import REFUSALS
+    from ratoon.platform.formulas.explain import TEMPLATES
     from ratoon.platform.metadata.system_fields import system_fields
     from ratoon.ui.forms import STAND_INS
 
@@ -115,6 +116,7 @@ def _of_the_types() -> Iterator[str]:
     yield from STAND_INS
     yield from OPERATORS.values()
     yield from REFUSALS.values()
+    yield from TEMPLATES
     for field in system_fields(types):
         yield field.spec.label
     for kind in types:

@@ -67,6 +67,8 @@ class Shown:
     """Deserves a whole row of a section."""
     short: bool = False
     """Stays on one line: dates and the like."""
+    why: str = ""
+    """Address that explains a computed value."""
 
     @property
     def blank(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from flask import render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from ratoon.platform.metadata.model import Object, RelatedList
+from ratoon.platform.metadata.model import Field, Object, RelatedList
 from ratoon.platform.records.reading import Query
 from ratoon.platform.records.service import RecordService
 from ratoon.ui.conditions import draft_of
@@ -87,6 +87,13 @@ def readable(object: Object, name: str, row: Mapping[str, Any]) -> bool:
     return any(part.key in row for part in object.fields[name].parts)
 
 
+def why_url(field: Field, row: Mapping[str, Any]) -> str:
+    """Where a computed value is explained; empty for a field that people write."""
+    if field.formula is None and field.rollup is None:
+        return ""
+    return url_for("screens.why", object=field.object, id=row["id"], field=field.name)
+
+
 def _sections(
     screen: Screen, presenter: Presenter, object: Object, row: Mapping[str, Any], draft: Any
 ) -> list[ShownSection]:
@@ -96,7 +103,7 @@ def _sections(
         if not draft.visible(section):
             continue
         fields = [
-            presenter.show_field(object.fields[name], row)
+            replace(presenter.show_field(object.fields[name], row), why=why_url(object.fields[name], row))
             for name in section.fields
             if name in object.fields and readable(object, name, row) and draft.visible(object.fields[name])
         ]

@@ -21,6 +21,7 @@ from ratoon.platform.api.context import Api, answer_value
 from ratoon.platform.api.shapes import LookupCallShape, load
 from ratoon.platform.errors import BadRequest, Invalid, NotFound
 from ratoon.platform.formulas import Formula
+from ratoon.platform.formulas.reference import reference_json
 from ratoon.platform.metadata.model import Field, Object, View
 from ratoon.platform.metadata.pipelines import Pipeline, Stage
 from ratoon.platform.records.engine import Engine
@@ -44,12 +45,19 @@ class ObjectViews:
         blueprint.add_url_rule("/objects/<object>", "describe", self.describe, methods=["GET"])
         blueprint.add_url_rule("/objects/<object>/lookups/<field>", "lookup", self.lookup, methods=["POST"])
         blueprint.add_url_rule("/search", "search", self.search, methods=["GET"])
+        blueprint.add_url_rule("/formulas/functions", "functions", self.functions, methods=["GET"])
 
     def index(self) -> Response:
         """Where to begin."""
         known_parameters(request, ())
         names = ("docs", "openapi.json", "objects", "search", "me")
         return answer_value({name.removesuffix(".json"): f"{self._api.base}/{name}" for name in names})
+
+    def functions(self) -> Response:
+        """The functions that formulas may use here, those of plugins among them."""
+        self._api.actor()
+        known_parameters(request, ())
+        return answer_value({"functions": reference_json(self._api.environment.functions)})
 
     def me(self) -> Response:
         """Who is calling."""

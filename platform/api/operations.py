@@ -106,6 +106,8 @@ class RecordOperations:
         ]
         self._lookups = [field.name for field in obj.references if field.name in readable]
         self._staged = obj.stage_field is not None
+        computed = (f for f in obj.fields.values() if f.formula is not None or f.rollup is not None)
+        self._computed = [field.name for field in computed if field.name in readable]
 
     def paths(self) -> Iterator[tuple[str, Operations]]:
         """(path, operations) pairs."""
@@ -114,6 +116,8 @@ class RecordOperations:
         yield f"{here}/aggregate", {"get": self._aggregate()}
         yield f"{here}/{{id}}", self._record()
         yield f"{here}/{{id}}/history", {"get": self._history()}
+        for field in self._computed:
+            yield f"{here}/{{id}}/explain/{field}", {"get": self._explain(field)}
         if self._staged:
             yield f"{here}/{{id}}/stages", {"get": self._stages()}
         if self._may_delete:
@@ -225,6 +229,14 @@ class RecordOperations:
     def _stages(self) -> dict[str, Any]:
         return self._make("stages", "the stages one was in", answers("oldest first", reference("_stages")), self._id())
 
+    def _explain(self, field: str) -> dict[str, Any]:
+        return self._make(
+            f"explain_{field}_of",
+            f"why {field} has its value",
+            answers("its formula part by part, or the records of its rollup", {"type": "object"}),
+            self._id(),
+        )
+
     def _restore(self) -> dict[str, Any]:
         worked = answers("the record", reference(self._name), headers=ETAG)
         return self._make("restore", "bring back a deleted one", worked, self._id())
@@ -270,6 +282,17 @@ def fixed_paths() -> Iterator[tuple[str, Operations]]:
     yield "/", {"get": operation("index", "Where to begin", "general", answers("addresses", {"type": "object"}))}
     yield "/me", {"get": operation("me", "Who am I", "general", answers("you", reference("_me")))}
     yield "/objects", {"get": operation("objects", "All objects", "general", answers("them", reference("_objects")))}
+    yield (
+        "/formulas/functions",
+        {
+            "get": operation(
+                "functions",
+                "The functions of the formula language",
+                "general",
+                answers("them, with signatures and examples", {"type": "object"}),
+            )
+        },
+    )
     yield (
         "/search",
         {

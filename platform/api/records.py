@@ -7,6 +7,7 @@
 ``GET|PATCH|DELETE …/{id}``               one record; ``If-Match: "<version>"`` refuses a stale change
 ``POST …/{id}/restore``                   bring a deleted record back
 ``GET …/{id}/history|stages``             what was changed; which stages it was in
+``GET …/{id}/explain/{field}``            why a formula or rollup field has its value
 ``PUT …/{field}/{value}``                 make or change the record with that external id
 ``PUT …/{field}``                         the same for a list
 ``GET …/aggregate``                       counts, sums, minima, maxima, averages per group
@@ -25,7 +26,10 @@ from ratoon.platform.api.body import BadBody, an_object, flag, known_parameters,
 from ratoon.platform.api.context import Api, answer, answer_value, empty, record_id
 from ratoon.platform.api.repeats import Repeats
 from ratoon.platform.errors import BadRequest, Stale
+from ratoon.platform.formulas.batch import write_value
+from ratoon.platform.formulas.explain import sentence
 from ratoon.platform.records.drafts import Change
+from ratoon.platform.records.explaining import explain_field
 from ratoon.platform.records.reading import Query
 from ratoon.platform.records.service import RecordService
 
@@ -57,13 +61,14 @@ class RecordViews:
         blueprint.add_url_rule(f"{one}/restore", "restore", self.restore, methods=["POST"])
         blueprint.add_url_rule(f"{one}/history", "history", self.history, methods=["GET"])
         blueprint.add_url_rule(f"{one}/stages", "stages", self.stages, methods=["GET"])
+        blueprint.add_url_rule(f"{one}/explain/<field>", "explain", self.explain, methods=["GET"])
         blueprint.add_url_rule("/records/<object>/<field>", "upsert_many", self.upsert_many, methods=["PUT"])
         blueprint.add_url_rule("/records/<object>/<field>/<anything:value>", "upsert", self.upsert, methods=["PUT"])
 
     def page(self, object: str) -> Response:
         """A page of records."""
         actor = self._api.actor()
-        given = known_parameters(request, LIST_PARAMETERS)
+        given = self._api.parameters(LIST_PARAMETERS)
         query = Query(
             object=object,
             filter=given.get("filter") or None,
@@ -86,7 +91,7 @@ class RecordViews:
     def read(self, object: str, id: str) -> Response:
         """One record."""
         actor = self._api.actor()
-        given = known_parameters(request, ONE_PARAMETERS)
+        given = self._api.parameters(ONE_PARAMETERS)
         with self._api.environment.read(actor) as records:
             record = records.get(
                 object, record_id(id, object), fields=_fields(given), expand=words(given, "expand") or ()
@@ -195,7 +200,7 @@ class RecordViews:
     def aggregate(self, object: str) -> Response:
         """Figures per group."""
         actor = self._api.actor()
-        given = known_parameters(request, AGGREGATE_PARAMETERS)
+        given = self._api.parameters(AGGREGATE_PARAMETERS)
         measures = tuple(_measure(word) for word in words(given, "measures") or ("count",))
         with self._api.environment.read(actor) as records:
             groups = records.aggregate(
@@ -223,6 +228,22 @@ class RecordViews:
         with self._api.environment.read(actor) as records:
             periods = records.stage_history(object, record_id(id, object))
         return answer_value({"periods": periods})
+
+    def explain(self, object: str, id: str, field: str) -> Response:
+        """Why a formula or rollup field has its value."""
+        actor = self._api.actor()
+        known_parameters(request, ())
+        with self._api.environment.read(actor) as records:
+            found = explain_field(records, object, record_id(id, object), field)
+        part = found.part
+        value: dict[str, Any] = {"field": field, "value": write_value(found.value)}
+        value["formula"] = found.formula or None
+        value["hidden"] = found.hidden
+        value["sentence"] = sentence(part, self._api.text) if part is not None else None
+        value["part"] = part.json() if part is not None else None
+        value["records"] = [{"id": r.id, "title": r.title, "value": write_value(r.value)} for r in found.records]
+        value["more"] = found.more
+        return answer_value(value)
 
     def _one(self, records: RecordService, object: str, record: dict[str, Any], status: int = 200) -> Response:
         headers = {"ETag": f'"{record["version"]}"'}

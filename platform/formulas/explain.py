@@ -6,8 +6,9 @@ was used (the branch of an IF that was not taken is not). ``sentence`` tells in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from ratoon.platform.errors import FormulaError
@@ -16,7 +17,10 @@ from ratoon.platform.formulas.aggregates import relation_under
 from ratoon.platform.formulas.batch import write_value
 from ratoon.platform.formulas.formula import Formula
 from ratoon.platform.formulas.tree import Apply, Constant, Typed
-from ratoon.platform.formulas.types import EvalContext, Type
+from ratoon.platform.formulas.types import EvalContext, Type, as_written
+
+Say = Callable[[str], str]
+"""Translates a template of ``TEMPLATES``."""
 
 SHOWN_RECORDS = 10
 """Related records an explanation tells one by one."""
@@ -107,53 +111,82 @@ def tree_lines(part: Part, depth: int = 0) -> Iterator[str]:
             yield from tree_lines(inner, depth + 1)
 
 
-def shown(value: Any) -> str:
+TEMPLATES = (
+    "It fails: {reason}",
+    "It is {value}",
+    "It is {value}, because {reasons}",
+    "{condition} holds",
+    "{condition} does not hold",
+    "{name} is {value}",
+    "{first} and {second}",
+    "true",
+    "false",
+    "blank",
+)
+"""What ``sentence`` puts together: these are translated."""
+
+
+def shown(value: Any, say: Say = as_written) -> str:
     """A value for eyes: texts in quotes, truths in words."""
     if value is None:
-        return "blank"
+        return say("blank")
     if isinstance(value, bool):
-        return "true" if value else "false"
+        return say("true" if value else "false")
     written = write_value(value)
+    if isinstance(value, Decimal) and "." in written:
+        whole, _, places = written.partition(".")
+        return f"{whole}.{places[:2]}{places[2:].rstrip('0')}"
     return f'"{written}"' if isinstance(value, str) else str(written)
 
 
-def sentence(part: Part) -> str:
-    """What decided: ``true because amount (1200) > 1000 and stage ("won") = "won"``."""
+def sentence(part: Part, say: Say = as_written) -> str:
+    """What decided: ``It is true, because amount > 1000 holds (amount is 1200) and …``.
+
+    ``say`` translates the templates (``TEMPLATES``).
+    """
     if part.error is not None:
-        return f"It fails: {part.error}"
+        return say("It fails: {reason}").format(reason=part.error)
+    value = shown(part.value, say)
+    deciding: Part | None = part
     if part.type is not Type.BOOLEAN or part.form == "name":
-        deciding = [p for p in part.parts if p.used and p.type is Type.BOOLEAN] if part.form == "IF" else []
-        why = f", because {_reasons(deciding[0])}" if deciding else ""
-        return f"It is {shown(part.value)}{why}"
-    return f"It is {shown(part.value)}, because {_reasons(part)}"
+        tests = [p for p in part.parts if p.used and p.type is Type.BOOLEAN] if part.form == "IF" else []
+        deciding = tests[0] if tests else None
+    if deciding is None:
+        return say("It is {value}").format(value=value)
+    return say("It is {value}, because {reasons}").format(value=value, reasons=_reasons(deciding, say))
 
 
-def _reasons(part: Part) -> str:
+def _reasons(part: Part, say: Say) -> str:
     """The parts of a truth that made it what it is."""
     if part.form == "NOT":
-        return _reasons(part.parts[0])
+        return _reasons(part.parts[0], say)
     if part.form not in ("AND", "OR"):
-        return _told(part)
+        return _told(part, say)
     decisive = [p for p in part.parts if p.value is part.value] or list(part.parts)
     all_needed = (part.form == "AND") == (part.value is True)
-    chosen = decisive if all_needed else decisive[:1]
-    return " and ".join(_reasons(p) for p in chosen)
+    told = [_reasons(p, say) for p in (decisive if all_needed else decisive[:1])]
+    together = told[0]
+    for more in told[1:]:
+        together = say("{first} and {second}").format(first=together, second=more)
+    return together
 
 
-def _told(part: Part) -> str:
+def _told(part: Part, say: Say) -> str:
+    name = say("{name} is {value}")
     if part.form == "name":
-        return f"{part.text} is {shown(part.value)}"
-    names = {p.text: shown(p.value) for p in _names(part)}
-    values = ", ".join(f"{name} is {value}" for name, value in names.items())
-    verdict = "holds" if part.value is True else "does not hold"
-    return f"{part.text} {verdict}" + (f" ({values})" if values and values != f"{part.text} is {verdict}" else "")
+        return name.format(name=part.text, value=shown(part.value, say))
+    values = ", ".join(name.format(name=p.text, value=shown(p.value, say)) for p in _names(part))
+    verdict = say("{condition} holds") if part.value is True else say("{condition} does not hold")
+    return verdict.format(condition=part.text) + (f" ({values})" if values else "")
 
 
-def _names(part: Part) -> Iterator[Part]:
-    if part.form.endswith("_EACH"):
-        yield part
+def _names(part: Part, seen: set[str] | None = None) -> Iterator[Part]:
+    """The fields and aggregations below a part, each once."""
+    seen = set() if seen is None else seen
+    if part.form == "name" or part.form.endswith("_EACH"):
+        if part.text not in seen:
+            seen.add(part.text)
+            yield part
         return
-    if part.form == "name":
-        yield part
     for inner in part.parts:
-        yield from _names(inner)
+        yield from _names(inner, seen)
