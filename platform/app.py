@@ -59,6 +59,7 @@ def open_environment(
             functions=functions,
             reactions=AutomationReactions(actions, PluginReactions(plugins)),
             jobs=Jobs([*builtin_jobs(actions), *plugins.collect("jobs")], [_look_at_the_clock]),
+            actions=actions,
         )
     )
     environment.jobs.add(JobType(ESCALATE, escalate, description="Asks more people when nobody answered in time."))

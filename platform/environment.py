@@ -23,6 +23,7 @@ from sqlalchemy import Connection
 
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.access.policy import Policy
+from ratoon.platform.automation.actions import Actions
 from ratoon.platform.config import Settings, World
 from ratoon.platform.fields.base import FieldTypes
 from ratoon.platform.formulas import FunctionSet, compile_formula
@@ -67,6 +68,7 @@ class Parts:
     functions: FunctionSet
     reactions: Reactions
     jobs: Jobs = field(default_factory=Jobs)
+    actions: Actions = field(default_factory=Actions)
 
 
 class Environment:
@@ -81,6 +83,7 @@ class Environment:
         self.functions = parts.functions
         self.reactions = parts.reactions
         self.jobs = parts.jobs
+        self.actions = parts.actions
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._looked = 0.0
@@ -120,12 +123,21 @@ class Environment:
         revision = revisions.held_revision(connection) if writing else revisions.current_revision(connection)
         engine = self._engine
         if engine is not None and engine.registry.revision == revision:
+            self.database.fresh(connection)
             return engine
         with self._lock:
             engine = self._engine
             if engine is None or engine.registry.revision != revision:
-                engine = self._engine = self.build(self.compile(connection, revision))
+                made = self.build(self.compile(connection, revision))
+                if engine is not None:
+                    self.database.forget_statements()
+                engine = self._engine = made
+        self.database.fresh(connection)
         return engine
+
+    def look_again(self) -> None:
+        """The next read looks at the revision, however short ago that was done."""
+        self._looked = 0.0
 
     def compile(self, connection: Connection, revision: int) -> Registry:
         """The registry of a stored revision."""

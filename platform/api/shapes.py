@@ -272,7 +272,40 @@ class RevisionsShape(Schema):
     revisions = fields.List(fields.Nested(RevisionShape), required=True)
 
 
+class RunsShape(Schema):
+    """Runs, newest first."""
+
+    runs = fields.List(fields.Dict(), required=True)
+    before = fields.String(required=True, allow_none=True, metadata={"description": "ask for the next page with it"})
+
+
+class AutomationCallShape(Schema):
+    """One automation on one record."""
+
+    object = fields.String(required=True)
+    automation = fields.String(required=True)
+    record = fields.String(required=True, metadata={"description": "the record's id"})
+
+
+class PreviewCallShape(Schema):
+    """A template with a record."""
+
+    template = fields.String(required=True)
+    record = fields.String(load_default=None, allow_none=True, metadata={"description": "the record's id"})
+    locale = fields.String(load_default=None, allow_none=True)
+
+
+class ReadCallShape(Schema):
+    """Which notifications were read."""
+
+    ids = fields.List(fields.String(), load_default=None, allow_none=True, metadata={"description": "all when absent"})
+
+
 FIXED: dict[str, type[Schema]] = {
+    "runs": RunsShape,
+    "automation_call": AutomationCallShape,
+    "preview_call": PreviewCallShape,
+    "read_call": ReadCallShape,
     "problem": ProblemShape,
     "history": HistoryShape,
     "stages": StagesShape,

@@ -276,3 +276,37 @@ def abandoned(connection: Connection, alive: Collection[str], before: datetime, 
     lost = table.c.state == "running", table.c.started_at < before, table.c.worker.not_in(sorted(alive))
     change = update(table).where(*lost).values(state="waiting", due_at=now).returning(table.c.id)
     return list(connection.execute(change).scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which runs somebody wants to see; ``None`` = any."""
+
+    state: str | None = None
+    rule: str | None = None
+    object: str | None = None
+    record: str | None = None
+    before: str | None = None
+    """The last id of the page before."""
+    limit: int = 50
+
+
+def find(connection: Connection, wanted: Wanted) -> list[Run]:
+    """Runs, newest first."""
+    table, parts = _table(), _table("ratoon_run_record")
+    query = select(table).order_by(table.c.id.desc()).limit(wanted.limit)
+    for column, value in ((table.c.state, wanted.state), (table.c.rule, wanted.rule), (table.c.object, wanted.object)):
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.record is not None:
+        query = query.where(table.c.id.in_(select(parts.c.run).where(parts.c.record == wanted.record)))
+    if wanted.before is not None:
+        query = query.where(table.c.id < wanted.before)
+    return [Run(**{**row, "payload": row["payload"] or {}}) for row in connection.execute(query).mappings()]
+
+
+def counts(connection: Connection) -> dict[str, int]:
+    """How many runs there are in each state."""
+    table = _table()
+    rows = connection.execute(select(table.c.state, func.count()).group_by(table.c.state))
+    return {row[0]: row[1] for row in rows}

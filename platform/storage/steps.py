@@ -83,7 +83,7 @@ def of_run(connection: Connection, run: str, limit: int = 10_000) -> list[Mappin
     """The steps of a run in the order they were done."""
     table = system_tables().tables["ratoon_run_step"]
     query = select(table).where(table.c.run == run).order_by(table.c.at, table.c.step, table.c.record).limit(limit)
-    return [dict(row) for row in connection.execute(query).mappings()]
+    return [{str(key): value for key, value in row.items()} for row in connection.execute(query).mappings()]
 
 
 def over(connection: Connection, run: str, step: str) -> set[str]:

@@ -1,0 +1,64 @@
+"""The operations of runs, automations and notifications that the OpenAPI document describes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ratoon.platform.api.operations import (
+    UUID,
+    Operations,
+    answers,
+    body,
+    number,
+    operation,
+    path_parameter,
+    query,
+    reference,
+)
+
+ANYTHING: dict[str, Any] = {"type": "object"}
+STATE = {"type": "string", "enum": ["waiting", "queued", "running", "done", "failed", "cancelled"]}
+
+
+def run_paths(admin: bool) -> Iterator[tuple[str, Operations]]:
+    """The paths for everybody, and those for administrators."""
+    limit = query("limit", "how many at most", number(500, 50))
+    before = query("before", "the last id of the page before", UUID)
+    found = answers("newest first", ANYTHING)
+    yield "/notifications", {"get": operation("notifications", "My notifications", "runs", found, limit, before)}
+    yield "/notifications/read", _post("notifications_read", "Mark notifications as read", "_read_call")
+    yield "/automations/press", _post("automations_press", "Press the button of an automation", "_automation_call")
+    rule = path_parameter("rule", "object.automation")
+    sent = body({})
+    inbound = operation("inbound", "A call from outside", "runs", answers("done", ANYTHING), rule, requestBody=sent)
+    yield "/inbound/{rule}", {"post": inbound}
+    if not admin:
+        return
+    filters = [
+        query("state", "only runs in this state", STATE),
+        query("rule", "only of this automation: object.automation"),
+        query("object", "only about this object"),
+        query("record", "only about this record", UUID),
+    ]
+    listed = answers("newest first", reference("_runs"))
+    yield "/runs", {"get": operation("runs", "What automations did", "runs", listed, *filters, before, limit)}
+    run = path_parameter("id", "the run's id")
+    one = answers("the run, its records and steps", ANYTHING)
+    yield "/runs/{id}", {"get": operation("run", "One run", "runs", one, run)}
+    for what, summary in (("retry", "Repeat what failed"), ("cancel", "Cancel a run")):
+        done = answers("the run", ANYTHING)
+        yield f"/runs/{{id}}/{what}", {"post": operation(f"run_{what}", summary, "runs", done, run)}
+    which = [
+        {**query("object", "the object"), "required": True},
+        {**query("record", "the record's id", UUID), "required": True},
+    ]
+    told = answers("each automation with what decides", ANYTHING)
+    yield "/automations/why", {"get": operation("automations_why", "Why it runs or not", "runs", told, *which)}
+    yield "/automations/try", _post("automations_try", "Try an automation; nothing is kept", "_automation_call")
+    yield "/templates/preview", _post("template_preview", "A template with a record", "_preview_call")
+
+
+def _post(id: str, summary: str, shape: str) -> Operations:
+    made = operation(id, summary, "runs", answers("done", ANYTHING), requestBody=body(reference(shape)))
+    return {"post": made}

@@ -1,0 +1,218 @@
+"""Runs, automations and notifications over HTTP.
+
+``/runs`` shows administrators what automations did and lets them repeat or cancel; ``/automations`` tells why one
+would run on a record, tries one without keeping anything, and presses buttons; ``/inbound/<object>.<automation>``
+takes calls from outside; ``/notifications`` are the caller's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from ratoon.platform.access.actor import Actor
+from ratoon.platform.api.body import known_parameters, whole_number
+from ratoon.platform.api.context import Api, answer_value, record_id
+from ratoon.platform.api.shapes import AutomationCallShape, PreviewCallShape, ReadCallShape, load
+from ratoon.platform.errors import BadRequest, Conflict, Forbidden, NotFound
+from ratoon.platform.storage import notifications, runs, steps
+from ratoon.platform.storage.runs import Run, Wanted
+
+STATES = ("waiting", "queued", "running", "done", "failed", "cancelled")
+FILTERS = ("state", "rule", "object", "record", "before", "limit")
+
+
+def run_json(run: Run) -> dict[str, Any]:
+    """A run as JSON."""
+    return asdict(run)
+
+
+class RunViews:
+    """The views of runs, automations and notifications."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def register(self, blueprint: Blueprint) -> None:
+        """Adds the routes."""
+        add = blueprint.add_url_rule
+        add("/runs", "runs", self.all, methods=["GET"])
+        add("/runs/<id>", "run", self.one, methods=["GET"])
+        add("/runs/<id>/retry", "run_retry", self.retry, methods=["POST"])
+        add("/runs/<id>/cancel", "run_cancel", self.cancel, methods=["POST"])
+        add("/automations/why", "automations_why", self.why, methods=["GET"])
+        add("/automations/try", "automations_try", self.try_out, methods=["POST"])
+        add("/automations/press", "automations_press", self.press, methods=["POST"])
+        add("/inbound/<rule>", "inbound", self.inbound, methods=["POST"])
+        add("/templates/preview", "template_preview", self.preview, methods=["POST"])
+        add("/notifications", "notifications", self.notifications, methods=["GET"])
+        add("/notifications/read", "notifications_read", self.read, methods=["POST"])
+
+    def all(self) -> Response:
+        """Runs, newest first."""
+        self._administrator()
+        given = known_parameters(request, FILTERS)
+        state = given.get("state")
+        if state is not None and state not in STATES:
+            raise BadRequest("state is one of {states}.", field="state", states=", ".join(STATES))
+        record, before = (record_id(given[name], "run") if name in given else None for name in ("record", "before"))
+        limit = whole_number(given, "limit", 50, 500)
+        wanted = Wanted(state, given.get("rule"), given.get("object"), record, before, limit)
+        with self._api.environment.database.read() as connection:
+            found = runs.find(connection, wanted)
+        following = found[-1].id if len(found) == limit else None
+        return answer_value({"runs": [run_json(run) for run in found], "before": following})
+
+    def one(self, id: str) -> Response:
+        """A run with its records and steps."""
+        self._administrator()
+        known_parameters(request, ())
+        with self._api.environment.database.read() as connection:
+            run = self._run(connection, id)
+            made = {
+                **run_json(run),
+                "seen": runs.records_of(connection, run.id),
+                "steps": steps.of_run(connection, run.id),
+            }
+        return answer_value(made)
+
+    def retry(self, id: str) -> Response:
+        """Lets a run that failed or was cancelled go on where it stopped."""
+        self._administrator()
+        known_parameters(request, ())
+        environment = self._api.environment
+        with environment.database.write() as connection:
+            run = self._run(connection, id)
+            if not runs.retry(connection, run.id, environment.world.clock()):
+                raise Conflict("The run is {state}: only one that failed or was cancelled can be repeated.",
+                               state=run.state)  # fmt: skip
+            made = run_json(self._run(connection, id))
+        return answer_value(made)
+
+    def cancel(self, id: str) -> Response:
+        """Cancels a run that is not finished."""
+        self._administrator()
+        known_parameters(request, ())
+        environment = self._api.environment
+        with environment.database.write() as connection:
+            run = self._run(connection, id)
+            if not runs.cancel(connection, environment.world, run=run.id):
+                raise Conflict("The run is {state} already.", state=run.state)
+            made = run_json(self._run(connection, id))
+        return answer_value(made)
+
+    def why(self) -> Response:
+        """For a record: which automations would run on it, and what decides."""
+        from ratoon.platform.jobs.looking import why
+
+        actor = self._administrator()
+        given = known_parameters(request, ("object", "record"))
+        object, record = given.get("object", ""), record_id(given.get("record", ""), given.get("object", "record"))
+        with self._api.environment.read(actor) as records:
+            reasons = why(records, object, record)
+        made = [
+            {
+                "automation": r.automation.full_name,
+                "label": r.automation.label,
+                "on": list(r.automation.on),
+                "when": r.automation.when,
+                "condition": r.automation.condition.source if r.automation.condition else None,
+                "fits": r.fits,
+                "because": r.sentence,
+                "parts": r.parts,
+                "last_run": run_json(r.last) if r.last else None,
+            }
+            for r in reasons
+        ]
+        return answer_value({"automations": made})
+
+    def try_out(self) -> Response:
+        """What an automation would do to a record; nothing is kept and nothing goes out."""
+        from ratoon.platform.jobs.looking import try_out
+
+        self._administrator()
+        known_parameters(request, ())
+        call = load(AutomationCallShape, self._api.object_body())
+        environment = self._api.environment
+        record = record_id(call["record"], call["object"])
+        tried = try_out(environment, environment.actions, call["object"], call["automation"], record)
+        return answer_value(tried.as_json())
+
+    def press(self) -> Response:
+        """Starts an automation on a record by its button."""
+        from ratoon.platform.jobs.looking import press
+
+        actor = self._api.actor()
+        known_parameters(request, ())
+        call = load(AutomationCallShape, self._api.object_body())
+        record = record_id(call["record"], call["object"])
+
+        def work(records: Any) -> str:
+            return press(records, call["object"], call["automation"], record)
+
+        return answer_value({"run": self._api.environment.transact(actor, work)})
+
+    def inbound(self, rule: str) -> Response:
+        """Takes a call from outside."""
+        from ratoon.platform.jobs.inbound import receive
+
+        actor = self._api.actor()
+        known_parameters(request, ())
+        object, _, name = rule.partition(".")
+        body = self._api.body()
+        return answer_value(self._api.environment.transact(actor, lambda records: receive(records, object, name, body)))
+
+    def preview(self) -> Response:
+        """A template filled in with a record."""
+        from ratoon.platform.jobs.previewing import preview
+
+        actor = self._administrator()
+        known_parameters(request, ())
+        call = load(PreviewCallShape, self._api.object_body())
+        environment = self._api.environment
+        with environment.read(actor) as records:
+            made = preview(environment, records, call["template"], call["record"], call["locale"])
+        return answer_value(made)
+
+    def notifications(self) -> Response:
+        """The caller's notifications, newest first."""
+        actor = self._user()
+        given = known_parameters(request, ("limit", "before"))
+        before = record_id(given["before"], "notification") if "before" in given else None
+        limit = whole_number(given, "limit", 50, 500)
+        with self._api.environment.database.read() as connection:
+            found = notifications.of_user(connection, str(actor.id), limit, before)
+            unread = notifications.unread(connection, str(actor.id))
+        listed = [{k: v for k, v in asdict(n).items() if k not in ("key", "user_id")} for n in found]
+        return answer_value({"unread": unread, "notifications": listed})
+
+    def read(self) -> Response:
+        """Marks notifications as read: those named, or all."""
+        actor = self._user()
+        known_parameters(request, ())
+        call = load(ReadCallShape, self._api.object_body())
+        ids = None if call["ids"] is None else [record_id(i, "notification") for i in call["ids"]]
+        environment = self._api.environment
+        with environment.database.write() as connection:
+            count = notifications.mark_read(connection, str(actor.id), environment.world.clock(), ids)
+        return answer_value({"read": count})
+
+    def _run(self, connection: Any, id: str) -> Run:
+        run = runs.load(connection, record_id(id, "run"))
+        if run is None:
+            raise NotFound("There is no {object} with id {id}.", object="run", id=id)
+        return run
+
+    def _administrator(self) -> Actor:
+        actor = self._api.actor()
+        if not actor.admin:
+            raise Forbidden("Only an administrator may see and steer runs.")
+        return actor
+
+    def _user(self) -> Actor:
+        actor = self._api.actor()
+        if actor.id is None:
+            raise Forbidden("Only users have notifications.")
+        return actor
