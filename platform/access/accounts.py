@@ -152,6 +152,18 @@ class TokenInfo:
     read_only: bool | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """A browser session as its owner sees it."""
+
+    id: str
+    created_at: datetime
+    seen_at: datetime
+    expires_at: datetime
+    address: str
+    agent: str
+
+
 def fingerprint(secret: str) -> str:
     """SHA-256 of a token in hexadecimal: what is stored and looked up."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
@@ -285,7 +297,8 @@ class Accounts:
             conn.execute(insert(_TRAIL), trail)
             action = "signed_in" if result.outcome == "ok" else "refused"
             told = {"outcome": result.outcome, "address": address[:64], "agent": agent[:255]}
-            note(conn, trail["at"], Happening("sign_in", action, by=trail["user_id"], subject=email, detail=told))
+            by = row.id if row is not None else None
+            note(conn, self._world.clock(), Happening("sign_in", action, by=by, subject=email, detail=told))
         return result
 
     def _judge(self, conn: Connection, row: Any | None, verified: str | None) -> SignIn:
@@ -353,6 +366,18 @@ class Accounts:
             .where(_SESSION.c.hash == fingerprint(secret), _SESSION.c.ended_at.is_(None))
             .values(ended_at=self._world.clock())
         )
+
+    def sessions_of(self, conn: Connection, user_id: str) -> list[SessionInfo]:
+        """Where a user is signed in, newest first."""
+        wanted = [_SESSION.c[name] for name in SessionInfo.__slots__]
+        running = (_SESSION.c.ended_at.is_(None), _SESSION.c.expires_at > self._world.clock())
+        found = select(*wanted).where(_SESSION.c.user_id == user_id, *running).order_by(_SESSION.c.id.desc())
+        return [SessionInfo(*row) for row in conn.execute(found)]
+
+    def end_session_of(self, conn: Connection, user_id: str, session_id: str) -> bool:
+        """Ends a session of a user; False when there is none of that id."""
+        mine = (_SESSION.c.id == session_id, _SESSION.c.user_id == user_id, _SESSION.c.ended_at.is_(None))
+        return conn.execute(update(_SESSION).where(*mine).values(ended_at=self._world.clock())).rowcount > 0
 
     # API tokens
 

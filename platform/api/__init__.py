@@ -13,6 +13,7 @@ from werkzeug.exceptions import NotFound as NoRoute
 from werkzeug.routing import BaseConverter, RequestRedirect
 
 from ratoon.platform.access.accounts import Accounts
+from ratoon.platform.api.access import AccessViews
 from ratoon.platform.api.auth import Callers
 from ratoon.platform.api.context import Api
 from ratoon.platform.api.docs import DocumentViews
@@ -48,7 +49,7 @@ def create_api(environment: Environment) -> Blueprint:
         NAME, __name__, url_prefix=BASE, template_folder="templates", static_folder="static", static_url_path="/static"
     )
     blueprint.record(lambda state: state.app.url_map.converters.update(anything=Anything))
-    for views in (RecordViews(api), ObjectViews(api), MetadataViews(api), DocumentViews(api)):
+    for views in (RecordViews(api), ObjectViews(api), AccessViews(api), MetadataViews(api), DocumentViews(api)):
         views.register(blueprint)
     blueprint.add_url_rule("/<anything:rest>", "nowhere", _nowhere, methods=METHODS, provide_automatic_options=False)
     blueprint.register_error_handler(RatoonError, refusals.refused)

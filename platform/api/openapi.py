@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import Schema
 
 from ratoon.platform.access.actor import Actor
+from ratoon.platform.api.access_operations import admin_paths, my_paths, record_paths
 from ratoon.platform.api.metadata_operations import metadata_paths
 from ratoon.platform.api.operations import RecordOperations, fixed_paths, reference
 from ratoon.platform.api.rows import to_json
@@ -155,10 +156,13 @@ class Documents:
         spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
         for name, shape in FIXED.items():
             spec.components.schema(f"_{name}", schema=shape)
-        for path, operations in (*fixed_paths(), *(metadata_paths() if actor.admin else ())):
+        of_admins = (*metadata_paths(), *admin_paths()) if actor.admin else ()
+        for path, operations in (*fixed_paths(), *my_paths(), *of_admins):
             spec.path(path=path, operations=operations)
         for obj in engine.policy.objects(actor):
             for path, operations in self._add_object(spec, obj, engine, actor, label):
+                spec.path(path=path, operations=operations)
+            for path, operations in record_paths(obj.name, engine.policy.may(actor, obj.name, "edit")):
                 spec.path(path=path, operations=operations)
             spec.tag({"name": obj.name, "description": label(obj.plural_label, obj.owner)})
         return dict(spec.to_dict())

@@ -95,6 +95,7 @@ class RecordOperations:
         self._may_create = policy.may(actor, obj.name, "create")
         self._may_edit = policy.may(actor, obj.name, "edit")
         self._may_delete = policy.may(actor, obj.name, "delete")
+        self._may_export = policy.may(actor, obj.name, "export")
         readable = policy.readable_keys(actor, obj.name)
         self._external = [
             field.name
@@ -114,6 +115,8 @@ class RecordOperations:
         here = f"/records/{self._name}"
         yield here, self._collection()
         yield f"{here}/aggregate", {"get": self._aggregate()}
+        if self._may_export:
+            yield f"{here}/export", {"get": self._export()}
         yield f"{here}/{{id}}", self._record()
         yield f"{here}/{{id}}/history", {"get": self._history()}
         for field in self._computed:
@@ -216,6 +219,13 @@ class RecordOperations:
             query("measures", "`count`, `sum:amount`, `min:…`, `max:…`, `avg:…`, separated by commas"),
             query("limit", "groups at most", number(1000, 1000)),
         )
+
+    def _export(self) -> dict[str, Any]:
+        taken = answers("the list as CSV", {})
+        taken["200"]["content"] = {"text/csv": {"schema": {"type": "string"}}}
+        sort = query("sort", "keys separated by commas, `-` before a key for descending")
+        view = query("view", "name of a view whose filter and sort apply")
+        return self._make("export", "take the list out as CSV", taken, FILTER, sort, FIELDS, view)
 
     def _history(self) -> dict[str, Any]:
         return self._make(

@@ -11,6 +11,7 @@
 ``PUT …/{field}/{value}``                 make or change the record with that external id
 ``PUT …/{field}``                         the same for a list
 ``GET …/aggregate``                       counts, sums, minima, maxima, averages per group
+``GET …/export``                          the list as CSV, for who has the right ``export``
 ========================================= ==================================================================
 """
 
@@ -32,8 +33,10 @@ from ratoon.platform.records.drafts import Change
 from ratoon.platform.records.explaining import explain_field
 from ratoon.platform.records.reading import Query
 from ratoon.platform.records.service import RecordService
+from ratoon.platform.records.taking_out import as_csv
 
 LIST_PARAMETERS = ("filter", "sort", "limit", "cursor", "fields", "expand", "view", "deleted", "count")
+EXPORT_PARAMETERS = ("filter", "sort", "fields", "view")
 ONE_PARAMETERS = ("fields", "expand")
 WRITE_PARAMETERS = ("acknowledge",)
 AGGREGATE_PARAMETERS = ("filter", "group_by", "measures", "limit")
@@ -55,6 +58,7 @@ class RecordViews:
         blueprint.add_url_rule("/records/<object>", "create", self.create, methods=["POST"])
         blueprint.add_url_rule("/records/<object>", "update_many", self.update_many, methods=["PATCH"])
         blueprint.add_url_rule("/records/<object>/aggregate", "aggregate", self.aggregate, methods=["GET"])
+        blueprint.add_url_rule("/records/<object>/export", "export", self.export, methods=["GET"])
         blueprint.add_url_rule(one, "read", self.read, methods=["GET"])
         blueprint.add_url_rule(one, "update", self.update, methods=["PATCH"])
         blueprint.add_url_rule(one, "delete", self.delete, methods=["DELETE"])
@@ -87,6 +91,21 @@ class RecordViews:
         if query.count:
             beside["total"] = page.total
         return answer(self._writer(records).many(object, page.records, **beside))
+
+    def export(self, object: str) -> Response:
+        """A list as CSV, for who has the right to take it out."""
+        actor = self._api.actor()
+        given = known_parameters(request, EXPORT_PARAMETERS)
+        query = Query(
+            object=object,
+            filter=given.get("filter") or None,
+            sort=words(given, "sort"),
+            fields=_fields(given),
+            view=given.get("view") or None,
+        )
+        text = self._api.environment.transact(actor, lambda records: as_csv(records, query))
+        headers = {"Content-Disposition": f'attachment; filename="{object}.csv"', "X-Content-Type-Options": "nosniff"}
+        return Response(text.encode(), 200, headers, content_type="text/csv; charset=utf-8")
 
     def read(self, object: str, id: str) -> Response:
         """One record."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
+from ratoon.platform.api.access_shapes import ACCESS_SHAPES
 from ratoon.platform.errors import Problem, ValidationFailed
 
 
@@ -324,6 +325,7 @@ FIXED: dict[str, type[Schema]] = {
     "applied": AppliedShape,
     "export": ExportShape,
     "revisions": RevisionsShape,
+    **ACCESS_SHAPES,
 }
 """Every shape that the OpenAPI document names, by the name it has there (with a leading ``_``: no object has one)."""
 

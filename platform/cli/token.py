@@ -20,13 +20,22 @@ def command() -> None:
 @click.argument("email")
 @click.option("--label", default="", help="What it is for.")
 @click.option("--days", type=click.IntRange(1, 3650), help="It runs out after so many days; without, never.")
+@click.option("--object", "objects", multiple=True, help="Only this object; may be given several times.")
+@click.option("--read-only", is_flag=True, help="It changes nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
-def create(email: str, label: str, days: int | None, as_json: bool) -> None:
+def create(email: str, label: str, days: int | None, objects: tuple[str, ...], read_only: bool, as_json: bool) -> None:
     """Make a token that acts for the user EMAIL. It is shown only now."""
     with opened() as (environment, accounts), environment.database.write() as connection:
         user_id = known_user(accounts, connection, email)
         expires = None if days is None else environment.world.clock() + timedelta(days=days)
-        token, info = accounts.create_token(connection, user_id, label=label or "command line", expires_at=expires)
+        token, info = accounts.create_token(
+            connection,
+            user_id,
+            label=label or "command line",
+            expires_at=expires,
+            objects=objects or None,
+            read_only=read_only,
+        )
     if as_json:
         print_json({"id": info.id, "token": token, "label": info.label, "expires_at": info.expires_at})
     else:
@@ -41,7 +50,7 @@ def list_tokens(email: str, as_json: bool) -> None:
     with opened() as (environment, accounts), environment.database.read() as connection:
         found = accounts.tokens_of(connection, known_user(accounts, connection, email))
     if as_json:
-        keys = ("id", "label", "created_at", "expires_at", "last_used_at", "revoked_at")
+        keys = ("id", "label", "created_at", "expires_at", "last_used_at", "revoked_at", "objects", "read_only")
         print_json([{key: getattr(token, key) for key in keys} for token in found])
         return
     rows = [

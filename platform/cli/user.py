@@ -99,6 +99,24 @@ def set_roles(email: str, roles: tuple[str, ...]) -> None:
     click.echo(f"{email}: {', '.join(given) or 'no role'}.")
 
 
+@command.command("permission-sets")
+@click.argument("email")
+@click.argument("names", nargs=-1)
+def set_permission_sets(email: str, names: tuple[str, ...]) -> None:
+    """Make NAMES the permission sets of EMAIL, instead of those it has. Without NAMES it has none."""
+    from ratoon.platform.errors import NotFound
+
+    with opened() as (environment, accounts):
+        there = environment.registry.access.permission_sets
+        for name in names:
+            if name not in there:
+                raise NotFound("There is no permission set {name}. There are: {names}.", name=name,
+                               names=", ".join(sorted(there)) or "none")  # fmt: skip
+        with environment.database.write() as connection:
+            accounts.set_permission_sets(connection, known_user(accounts, connection, email), names)
+    click.echo(f"{email}: {', '.join(names) or 'no permission set'}.")
+
+
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 def list_users(as_json: bool) -> None:

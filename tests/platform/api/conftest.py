@@ -161,6 +161,10 @@ class Shop:
         """A client that calls as a new user."""
         return Client(self.app, self.user(name, admin=admin, roles=roles)[1])
 
+    def with_token(self, token: str) -> Client:
+        """A client that shows this token."""
+        return Client(self.app, token)
+
     def stranger(self) -> Client:
         """A client without a token."""
         return Client(self.app, None)
