@@ -14,6 +14,8 @@ from werkzeug.routing import BaseConverter, RequestRedirect
 
 from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.api.access import AccessViews
+from ratoon.platform.api.again import answer_again
+from ratoon.platform.api.aliases import in_address
 from ratoon.platform.api.auth import Callers
 from ratoon.platform.api.context import Api
 from ratoon.platform.api.docs import DocumentViews
@@ -22,6 +24,7 @@ from ratoon.platform.api.metadata import MetadataViews
 from ratoon.platform.api.objects import ObjectViews
 from ratoon.platform.api.problems import MethodNotAllowed, Refusals
 from ratoon.platform.api.records import RecordViews
+from ratoon.platform.api.runs import RunViews
 from ratoon.platform.environment import Environment
 from ratoon.platform.errors import NotFound, RatoonError
 
@@ -49,9 +52,11 @@ def create_api(environment: Environment) -> Blueprint:
         NAME, __name__, url_prefix=BASE, template_folder="templates", static_folder="static", static_url_path="/static"
     )
     blueprint.record(lambda state: state.app.url_map.converters.update(anything=Anything))
-    for views in (RecordViews(api), ObjectViews(api), AccessViews(api), MetadataViews(api), DocumentViews(api)):
+    for views in (RecordViews(api), ObjectViews(api), AccessViews(api), RunViews(api), MetadataViews(api), DocumentViews(api)):
         views.register(blueprint)
     blueprint.add_url_rule("/<anything:rest>", "nowhere", _nowhere, methods=METHODS, provide_automatic_options=False)
+    blueprint.url_value_preprocessor(lambda _, values: in_address(environment.registry.aliases, values))
+    answer_again(blueprint, environment)
     blueprint.register_error_handler(RatoonError, refusals.refused)
     blueprint.register_error_handler(HTTPException, refusals.failed)
     return blueprint

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from flask import Response, request
 
 from ratoon.platform.access.actor import Actor
+from ratoon.platform.api.aliases import in_body, in_parameters
 from ratoon.platform.api.auth import Callers
-from ratoon.platform.api.body import an_object, read_json
+from ratoon.platform.api.body import an_object, known_parameters, read_json
 from ratoon.platform.api.problems import Translator, locale_of
 from ratoon.platform.api.rows import Writer, to_json
 from ratoon.platform.environment import Environment
@@ -41,11 +42,16 @@ class Api:
         value = read_json(request, self.environment.settings.max_body_bytes)
         if isinstance(value, list):
             request.environ["ratoon.listed"] = True
-        return value
+        return in_body(self.environment.registry.aliases, value)
 
     def object_body(self) -> dict[str, Any]:
         """The JSON object that was sent."""
-        return an_object(read_json(request, self.environment.settings.max_body_bytes))
+        value = an_object(read_json(request, self.environment.settings.max_body_bytes))
+        return dict(in_body(self.environment.registry.aliases, value))
+
+    def parameters(self, known: Collection[str]) -> Mapping[str, str]:
+        """The query parameters. Raises ``UnknownParameter`` for one that is not ``known``."""
+        return in_parameters(self.environment.registry.aliases, known_parameters(request, known))
 
     def writer(self, registry: Registry) -> Writer:
         """The writer of records of that snapshot."""

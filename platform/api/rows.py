@@ -45,6 +45,7 @@ class Writer:
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
         self._dumps: dict[str, Dumps] = {}
+        self._earlier = registry.aliases.keys
 
     def ready(self, object: str, record: dict[str, Any]) -> dict[str, Any]:
         """The record with every value as orjson takes it; the dictionary is changed in place."""
@@ -54,6 +55,8 @@ class Writer:
                 record[key] = dump(value)
         if EXPANDED in record:
             self._expanded(object, record)
+        if object in self._earlier:
+            self._also(object, record)
         return record
 
     def one(self, object: str, record: dict[str, Any]) -> bytes:
@@ -69,7 +72,15 @@ class Writer:
                     record[key] = dump(value)
         for record in records if records and EXPANDED in records[0] else ():
             self._expanded(object, record)
+        for record in records if object in self._earlier else ():
+            self._also(object, record)
         return orjson.dumps({"records": records, **beside}, default=json_default, option=OPTIONS)
+
+    def _also(self, object: str, record: dict[str, Any]) -> None:
+        """Renamed fields have their value under the earlier name too, as long as that is declared."""
+        for old, new in self._earlier[object].items():
+            if new in record:
+                record[old] = record[new]
 
     def _expanded(self, object: str, record: dict[str, Any]) -> None:
         for name, target in record[EXPANDED].items():

@@ -380,7 +380,11 @@ class Registry:
         scopes: dict[str, ObjectScope] = {}
         for obj in self:
             scopes[obj.name] = ObjectScope(
-                tuple(obj.fields.values()), scopes, object=obj.name, relations=lambda: self.relations
+                tuple(obj.fields.values()),
+                scopes,
+                object=obj.name,
+                relations=lambda: self.relations,
+                aliases=self.aliases.keys.get(obj.name),
             )
         return scopes
 

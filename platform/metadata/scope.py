@@ -34,7 +34,8 @@ class ScopedField(Protocol):
 class ObjectScope:
     """The names of one object. ``scopes`` gives the scopes that its references lead to; it may be filled later.
 
-    ``relations`` gives the relationships of every object when they are first asked for.
+    ``relations`` gives the relationships of every object when they are first asked for; ``aliases`` are earlier names of
+    keys, which a filter may still use.
     """
 
     def __init__(
@@ -45,7 +46,9 @@ class ObjectScope:
         *,
         object: str = "",
         relations: Callable[[], Mapping[str, Mapping[str, Relation]]] = dict,
+        aliases: Mapping[str, str] | None = None,
     ) -> None:
+        self._aliases = aliases or {}
         self.object = object
         """The object's name."""
         self._relations = relations
@@ -76,7 +79,9 @@ class ObjectScope:
 
     def with_source(self, source: ObjectScope) -> ObjectScope:
         """The same names plus ``$source``, the record that holds the lookup."""
-        return ObjectScope(self._fields, self._scopes, source, object=self.object, relations=self._relations)
+        return ObjectScope(
+            self._fields, self._scopes, source, object=self.object, relations=self._relations, aliases=self._aliases
+        )
 
     def related(self, name: str) -> Name | None:
         """What ``name`` means as a relationship: the records that point here."""
@@ -100,7 +105,9 @@ class ObjectScope:
 
     def _known(self) -> dict[str, tuple[ScopedField, Part]]:
         if self._parts is None:
-            self._parts = {p.key: (field, p) for field in self._fields for p in field.parts if p.formula is not None}
+            known = {p.key: (field, p) for field in self._fields for p in field.parts if p.formula is not None}
+            known.update({old: known[new] for old, new in self._aliases.items() if new in known and old not in known})
+            self._parts = known
         return self._parts
 
     def _name_of(self, field: ScopedField, part: Part) -> Name:

@@ -50,6 +50,7 @@ CACHED_STATEMENTS = 64
 POOL_SIZE = 16
 POOL_OVERFLOW = 48
 _READING = "ratoon.reading"
+_EPOCH = "ratoon.epoch"
 EXECUTOR = "ratoon.executor"
 """Where a pooled connection keeps what ``executor`` returns."""
 DATABASE_ERRORS = (DBAPIError, sqlite3.Error, psycopg.Error, UnicodeEncodeError)
@@ -62,6 +63,11 @@ class Busy(Conflict):
     code = "busy"
 
 
+class SchemaMoved(Exception):
+    """A statement names a column or table that is not there any more, or is of another type: the metadata changed since
+    this process looked. It looks again, and says the same under the names of now."""
+
+
 class Database:
     """One database: its engine, its dialect and its two kinds of transactions."""
 
@@ -70,6 +76,7 @@ class Database:
         self.dialect: str = engine.dialect.name
         """``sqlite`` or ``postgresql``."""
         self._writer = threading.Lock() if self.dialect == "sqlite" else None
+        self._epoch = 0
         _forget_after_fork(engine)
 
     @classmethod
@@ -95,6 +102,7 @@ class Database:
         with self._turn():
             connection = self._connect()
             try:
+                self.fresh(connection)
                 with connection.begin():
                     yield connection
             except DATABASE_ERRORS as error:
@@ -125,12 +133,23 @@ class Database:
         try:
             if self.dialect == "sqlite":
                 driver(connection).execute("BEGIN")
+            self.fresh(connection)
             yield connection
         except DATABASE_ERRORS as error:
             raise _translated(connection, error) from error
         finally:
             info.pop(_READING, None)
             connection.close()
+
+    def forget_statements(self) -> None:
+        """Statements that connections have prepared are made anew: tables changed. PostgreSQL would refuse them."""
+        self._epoch += 1
+
+    def fresh(self, connection: Connection) -> None:
+        """Makes sure of that for one connection."""
+        if self._epoch and self.dialect == "postgresql" and connection.info.get(_EPOCH, 0) != self._epoch:
+            driver(connection).execute("DEALLOCATE ALL")
+            connection.info[_EPOCH] = self._epoch
 
     def dispose(self) -> None:
         """Closes every pooled connection."""
@@ -263,6 +282,8 @@ def _translated_postgresql(cause: psycopg.Error) -> Exception | None:
     state = cause.sqlstate or ""
     if state.startswith("40") or state in ("55P03", "57014") or state.startswith(("08", "57P")):
         return Busy("The database is busy; try again.")
+    if state in ("42703", "42P01") or (state == "0A000" and "cached plan" in str(cause)):
+        return SchemaMoved(str(cause).split("\n")[0])
     if isinstance(cause, psycopg.errors.UniqueViolation):
         return Conflict("Another record has the same value: {reason}", reason=cause.diag.message_detail or "")
     if isinstance(cause, psycopg.errors.ForeignKeyViolation):
@@ -282,6 +303,8 @@ def _translated_sqlite(cause: sqlite3.Error) -> Exception | None:
         return Conflict("Another record has the same value: {reason}", reason=str(cause))
     if name == "SQLITE_CONSTRAINT_FOREIGNKEY":
         return Conflict("A record that it refers to is not there: {reason}", reason=str(cause))
+    if str(cause).startswith(("no such column", "no such table")):
+        return SchemaMoved(str(cause))
     if str(cause) == "integer overflow":
         return Conflict("A computed number is too large for its field.")
     return None
