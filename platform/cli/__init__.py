@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "apply": ("apply", "Apply a package to the database."),
         "export": ("export", "Write the applied metadata to a folder or zip file."),
         "test": ("test", "Run the tests that packages carry."),
+        "lint": ("lint", "Say what a package may do and will be sorry for."),
         "drift": ("drift", "Say how two environments differ."),
         "promote": ("promote", "Take packages to another environment: its plan first, then apply."),
         "uninstall": ("uninstall", "Take a package away; its data is kept."),
