@@ -11,7 +11,7 @@ import hashlib
 import logging
 import re
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 
 from ratoon.platform.environment import Environment
 from ratoon.platform.errors import NotFound, RatoonError
-from ratoon.ui import editing, errors, files, home, lists, lookups, moving, record, search, why
+from ratoon.ui import editing, errors, files, home, lists, lookups, moving, record, runs, search, why
 from ratoon.ui import session as door
 from ratoon.ui.i18n import LOCALES, accepted, supported
 from ratoon.ui.icons import Icons, color, initials, tint
@@ -50,6 +50,14 @@ ROUTES: tuple[tuple[str, str, View, tuple[str, ...]], ...] = (
     ("/o/<object>/<id>/stage", "move", moving.move, ("POST",)),
     ("/o/<object>/<id>/card", "card", moving.card, ("POST",)),
     ("/o/<object>/<id>/task", "task", moving.task, ("POST",)),
+    ("/o/<object>/<id>/automations", "why_automations", runs.why, ("GET",)),
+    ("/o/<object>/<id>/automations/<name>/try", "try_automation", runs.try_out, ("POST",)),
+    ("/o/<object>/<id>/automations/<name>/press", "press", runs.press, ("POST",)),
+    ("/setup/runs", "runs", runs.all_runs, ("GET",)),
+    ("/setup/runs/<id>", "run", runs.one_run, ("GET",)),
+    ("/setup/runs/<id>/<what>", "run_steer", runs.steer, ("POST",)),
+    ("/notifications", "notifications", runs.notifications, ("GET",)),
+    ("/notifications/read", "notifications_read", runs.read, ("POST",)),
     ("/o/<object>/<id>/delete", "delete", editing.delete, ("GET", "POST")),
     ("/o/<object>/<id>/restore", "restore", editing.restore, ("POST",)),
 )
@@ -186,6 +194,7 @@ def template_names(environment: Environment) -> dict[str, Any]:
         "theme": "dark" if request.cookies.get("theme") == "dark" else "light",
         "t": screen.translate if screen else _untranslated,
         "screen": screen,
+        "unread": partial(runs.unread_count, screen),
         "locale": choose_locale(environment),
     }
 

@@ -14,12 +14,14 @@ from flask_babel import gettext as _
 from ratoon.platform.metadata.model import Field, Object, RelatedList
 from ratoon.platform.records.reading import Query
 from ratoon.platform.records.service import RecordService
+from ratoon.ui.approvals import approval_context
 from ratoon.ui.conditions import draft_of
 from ratoon.ui.filters import quoted
 from ratoon.ui.forms import layout_of
 from ratoon.ui.lists import Column, Row, column_of, table_rows, title_of, total_text
 from ratoon.ui.moving import path_context
 from ratoon.ui.present import Link, Presenter, Shown
+from ratoon.ui.runs import buttons_of
 from ratoon.ui.screen import Screen
 from ratoon.ui.timeline import changes_of, periods_of
 
@@ -69,7 +71,9 @@ def record(screen: Screen, object: str, id: str) -> ResponseReturnValue:
             context["related"] = [
                 r for each in related_lists(screen, found) if (r := _related(screen, records, each, row))
             ]
+        context["approval"] = approval_context(screen, records, found, row)
         context["ancestors"] = _ancestors(screen, records, found, row)
+        context["buttons"] = buttons_of(screen, records, found, row)
     layout = layout_of(found)
     highlights = [
         presenter.show_field(found.fields[k], row)

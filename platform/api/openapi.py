@@ -18,6 +18,7 @@ from ratoon.platform.api.access_operations import admin_paths, my_paths, record_
 from ratoon.platform.api.metadata_operations import metadata_paths
 from ratoon.platform.api.operations import RecordOperations, fixed_paths, reference
 from ratoon.platform.api.rows import to_json
+from ratoon.platform.api.run_operations import run_paths
 from ratoon.platform.api.shapes import FIXED
 from ratoon.platform.metadata.model import Object
 from ratoon.platform.records.engine import Engine
@@ -156,8 +157,8 @@ class Documents:
         spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
         for name, shape in FIXED.items():
             spec.components.schema(f"_{name}", schema=shape)
-        of_admins = (*metadata_paths(), *admin_paths()) if actor.admin else ()
-        for path, operations in (*fixed_paths(), *my_paths(), *of_admins):
+        managing = (*metadata_paths(), *admin_paths()) if actor.admin else ()
+        for path, operations in (*fixed_paths(), *my_paths(), *run_paths(actor.admin), *managing):
             spec.path(path=path, operations=operations)
         for obj in engine.policy.objects(actor):
             for path, operations in self._add_object(spec, obj, engine, actor, label):

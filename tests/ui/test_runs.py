@@ -1,0 +1,76 @@
+"""The screens of runs: the list, one run, why, a try, a button, the bell."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from ratoon.platform.access.actor import SYSTEM
+from ratoon.platform.jobs import drain
+from ratoon.platform.metadata.documents import canonical, place
+from ratoon.platform.packages import Target, apply_package
+from ratoon.platform.storage.notifications import notify
+
+ROUTINE = {"kind": "automation", "object": "account", "when": "after_commit"}
+RULES: list[dict[str, Any]] = [
+    {"kind": "package", "name": "routines", "version": "1.0.0", "label": "Routines", "requires": {"standard": ">=1.0"}},
+    {**ROUTINE, "name": "greet", "label": "Greet", "on": ["created"], "condition": 'BEGINS(name, "Zeta")',
+     "actions": [{"type": "send_email", "to": '"x@example.com"', "subject": "name", "text": "name"}]},
+    {**ROUTINE, "name": "push", "label": "Push", "on": ["button"], "button": {"label": "Push it", "confirm": "Sure?"},
+     "actions": [{"type": "set_fields", "values": {"description": '"pushed"'}}]},
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def rules(site: Any) -> Any:
+    files = {place(str(d["kind"]), d): canonical(d).encode() for d in RULES}
+    apply_package(Target.of(site.environment), files)
+    return site
+
+
+def test_a_failed_run_is_found_read_and_repeated(rules: Any, ada: Any) -> None:
+    account = rules.create("account", name="Zeta & Sons")
+    drain(rules.environment)
+    page = ada.get("/setup/runs?state=failed").text
+    assert "account.greet" in page
+    (run,) = set(re.findall(r"/setup/runs/([0-9a-f-]{36})", page))
+    one = ada.get(f"/setup/runs/{run}").text
+    assert "RATOON_SMTP_HOST" in one
+    assert "Zeta &amp; Sons" in one
+    assert f"/o/account/{account}" in one
+    assert ada.post(f"/setup/runs/{run}/retry").status_code == 303
+    assert "Waiting" in ada.get(f"/setup/runs/{run}").text
+    assert ada.post(f"/setup/runs/{run}/cancel").status_code == 303
+    assert "Cancelled" in ada.get(f"/setup/runs/{run}").text
+
+
+def test_why_and_try_on_a_record(rules: Any, ada: Any) -> None:
+    account = rules.create("account", name="Omega")
+    page = ada.get(f"/o/account/{account}/automations").text
+    assert "condition is false" in page
+    assert "because" in page
+    tried = ada.post(f"/o/account/{account}/automations/greet/try").text
+    assert "x@example.com" in tried
+    assert "Its condition is false" in tried
+
+
+def test_a_button_on_the_record_page(rules: Any, ada: Any) -> None:
+    account = rules.create("account", name="Button Ltd")
+    assert "Push it" in ada.get(f"/o/account/{account}").text
+    assert ada.post(f"/o/account/{account}/automations/push/press").status_code == 303
+    drain(rules.environment)
+    assert rules.read("account", account)["description"] == "pushed"
+
+
+def test_the_bell_counts_and_the_page_reads(rules: Any, ada: Any) -> None:
+    with rules.environment.write(SYSTEM) as records:
+        user = records.engine.store.existing(records.connection, "user", "email", ["ada@example.com"])
+        (id,) = user.values()
+        notify(records.connection, rules.environment.world, id, "Look <here>", "now")
+    page = ada.get("/notifications").text
+    assert "Look &lt;here&gt;" in page
+    assert 'aria-label="1 unread notification"' in page
+    ada.post("/notifications/read")
+    assert 'aria-label="0 unread notifications"' in ada.get("/").text

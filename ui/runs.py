@@ -1,0 +1,301 @@
+"""Runs of automations: what happened, why, what would happen; buttons of automations; notifications.
+
+Runs, the why view and trying an automation are for administrators. Buttons are for those who may edit the record, the
+bell is everybody's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from flask import flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from ratoon.platform.errors import Forbidden, NotFound
+from ratoon.platform.metadata.model import Object
+from ratoon.platform.records.service import RecordService
+from ratoon.platform.storage import notifications as bell
+from ratoon.platform.storage import runs, steps
+from ratoon.platform.storage.runs import Run, Wanted
+from ratoon.ui.lists import title_of
+from ratoon.ui.present import Presenter
+from ratoon.ui.screen import Screen
+
+PAGE = 50
+STATES = ("waiting", "queued", "running", "done", "failed", "cancelled")
+
+
+def state_names() -> dict[str, tuple[str, str]]:
+    """State of a run or step → what it is called, and its colour."""
+    return {
+        "waiting": (_("Waiting"), "azure"),
+        "queued": (_("Queued"), "azure"),
+        "running": (_("Running"), "blue"),
+        "done": (_("Done"), "green"),
+        "failed": (_("Failed"), "red"),
+        "cancelled": (_("Cancelled"), "secondary"),
+        "skipped": (_("Skipped"), "secondary"),
+    }
+
+
+def trigger_names() -> dict[str, str]:
+    """What a run was caused by."""
+    return {
+        "created": _("Created"),
+        "updated": _("Changed"),
+        "deleted": _("Deleted"),
+        "restored": _("Restored"),
+        "stage_entered": _("Stage entered"),
+        "stage_left": _("Stage left"),
+        "date": _("Date"),
+        "schedule": _("Schedule"),
+        "button": _("Button"),
+        "inbound": _("Call from outside"),
+        "job": _("Job"),
+    }
+
+
+def all_runs(screen: Screen) -> ResponseReturnValue:
+    """The list of runs, newest first."""
+    _administrator(screen)
+    state, rule, before = (request.args.get(name) or None for name in ("state", "rule", "before"))
+    wanted = Wanted(state=state if state in STATES else None, rule=rule, before=_id(before), limit=PAGE)
+    with screen.environment.database.read() as connection:
+        found = runs.find(connection, wanted)
+        counts = runs.counts(connection)
+    presenter = Presenter(screen)
+    more = url_for("screens.runs", state=state, rule=rule, before=found[-1].id) if len(found) == PAGE else ""
+    return render_template(
+        "runs.html",
+        screen=screen,
+        current="runs",
+        runs=[_shown(screen, presenter, run) for run in found],
+        counts=counts,
+        states=state_names(),
+        state=state,
+        rule=rule,
+        more_url=more,
+    )
+
+
+def one_run(screen: Screen, id: str) -> ResponseReturnValue:
+    """One run with its records and steps."""
+    _administrator(screen)
+    with screen.environment.database.read() as connection:
+        run = _run(connection, id)
+        seen = runs.records_of(connection, run.id)
+        done = steps.of_run(connection, run.id, limit=500)
+    presenter = Presenter(screen)
+    known = run.object in screen.registry.objects
+    titles: Mapping[str, str] = {}
+    if known and run.object is not None and seen:
+        with screen.read() as records:
+            titles = records.titles(run.object, list(seen)[:200])
+    return render_template(
+        "run.html",
+        screen=screen,
+        current="runs",
+        run=_shown(screen, presenter, run),
+        known=known,
+        titles=titles,
+        seen={record: _pairs(values) for record, values in list(seen.items())[:200]},
+        steps=[{**step, "badge": _badge(step["state"]), "when": presenter.moment(step["at"]),
+                "detail": _json(step["detail"])} for step in done],
+        result=_json(run.result),
+    )  # fmt: skip
+
+
+def steer(screen: Screen, id: str, what: str) -> ResponseReturnValue:
+    """Repeats or cancels a run."""
+    _administrator(screen)
+    environment = screen.environment
+    with environment.database.write() as connection:
+        run = _run(connection, id)
+        if what == "retry":
+            done = runs.retry(connection, run.id, environment.world.clock())
+        elif what == "cancel":
+            done = runs.cancel(connection, environment.world, run=run.id)
+        else:
+            raise NotFound("There is nothing at {path}.", path=request.path[:200])
+    if done:
+        flash(_("The run goes on.") if what == "retry" else _("The run is cancelled."), "success")
+    else:
+        flash(_("That is not possible any more: look at its state."), "warning")
+    return redirect(url_for("screens.run", id=id), 303)
+
+
+def why(screen: Screen, object: str, id: str) -> ResponseReturnValue:
+    """For a record: every automation, whether it would run, and the part of the condition that decides."""
+    from ratoon.platform.jobs.looking import why as reasons_of
+
+    _administrator(screen)
+    found = screen.object(object)
+    presenter = Presenter(screen)
+    with screen.read() as records:
+        row = records.get(object, id)
+        reasons = reasons_of(records, object, id)
+    names = trigger_names()
+    shown = [
+        {
+            "name": r.automation.name,
+            "label": screen.label(r.automation),
+            "on": ", ".join(names.get(on, on) for on in r.automation.on),
+            "when": r.automation.when,
+            "condition": r.automation.condition.source if r.automation.condition else "",
+            "fits": r.fits,
+            "because": r.sentence,
+            "last": _shown(screen, presenter, r.last) if r.last else None,
+        }
+        for r in reasons
+    ]
+    return render_template(
+        "automations.html",
+        screen=screen, current=object, object=found, id=id, title=title_of(found, row), reasons=shown,
+    )  # fmt: skip
+
+
+def try_out(screen: Screen, object: str, id: str, name: str) -> ResponseReturnValue:
+    """What an automation would do to a record; nothing is kept."""
+    from ratoon.platform.jobs.looking import try_out as tried
+
+    _administrator(screen)
+    found = screen.object(object)
+    with screen.read() as records:
+        title = title_of(found, records.get(object, id))
+    told = tried(screen.environment, screen.environment.actions, object, name, id)
+    sent = [(kind, _json(what)) for entry in told.sent for kind, what in entry.items()]
+    return render_template(
+        "tried.html",
+        screen=screen, current=object, object=found, id=id, title=title, name=name, told=told, sent=sent,
+        steps=[{**step, "badge": _badge(step["state"])} for step in told.steps],
+        changed={key: _pairs(values) for key, values in told.records.items()},
+    )  # fmt: skip
+
+
+def press(screen: Screen, object: str, id: str, name: str) -> ResponseReturnValue:
+    """The button of an automation."""
+    from ratoon.platform.jobs.looking import press as pressed
+
+    screen.object(object)
+    screen.transact(lambda records: pressed(records, object, name, id))
+    flash(_("It is on its way."), "success")
+    return redirect(screen.record_url(object, id), 303)
+
+
+def buttons_of(screen: Screen, records: RecordService, object: Object, row: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The buttons of automations on a record page."""
+    if not any(a.triggers.button for a in object.automations):
+        return []
+    from ratoon.platform.jobs.looking import buttons
+
+    return [
+        {
+            "name": a.name,
+            "label": screen.translate(a.triggers.button.label, a.owner),
+            "confirm": screen.translate(a.triggers.button.confirm, a.owner) if a.triggers.button.confirm else "",
+        }
+        for a in buttons(records, object.name, row)
+        if a.triggers.button is not None
+    ]
+
+
+def notifications(screen: Screen) -> ResponseReturnValue:
+    """The reader's notifications."""
+    if screen.actor.id is None:
+        raise Forbidden("Only users have notifications.")
+    before = _id(request.args.get("before"))
+    with screen.environment.database.read() as connection:
+        found = bell.of_user(connection, screen.actor.id, PAGE, before)
+    presenter = Presenter(screen)
+    shown = [
+        {
+            "id": n.id,
+            "title": n.title,
+            "body": n.body,
+            "when": presenter.moment(n.at),
+            "unread": n.read_at is None,
+            "url": screen.record_url(n.object, n.record) if n.object in screen.registry.objects and n.record else "",
+        }
+        for n in found
+    ]
+    more = url_for("screens.notifications", before=found[-1].id) if len(found) == PAGE else ""
+    return render_template(
+        "notifications.html", screen=screen, current="notifications", notifications=shown, more_url=more
+    )
+
+
+def read(screen: Screen) -> ResponseReturnValue:
+    """Marks notifications as read: one, or all."""
+    one = _id(request.form.get("id"))
+    environment = screen.environment
+    with environment.database.write() as connection:
+        bell.mark_read(connection, str(screen.actor.id), environment.world.clock(), [one] if one else None)
+    return redirect(url_for("screens.notifications"), 303)
+
+
+def unread_count(screen: Screen | None) -> int:
+    """What the bell says."""
+    if screen is None or screen.actor.id is None:
+        return 0
+    with screen.environment.database.read() as connection:
+        return bell.unread(connection, screen.actor.id)
+
+
+def _administrator(screen: Screen) -> None:
+    if not screen.actor.admin:
+        raise Forbidden("Only an administrator may see and steer runs.")
+
+
+def _run(connection: Any, id: str) -> Run:
+    run = runs.load(connection, id)
+    if run is None:
+        raise NotFound("There is no {object} with id {id}.", object="run", id=id)
+    return run
+
+
+def _shown(screen: Screen, presenter: Presenter, run: Run) -> dict[str, Any]:
+    seconds = ""
+    if run.started_at is not None and run.finished_at is not None:
+        seconds = _("%(count)s s", count=f"{(run.finished_at - run.started_at).total_seconds():.2f}")
+    return {
+        "id": run.id,
+        "url": url_for("screens.run", id=run.id),
+        "rule": run.rule or run.name,
+        "badge": _badge(run.state),
+        "state": run.state,
+        "trigger": trigger_names().get(run.trigger, run.trigger),
+        "object": run.object,
+        "records": run.records,
+        "when": presenter.moment(run.created_at),
+        "due": presenter.moment(run.due_at),
+        "finished": presenter.moment(run.finished_at) if run.finished_at else "",
+        "tries": run.tries,
+        "seconds": seconds,
+        "error": run.error or "",
+        "worker": run.worker or "",
+        "parent": run.parent,
+    }
+
+
+def _badge(state: str) -> dict[str, str]:
+    text, color = state_names().get(state, (state, "secondary"))
+    return {"text": text, "color": color}
+
+
+def _pairs(values: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    return [(key, "" if value is None else str(value)) for key, value in (values or {}).items()]
+
+
+def _json(value: Any) -> str:
+    if value is None:
+        return ""
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS, default=str).decode()
+
+
+def _id(text: str | None) -> str | None:
+    """An id in a query or form; anything else counts as not given."""
+    good = text is not None and len(text) == 36 and text.replace("-", "").isalnum() and text.isascii()
+    return text if good else None
