@@ -23,7 +23,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 
 from ratoon.platform.environment import Environment
 from ratoon.platform.errors import NotFound, RatoonError
-from ratoon.ui import editing, errors, files, home, lists, lookups, moving, record, runs, search, why
+from ratoon.ui import approvals, editing, errors, files, home, lists, lookups, moving, record, runs, search, why
 from ratoon.ui import session as door
 from ratoon.ui.i18n import LOCALES, accepted, supported
 from ratoon.ui.icons import Icons, color, initials, tint
@@ -47,6 +47,11 @@ ROUTES: tuple[tuple[str, str, View, tuple[str, ...]], ...] = (
     ("/o/<object>/<id>/why/<field>", "why", why.why, ("GET",)),
     ("/formulas", "formulas", why.functions, ("GET",)),
     ("/o/<object>/<id>/edit", "edit", editing.edit, ("GET", "POST")),
+    ("/approvals", "approvals", approvals.mine, ("GET",)),
+    ("/approvals/standing-in", "stand_in", approvals.stand_in_for_me, ("POST",)),
+    ("/approvals/standing-in/<id>/end", "end_standing_in", approvals.end_standing_in, ("POST",)),
+    ("/approvals/<id>/answer", "answer_approval", approvals.answer, ("POST",)),
+    ("/o/<object>/<id>/submit", "submit_approval", approvals.submit, ("POST",)),
     ("/o/<object>/<id>/stage", "move", moving.move, ("POST",)),
     ("/o/<object>/<id>/card", "card", moving.card, ("POST",)),
     ("/o/<object>/<id>/task", "task", moving.task, ("POST",)),

@@ -87,6 +87,11 @@ class Screen:
         shown = [o for o in self.registry if not o.hidden and self.may(o.name, "read")]
         return sorted(shown, key=lambda o: o.owner == "system")
 
+    @property
+    def asks_for_approval(self) -> bool:
+        """Whether any object has an approval process: then “My approvals” is in the menu."""
+        return any(o.approvals for o in self.registry)
+
     @cached_property
     def plugin_navigation(self) -> list[NavigationEntry]:
         """The lines that plugins add to the menu, in their order."""

@@ -16,6 +16,7 @@ from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.api.access import AccessViews
 from ratoon.platform.api.again import answer_again
 from ratoon.platform.api.aliases import in_address
+from ratoon.platform.api.approvals import ApprovalViews
 from ratoon.platform.api.auth import Callers
 from ratoon.platform.api.context import Api
 from ratoon.platform.api.docs import DocumentViews
@@ -52,7 +53,8 @@ def create_api(environment: Environment) -> Blueprint:
         NAME, __name__, url_prefix=BASE, template_folder="templates", static_folder="static", static_url_path="/static"
     )
     blueprint.record(lambda state: state.app.url_map.converters.update(anything=Anything))
-    for views in (RecordViews(api), ObjectViews(api), AccessViews(api), RunViews(api), MetadataViews(api), DocumentViews(api)):
+    records = (RecordViews(api), ApprovalViews(api), ObjectViews(api))
+    for views in (*records, AccessViews(api), RunViews(api), MetadataViews(api), DocumentViews(api)):
         views.register(blueprint)
     blueprint.add_url_rule("/<anything:rest>", "nowhere", _nowhere, methods=METHODS, provide_automatic_options=False)
     blueprint.url_value_preprocessor(lambda _, values: in_address(environment.registry.aliases, values))

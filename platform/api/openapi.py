@@ -15,6 +15,8 @@ from marshmallow import Schema
 
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.api.access_operations import admin_paths, my_paths, record_paths
+from ratoon.platform.api.approvals import approval_paths
+from ratoon.platform.api.approvals import record_paths as approval_record_paths
 from ratoon.platform.api.metadata_operations import metadata_paths
 from ratoon.platform.api.operations import RecordOperations, fixed_paths, reference
 from ratoon.platform.api.rows import to_json
@@ -158,7 +160,7 @@ class Documents:
         for name, shape in FIXED.items():
             spec.components.schema(f"_{name}", schema=shape)
         managing = (*metadata_paths(), *admin_paths()) if actor.admin else ()
-        for path, operations in (*fixed_paths(), *my_paths(), *run_paths(actor.admin), *managing):
+        for path, operations in (*fixed_paths(), *my_paths(), *run_paths(actor.admin), *approval_paths(), *managing):
             spec.path(path=path, operations=operations)
         for obj in engine.policy.objects(actor):
             for path, operations in self._add_object(spec, obj, engine, actor, label):
@@ -178,6 +180,7 @@ class Documents:
         add(f"{obj.name}_change", component=schemas.input(new=False))
         add(f"{obj.name}_records", component=_envelope(obj.name))
         yield from RecordOperations(obj, engine, actor, label).paths()
+        yield from approval_record_paths(obj.name, may_edit=engine.policy.may(actor, obj.name, "edit"))
 
 
 def _envelope(name: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Approvals: a record is submitted, people are asked step by step, and something follows from their answers.
 
-``Approvals`` is bound to a record service (one transaction, one actor); it never commits. Every change of the record that
-the process makes (its status field, its actions) goes through the whole order of execution, for the platform.
+``Approvals`` is bound to a record service (one transaction, one actor); it never commits. Every change of the record
+that the process makes (its status field, its actions) goes through the whole order of execution, for the platform.
 
     approvals = approvals_of(records)
     approvals.submit("opportunity", id, comment="20 % for three years")
@@ -222,7 +222,8 @@ class Approvals:
         for process in wanted:
             if row is not None and self._meets(process, row):
                 return process
-        message = next((p.message for p in wanted if p.message), "No approval process takes this record as it is.")
+        message = "No approval process takes this record as it is."
+        message = next((p.message for p in wanted if p.message), message)
         raise ValidationFailed([Problem("not_for_approval", message, index=0, rule=name)])
 
     def _enter(self, case: _Case, place: int) -> None:

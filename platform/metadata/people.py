@@ -1,7 +1,7 @@
 """Who, written as metadata: the approvers of a step, the people that an assignment gives records to.
 
-Each entry says one thing: a role (everybody who has it), a user (by e-mail address), a field of the record (a user, also
-through lookups), the manager of such a user, or a formula that gives the id or the address of one.
+Each entry says one thing: a role (everybody who has it), a user (by e-mail address), a field of the record (a user,
+also through lookups), the manager of such a user, or a formula that gives the id or the address of one.
 """
 
 from __future__ import annotations

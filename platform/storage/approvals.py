@@ -36,13 +36,13 @@ def request(conn: Connection, id: str, *, lock: bool = False) -> Row | None:
     if lock and conn.dialect.name == "postgresql":
         query = query.with_for_update()
     row = conn.execute(query).mappings().first()
-    return dict(row) if row is not None else None
+    return _plain(row) if row is not None else None
 
 
 def requests_of(conn: Connection, record: str) -> list[Row]:
     """Every request of a record, newest first."""
     query = select(REQUEST).where(REQUEST.c.record == record).order_by(REQUEST.c.id.desc())
-    return [dict(row) for row in conn.execute(query).mappings()]
+    return [_plain(row) for row in conn.execute(query).mappings()]
 
 
 def change_request(conn: Connection, id: str, **values: Any) -> None:
@@ -61,13 +61,13 @@ def votes_of(conn: Connection, approval: str, round: int | None = None) -> list[
     query = select(VOTE).where(VOTE.c.approval == approval).order_by(VOTE.c.round, VOTE.c.id)
     if round is not None:
         query = query.where(VOTE.c.round == round)
-    return [dict(row) for row in conn.execute(query).mappings()]
+    return [_plain(row) for row in conn.execute(query).mappings()]
 
 
 def vote(conn: Connection, id: str) -> Row | None:
     """One vote."""
     row = conn.execute(select(VOTE).where(VOTE.c.id == id)).mappings().first()
-    return dict(row) if row is not None else None
+    return _plain(row) if row is not None else None
 
 
 def decide(conn: Connection, vote: str, state: str, at: datetime, by: str | None = None) -> None:
@@ -97,13 +97,13 @@ def open_votes(conn: Connection, users: Collection[str], limit: int = 200) -> li
         .join(REQUEST, REQUEST.c.id == VOTE.c.approval)
         .where(VOTE.c.user_id.in_(list(users)), VOTE.c.state == "open", REQUEST.c.state == "pending")
     )
-    return [dict(row) for row in conn.execute(query.order_by(VOTE.c.id).limit(limit)).mappings()]
+    return [_plain(row) for row in conn.execute(query.order_by(VOTE.c.id).limit(limit)).mappings()]
 
 
 def submitted_by(conn: Connection, user: str, limit: int = 50) -> list[Row]:
     """What a user submitted, newest first."""
     query = select(REQUEST).where(REQUEST.c.submitted_by == user).order_by(REQUEST.c.id.desc()).limit(limit)
-    return [dict(row) for row in conn.execute(query).mappings()]
+    return [_plain(row) for row in conn.execute(query).mappings()]
 
 
 def note(conn: Connection, **values: Any) -> None:
@@ -114,7 +114,7 @@ def note(conn: Connection, **values: Any) -> None:
 def decisions(conn: Connection, approvals: Collection[str]) -> list[Row]:
     """What happened to these requests, oldest first."""
     query = select(DECISION).where(DECISION.c.approval.in_(list(approvals))).order_by(DECISION.c.number)
-    return [dict(row) for row in conn.execute(query).mappings()] if approvals else []
+    return [_plain(row) for row in conn.execute(query).mappings()] if approvals else []
 
 
 def delegate_of(conn: Connection, users: Collection[str], at: datetime) -> dict[str, str]:
@@ -137,7 +137,7 @@ def stands_in_for(conn: Connection, user: str, at: datetime) -> list[str]:
 def delegations_of(conn: Connection, user: str) -> list[Row]:
     """The delegations of a user, newest first."""
     query = select(DELEGATION).where(DELEGATION.c.user_id == user).order_by(DELEGATION.c.starts_at.desc())
-    return [dict(row) for row in conn.execute(query).mappings()]
+    return [_plain(row) for row in conn.execute(query).mappings()]
 
 
 def add_delegation(conn: Connection, values: dict[str, Any]) -> None:
@@ -148,6 +148,11 @@ def add_delegation(conn: Connection, values: dict[str, Any]) -> None:
 def drop_delegation(conn: Connection, id: str, user: str) -> bool:
     """Ends a delegation of that user; false when there is none."""
     return conn.execute(delete(DELEGATION).where(DELEGATION.c.id == id, DELEGATION.c.user_id == user)).rowcount > 0
+
+
+def _plain(row: Any) -> Row:
+    """A row with plain texts as keys: orjson takes no other."""
+    return {str(key): value for key, value in row.items()}
 
 
 @cache

@@ -179,6 +179,12 @@ def shop(open_world: Callable[..., Environment]) -> Iterator[Shop]:
 
 
 @pytest.fixture
+def site_of() -> Callable[[Environment], Shop]:
+    """The API of any environment."""
+    return Shop
+
+
+@pytest.fixture
 def admin(shop: Shop) -> Client:
     """A client that may do everything."""
     return shop.client("Ada", admin=True)

@@ -1,0 +1,69 @@
+"""Approvals on the screens: submitting and answering on the record, what I am asked, standing in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ratoon.platform.access.actor import SYSTEM
+from ratoon.platform.metadata.documents import canonical, place
+from ratoon.platform.packages import Target, apply_package
+from ratoon.platform.records.reading import Query
+
+DOCUMENTS: list[dict[str, Any]] = [
+    {"kind": "package", "name": "trips", "version": "1.0.0", "label": "Trips"},
+    {
+        "kind": "object", "name": "trip", "label": "Trip", "plural_label": "Trips", "title": "name",
+        "fields": [
+            {"name": "name", "type": "text", "label": "Name"}, {"name": "checker", "type": "user", "label": "C"},
+        ],
+    },
+    {
+        "kind": "approval", "object": "trip", "name": "trip", "label": "Trip approval",
+        "steps": [{"name": "one", "label": "Boss", "own": True, "approvers": [{"field": "checker"}]}],
+    },
+]  # fmt: skip
+
+
+@pytest.fixture
+def trip(site: Any, ada: Any) -> str:
+    if "trip" not in site.environment.registry.objects:
+        source: Any = {place(str(d["kind"]), d): canonical(d).encode() for d in DOCUMENTS}
+        apply_package(Target.of(site.environment), source, message="test")
+    with site.environment.read(SYSTEM) as records:
+        me = records.list(Query("user", filter='email = "ada@example.com"')).records[0]["id"]
+    return str(site.create("trip", name="Lisbon", checker=me))
+
+
+def test_a_record_is_submitted_locked_and_answered_from_its_page(site: Any, ada: Any, trip: str) -> None:
+    page = ada.get(f"/o/trip/{trip}").text
+    assert "Submit: Trip approval" in page
+    assert ada.post(f"/o/trip/{trip}/submit", {"process": "trip", "comment": "two days"}).status_code == 303
+    page = ada.get(f"/o/trip/{trip}").text
+    assert "Waiting for approval" in page
+    assert "two days" in page
+    asked = ada.get("/approvals").text
+    assert "Lisbon" in asked
+    assert 'href="/approvals"' in asked
+    approval = asked[asked.index("/approvals/") :].split("/")[2]
+    for path in (f"/o/trip/{trip}", "/approvals"):
+        assert "/answer" in ada.get(path).text
+    answer = ada.post(f"/approvals/{approval}/answer", {"what": "approve", "back": f"/o/trip/{trip}"})
+    assert answer.headers["Location"] == f"/o/trip/{trip}"
+    page = ada.get(f"/o/trip/{trip}").text
+    assert "You approved it." in page
+    assert "bg-green-lt" in page
+    ada.post(f"/approvals/{approval}/answer", {"what": "reject"})
+    assert "decided already" in ada.get("/approvals").text
+
+
+def test_somebody_stands_in_until_it_is_ended(site: Any, ada: Any, trip: str) -> None:
+    other = site.create("user", name="Grace Standin", email="grace.standin@example.com")
+    ada.get("/approvals")
+    ada.post("/approvals/standing-in", {"delegate": other, "until": "2099-01-01"})
+    page = ada.get("/approvals").text
+    assert "Grace Standin stands in" in page
+    mark = page[page.index("/approvals/standing-in/") :].split("/")[3]
+    ada.post(f"/approvals/standing-in/{mark}/end")
+    assert "Grace Standin stands in" not in ada.get("/approvals").text
