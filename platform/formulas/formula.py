@@ -96,6 +96,8 @@ class Formula:
         dialect: str,
         related: GetRelated | None,
     ) -> SqlBuilder:
+        if self.type is Type.GEO:
+            raise FormulaError("not_in_sql", "This cannot be asked of the database: {reason}", reason="it is a place")
         if self.sql_refusal is not None and (dialect != "sqlite" or not self._on_sqlite):
             raise FormulaError("not_in_sql", "This cannot be asked of the database: {reason}", reason=self.sql_refusal)
         kind = SqliteBuilder if dialect == "sqlite" else PostgresBuilder
@@ -127,7 +129,7 @@ def compile_formula(
         tree.scale,
         facts.volatile,
         bool(facts.functions & CHANGE),
-        refusal(list(walk(tree)), depth(node)),
+        "it is a place" if tree.type is Type.GEO else refusal(list(walk(tree)), depth(node)),
         dialect,
         blanks,
         node,

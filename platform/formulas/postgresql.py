@@ -11,11 +11,26 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Boolean, Date, Numeric, String, Text, and_, case, cast, false, func, literal, null, or_
+from sqlalchemy import (
+    Boolean,
+    Date,
+    Numeric,
+    String,
+    Text,
+    and_,
+    case,
+    cast,
+    false,
+    func,
+    literal,
+    null,
+    or_,
+    type_coerce,
+)
 from sqlalchemy.types import Integer, TypeEngine
 
 from ratoon.platform.formulas.closures import SETTLED, inexact
-from ratoon.platform.formulas.columns import Id
+from ratoon.platform.formulas.columns import Choices, Id
 from ratoon.platform.formulas.dates import today
 from ratoon.platform.formulas.functions import Overload
 from ratoon.platform.formulas.patterns import for_postgresql
@@ -83,8 +98,8 @@ class PostgresBuilder(SqlBuilder):
     def top(self, node: Typed) -> Sql:
         """A whole formula; a truth is never NULL."""
         if node.type is Type.BOOLEAN:
-            return func.coalesce(self.value(node), false(), type_=Boolean())
-        return self.part(node)
+            return func.coalesce(self._logic_value(node), false(), type_=Boolean())
+        return type_coerce(self.part(node), Choices()) if node.type is Type.MULTI else self.part(node)
 
     def apply(self, node: Apply) -> Sql:
         """Branches, comparisons, and the forms of functions."""
@@ -153,9 +168,11 @@ class PostgresBuilder(SqlBuilder):
         """The values of the arguments; a bare NULL in the type of its parameter."""
         get = self.part if node.name in SETTLED else self.value
         args = []
+        alike = next((a.type for a in node.args if a.type is not Type.BLANK), Type.TEXT)
         for index, arg in enumerate(node.args):
             types = node.overload.param(index).types
             kind = next(iter(types)) if len(types) == 1 else Type.TEXT
+            kind = alike if node.overload.param(index).spec == "T" else kind
             args.append(cast(null(), SQL_TYPES[kind]) if arg.type is Type.BLANK else get(arg))
         return args
 

@@ -112,12 +112,28 @@ def _read_time(text: Sql) -> Sql:
     return sa.type_coerce(case((_clock_fits(hour, minute, second), moment), else_=null()), Time())
 
 
+FIRST_DAY = cast(literal("0001-01-01", Text()), Date())
+LAST_DAY = 3_652_058
+"""Days from the first to the last one there is."""
+FIRST_SECOND, LAST_SECOND = -62_135_596_800, 253_402_300_800
+"""The span of moments, in seconds since 1970."""
+
+
 def _add_days(day: Sql, days: Sql) -> Sql:
-    return _plus(day, whole(days, -5_000_000, 5_000_000))
+    """Some days later; NULL for a day that there is not."""
+    place = sa.type_coerce(day.op("-")(FIRST_DAY), Integer()) + whole(days, -5_000_000, 5_000_000)
+    within = place.between(0, LAST_DAY)
+    there = _plus(FIRST_DAY, case((within, place), else_=0))
+    return case((within, there), else_=null())
 
 
 def _add_time(moment: Sql, days: Sql) -> Sql:
-    return type_moment(moment.op("+")(interval(func.round(days * 86_400, type_=Numeric()), "second")))
+    """Some days later; NULL for a moment that there is not."""
+    seconds = func.round(days * 86_400, type_=Numeric())
+    place = part("epoch", moment) + seconds
+    within = and_(place >= FIRST_SECOND, place < LAST_SECOND)
+    later = moment.op("+")(interval(case((within, seconds), else_=0), "second"))
+    return type_moment(case((within, later), else_=null()))
 
 
 def _add_milliseconds(moment: Sql, milliseconds: Sql) -> Sql:
@@ -135,14 +151,17 @@ def _clock_between(later: Sql, earlier: Sql) -> Sql:
 
 
 def _add_months(value: Any, months: Sql) -> Sql:
-    """For dates and clock times alike: the last day of a month stays the last."""
+    """For dates and clock times alike: the last day of a month stays the last; NULL beyond the years 1 to 9999."""
     month_end = cast(literal("1 month -1 day", Text()), Interval())
-    moved = value.op("+")(interval(whole(months, -120_000, 120_000), "month"))
+    count = whole(months, -120_000, 120_000)
+    place = part("year", value) * 12 + part("month", value) - 1 + count
+    within = place.between(12, 119_999)
+    moved = value.op("+")(interval(case((within, count), else_=0), "month"))
     last = func.date_trunc("month", value, type_=TIMESTAMP()).op("+")(month_end)
     moved_last = func.date_trunc("month", moved, type_=TIMESTAMP()).op("+")(month_end)
     is_last = sa.extract("day", value) == sa.extract("day", last)
     clock = value.op("-")(func.date_trunc("day", value, type_=TIMESTAMP()))
-    return case((is_last, moved_last.op("+")(clock)), else_=moved)
+    return case((within, case((is_last, moved_last.op("+")(clock)), else_=moved)), else_=null())
 
 
 def _add_months_date(day: Sql, months: Sql) -> Sql:
@@ -180,6 +199,24 @@ def _duration(seconds: Sql, days: Sql | None = None) -> Sql:
     return case((or_(seconds.is_(None), days.is_(None)), null()), (days, long), else_=plain)
 
 
+def _midnight(zone: Sql, day: Sql) -> Sql:
+    """The moment a day begins; NULL at the very edges of the calendar."""
+    within = sa.type_coerce(day.op("-")(FIRST_DAY), Integer()).between(1, LAST_DAY - 1)
+    return type_moment(case((within, _moment(cast(day, TIMESTAMP()), zone)), else_=null()))
+
+
+def _from_unix(seconds: Sql) -> Sql:
+    within = and_(seconds >= FIRST_SECOND, seconds < LAST_SECOND)
+    count = case((within, func.trunc(seconds * 1000, type_=Numeric())), else_=0)
+    later = func.to_timestamp(0).op("+")(interval(count, "millisecond"))
+    return type_moment(case((within, later), else_=null()))
+
+
+def _no_answer(form: str) -> Callable[..., Sql]:
+    """Fails when all arguments are there and the answer is not."""
+    return lambda *args: and_(*[a.is_not(None) for a in args], FORMS[form](*args).is_(None))
+
+
 FORMS: Mapping[str, Callable[..., Sql]] = MappingProxyType(
     {
         "add_days": _add_days,
@@ -198,7 +235,7 @@ FORMS: Mapping[str, Callable[..., Sql]] = MappingProxyType(
         "DATEVALUE_DATETIME": lambda zone, a: cast(_stamp(a, zone), Date()),
         "DATEVALUE_DATE": lambda a: a,
         "DATETIMEVALUE": _read_datetime,
-        "DATETIMEVALUE_DATE": lambda zone, a: _moment(cast(a, TIMESTAMP()), zone),
+        "DATETIMEVALUE_DATE": _midnight,
         "DATETIMEVALUE_DATETIME": lambda a: a,
         "TIMEVALUE": _read_time,
         "TIMEVALUE_DATETIME": lambda zone, a: cast(_stamp(a, zone), Time()),
@@ -221,17 +258,21 @@ FORMS: Mapping[str, Callable[..., Sql]] = MappingProxyType(
         "UNIXTIMESTAMP": lambda a: func.floor(part("epoch", a), type_=Numeric()),
         "UNIXTIMESTAMP_DATE": lambda a: part("epoch", a),
         "UNIXTIMESTAMP_TIME": lambda a: func.floor(part("epoch", a), type_=Numeric()),
-        "FROMUNIXTIME": lambda a: type_moment(
-            func.to_timestamp(0).op("+")(interval(func.trunc(a * 1000, type_=Numeric()), "millisecond"))
-        ),
+        "FROMUNIXTIME": _from_unix,
         "FORMATDURATION": _duration,
         "FORMATDURATION_BETWEEN": lambda a, b: _duration(_between(b, a), true()),
         "FORMATDURATION_TIMES": lambda a, b: _duration(_between(b, a)),
         "HOURSBETWEEN": lambda a, b: divide(_between(b, a), numeric(3600)),
     }
 )
+RANGED = (
+    *("add_days", "add_days_right", "subtract_days", "add_time", "add_time_right", "subtract_time"),
+    *("ADDDAYS", "ADDMONTHS", "ADDMONTHS_DATETIME", "FROMUNIXTIME"),
+)
+"""What may leave the calendar."""
 FAILURES: Mapping[str, Callable[..., Sql]] = MappingProxyType(
     {
+        **{form: _no_answer(form) for form in RANGED},
         "DATE": lambda y, m, d: and_(y.is_not(None), m.is_not(None), d.is_not(None), make_date(y, m, d).is_(None)),
         "DATEVALUE": lambda a: and_(func.btrim(a) != "", _read_date(a).is_(None)),
         "DATETIMEVALUE": lambda a: and_(func.btrim(a) != "", _read_datetime(a).is_(None)),

@@ -137,7 +137,7 @@ def _mod(value: Sql, divisor: Sql) -> Sql:
 def _step(function: Any) -> Callable[[Sql, Sql], Sql]:
     def form(value: Sql, step: Sql) -> Sql:
         steps = function(_settled(divide(value, step)), type_=Numeric())
-        return case((step == 0, numeric(0)), else_=steps * step)
+        return case((and_(step == 0, value.is_not(None)), numeric(0)), else_=steps * step)
 
     return form
 

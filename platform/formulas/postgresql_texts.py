@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from ratoon.platform.formulas.postgresql_numbers import numeric, whole
 from ratoon.platform.formulas.sql import Sql
+from ratoon.platform.formulas.texts import MAX_TEXT
 
 NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,3})?\s*$"
 
@@ -56,11 +57,22 @@ def _substr(text: Sql, start: Sql, count: Sql | None = None) -> Sql:
 
 def _pad(function: Any) -> Callable[..., Sql]:
     def form(text: Sql, length: Sql, padding: Sql | None = None) -> Sql:
-        size = whole(length, most=100_000)
+        size = case((length <= MAX_TEXT, whole(length, most=MAX_TEXT)), else_=0)
         padded = function(text, size) if padding is None else function(text, size, padding)
         return case((size >= 1, blanked(padded)), else_=null())
 
     return form
+
+
+def _repeat(text: Sql, times: Sql) -> Sql:
+    count = whole(times, 0, MAX_TEXT)
+    fits = func.char_length(text) * count <= MAX_TEXT
+    return case((and_(fits, times <= MAX_TEXT), blanked(func.repeat(text, case((fits, count), else_=0)))), else_=null())
+
+
+def _too_long(form: str) -> Callable[..., Sql]:
+    """Fails when a text of some length was asked for and there is none."""
+    return lambda text, count, *rest: and_(count >= 1, func.char_length(text) > 0, FORMS[form](text, count).is_(None))
 
 
 def _find(part: Sql, text: Sql, start: Sql | None = None) -> Sql:
@@ -146,7 +158,7 @@ FORMS: Mapping[str, Callable[..., Sql]] = MappingProxyType(
         "SUBSTITUTE": _substitute,
         "LPAD": _pad(func.lpad),
         "RPAD": _pad(func.rpad),
-        "REPEAT": lambda a, n: blanked(func.repeat(a, whole(n, 0, 100_000))),
+        "REPEAT": _repeat,
         "REVERSE": lambda a: func.reverse(a, type_=Text()),
         "CHR": _char,
         "JSONPATHVALUE": _json_path,
@@ -168,5 +180,8 @@ FAILURES: Mapping[str, Callable[..., Sql]] = MappingProxyType(
     {
         "VALUE": lambda a: and_(_trimmed(a) != "", ~matches(a, NUMBER)),
         "CHR": lambda a: and_(a >= 1, _char(a).is_(None)),
+        "REPEAT": _too_long("REPEAT"),
+        "LPAD": lambda text, length, *rest: length > MAX_TEXT,
+        "RPAD": lambda text, length, *rest: length > MAX_TEXT,
     }
 )

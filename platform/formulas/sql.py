@@ -271,15 +271,19 @@ class SqlBuilder(ABC):
             return self.boolean_value(node)
         return self.apply(node)
 
+    def _logic_value(self, node: Typed) -> Sql:
+        """The value of a truth; NULL alone is an unknown truth."""
+        return cast(null(), Boolean()) if node.type is Type.BLANK else self.value(node)
+
     def boolean_value(self, node: Apply) -> Sql:
         """The exact value of a truth."""
         match node.overload.form:
             case "AND":
-                return and_(*[self.value(a) for a in node.args])
+                return and_(*[self._logic_value(a) for a in node.args])
             case "OR":
-                return or_(*[self.value(a) for a in node.args])
+                return or_(*[self._logic_value(a) for a in node.args])
             case "NOT":
-                return not_(self.value(node.args[0]))
+                return not_(self._logic_value(node.args[0]))
         if node.overload.form == "compare":
             simple = self.simple(node, truth=True)
             if simple is not None:
@@ -311,6 +315,8 @@ class SqlBuilder(ABC):
         column = self.column(first.key)
         if form in ("ISBLANK", "ISNULL"):
             return self._simple_blank(first, column, form, truth)
+        if isinstance(column.type, Id) and form != "IN":
+            return None
         if form in ("CONTAINS", "BEGINS", "INCLUDES") and isinstance(args[1], Constant):
             return self._simple_text(form, column, args[1].value, truth)
         if form == "IN" and all(isinstance(a, Constant) for a in args[1:]):

@@ -54,6 +54,7 @@ RESULTS: Mapping[Type, TypeEngine[Any]] = {
     Type.DATE: Date(),
     Type.DATETIME: UtcDateTime(),
     Type.TIME: Time(),
+    Type.MULTI: Choices(),
 }
 
 
@@ -316,6 +317,8 @@ def _store(value: Any) -> Any:
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     if isinstance(value, time):
         return value.isoformat("microseconds")
+    if isinstance(value, tuple):
+        return ";" + ";".join(value) + ";" if value else None
     return value.isoformat() if isinstance(value, date) else value or None
 
 

@@ -49,14 +49,14 @@ def substr(text: str, start: Decimal, count: Decimal | None = None) -> str | Non
     return text[first : first + int(count)] or None if count >= 1 else None
 
 
-def upper(text: str, locale: str | None = None) -> str:
+def upper(text: str | None, locale: str | None = None) -> str | None:
     """In capitals; ß becomes SS."""
-    return text.upper()
+    return None if text is None else text.upper()
 
 
-def lower(text: str, locale: str | None = None) -> str:
+def lower(text: str | None, locale: str | None = None) -> str | None:
     """In small letters."""
-    return text.lower()
+    return None if text is None else text.lower()
 
 
 def _pad(text: str, length: Decimal, padding: str | None, at_left: bool) -> str | None:
@@ -111,7 +111,13 @@ def _repeat(text: str, times: Decimal) -> str | None:
 
 
 def _proper(text: str) -> str:
-    return re.sub(r"[^\W_]+", lambda m: m.group()[0].upper() + m.group()[1:].lower(), text)
+    return re.sub(r"[^\W_]+", lambda m: _capital(m.group()[0]) + m.group()[1:].lower(), text)
+
+
+def _capital(letter: str) -> str:
+    """The capital of a letter that has one of its own (ß has none)."""
+    capital = letter.upper()
+    return capital if len(capital) == 1 else letter
 
 
 def _exact(first: Any, second: Any) -> bool:
@@ -170,6 +176,7 @@ FUNCTIONS = (
         "text, locale: text?",
         "text",
         upper,
+        strict=False,
         group="Text",
         doc="In capitals.",
         examples=[('UPPER("abc")', "ABC")],
@@ -179,6 +186,7 @@ FUNCTIONS = (
         "text, locale: text?",
         "text",
         lower,
+        strict=False,
         group="Text",
         doc="In small letters.",
         examples=[('LOWER("ABC")', "abc")],
