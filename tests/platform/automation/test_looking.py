@@ -50,7 +50,8 @@ class Web:
                 for name in ("ada", "bob")
             }  # fmt: skip
             self.tokens = {
-                name: accounts.create_token(records.connection, user_id=user, label="test") for name, user in self.users.items()
+                name: accounts.create_token(records.connection, user_id=user, label="test")
+                for name, user in self.users.items()
             }
 
     def call(self, method: str, path: str, body: Any = None, who: str = "ada", status: int = 200) -> Any:

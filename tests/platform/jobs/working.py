@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from typing import Any
+from dataclasses import replace
 
 from ratoon.platform.app import open_environment
 from ratoon.platform.config import Settings
@@ -34,8 +34,9 @@ def plugins() -> Plugins:
     return made
 
 
-def settings(url: str, **more: Any) -> Settings:
-    return Settings(database_url=url, worker_silence_seconds=1.0, job_poll_seconds=0.05, **more)
+def settings(url: str) -> Settings:
+    given = Settings.from_environ(os.environ)
+    return replace(given, database_url=url, worker_silence_seconds=1.0, job_poll_seconds=0.05)
 
 
 def main() -> None:
