@@ -125,13 +125,16 @@ class RecordViews:
         many = isinstance(body, list)
         values = objects(body) if many else [an_object(body)]
 
-        def work(records: RecordService) -> Response:
-            made = records.create(object, values, acknowledge=acknowledge)
+        def work(records: RecordService) -> tuple[RecordService, list[dict[str, Any]]]:
+            return records, records.create(object, values, acknowledge=acknowledge)
+
+        def shown(done: tuple[RecordService, list[dict[str, Any]]]) -> Response:
+            records, made = done
             if many:
                 return answer(self._writer(records).many(object, made), 201)
             return self._one(records, object, made[0], 201)
 
-        return self._repeats.once(actor, work)
+        return self._repeats.once(actor, work, shown)
 
     def update(self, object: str, id: str) -> Response:
         """Changes one record."""
@@ -139,11 +142,12 @@ class RecordViews:
         acknowledge = self._acknowledge()
         change = self._change({**self._api.object_body(), "id": record_id(id, object)}, object, self._if_match())
 
-        def work(records: RecordService) -> Response:
+        def work(records: RecordService) -> tuple[RecordService, dict[str, Any]]:
             (changed,) = self._updated(records, object, [change], acknowledge)
-            return self._one(records, object, changed)
+            return records, changed
 
-        return self._api.environment.transact(actor, work)
+        records, changed = self._api.environment.transact(actor, work)
+        return self._one(records, object, changed)
 
     def update_many(self, object: str) -> Response:
         """Changes a list of records, all or none."""

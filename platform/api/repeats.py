@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from flask import Response, request
 
@@ -25,6 +26,7 @@ REMEMBERED = timedelta(days=1)
 """How long a call can be repeated."""
 CLEANED_EVERY = timedelta(hours=1)
 KEPT_HEADERS = ("ETag", "Location", "Content-Type")
+Done = TypeVar("Done")
 _KEY = re.compile(r"[!-~]{1,255}")
 
 
@@ -35,11 +37,12 @@ class Repeats:
         self._api = api
         self._cleaned: datetime | None = None
 
-    def once(self, actor: Actor, work: Callable[[RecordService], Response]) -> Response:
-        """Runs ``work`` in a transaction, at most once per key and caller if the request carries a key."""
+    def once(self, actor: Actor, work: Callable[[RecordService], Done], shown: Callable[[Done], Response]) -> Response:
+        """Runs ``work`` in a transaction, at most once per key and caller if the request carries a key; ``shown`` makes
+        the answer, after the commit when it need not be kept: nobody waits for the database meanwhile."""
         key = request.headers.get(HEADER)
         if key is None:
-            return self._api.environment.transact(actor, work)
+            return shown(self._api.environment.transact(actor, work))
         if not _KEY.fullmatch(key):
             raise BadRequest("{header} is 1 to 255 visible ASCII characters.", field=HEADER, header=HEADER)
         who, digest, now = actor.id or "system", _digest(), self._api.environment.world.clock()
@@ -48,7 +51,7 @@ class Repeats:
             before = idempotency.begin(records.connection, who, key, digest, now)
             if before is not None:
                 return Response(before.body, before.status, {**before.headers, "Idempotent-Replayed": "true"})
-            response = work(records)
+            response = shown(work(records))
             kept = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
             answer = idempotency.Answer(response.status_code, kept, response.get_data())
             idempotency.finish(records.connection, who, key, answer)

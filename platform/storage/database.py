@@ -25,6 +25,7 @@ import select
 import sqlite3
 import threading
 import weakref
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -77,7 +78,10 @@ class Database:
         """``sqlite`` or ``postgresql``."""
         self._writer = threading.Lock() if self.dialect == "sqlite" else None
         self._epoch = 0
-        _forget_after_fork(engine)
+        self._idle: deque[Connection] = deque()
+        """Open connections that nobody uses: to take one from SQLAlchemy's pool and bring it back costs more than to
+        read a record."""
+        _forget_after_fork(self)
 
     @classmethod
     def open(cls, url: str, functions: FunctionSet | None = None) -> Database:
@@ -108,7 +112,7 @@ class Database:
             except DATABASE_ERRORS as error:
                 raise _translated(connection, error) from error
             finally:
-                connection.close()
+                self._leave(connection)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -139,7 +143,7 @@ class Database:
             raise _translated(connection, error) from error
         finally:
             info.pop(_READING, None)
-            connection.close()
+            self._leave(connection)
 
     def forget_statements(self) -> None:
         """Statements that connections have prepared are made anew: tables changed. PostgreSQL would refuse them."""
@@ -152,10 +156,41 @@ class Database:
             connection.info[_EPOCH] = self._epoch
 
     def dispose(self) -> None:
-        """Closes every pooled connection."""
+        """Closes every connection that is not in use."""
+        while self._idle:
+            self._idle.pop().close()
         self.engine.dispose()
 
+    def forget(self) -> None:
+        """For a forked child: leaves its parent's connections alone and starts without any."""
+        self._idle.clear()
+        self.engine.dispose(close=False)
+
+    def _leave(self, connection: Connection) -> None:
+        """Ends what is under way and keeps the connection for the next."""
+        raw = None if connection.closed or connection.invalidated else driver(connection)
+        try:
+            if raw is not None and not (isinstance(raw, psycopg.Connection) and raw.closed):
+                if connection.in_transaction():
+                    connection.rollback()
+                raw.rollback()
+                if len(self._idle) < POOL_SIZE and not connection.get_execution_options():
+                    self._idle.append(connection)
+                    return
+        except DATABASE_ERRORS:
+            connection.invalidate()
+        connection.close()
+
     def _connect(self) -> Connection:
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                break
+            if not _is_lost(driver(connection)):
+                return connection
+            connection.invalidate()
+            connection.close()
         try:
             return self.engine.connect()
         except DBAPIError as error:
@@ -236,7 +271,7 @@ def _postgresql_engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "checkout")
     def check(connection: psycopg.Connection[Any], record: object, proxy: object) -> None:
-        if connection.closed or select.select([connection.pgconn.socket], [], [], 0)[0]:
+        if _is_lost(connection):
             raise DisconnectionError("the server closed the connection")
 
     @event.listens_for(engine, "begin")
@@ -248,14 +283,21 @@ def _postgresql_engine(url: URL) -> Engine:
     return engine
 
 
-def _forget_after_fork(engine: Engine) -> None:
-    """A forked child must not use its parent's connections: it starts with an empty pool."""
-    known = weakref.ref(engine)
+def _is_lost(raw: Any) -> bool:
+    """Whether the server went away while nobody used the connection: then there is something to read."""
+    return isinstance(raw, psycopg.Connection) and (
+        raw.closed or bool(select.select([raw.pgconn.socket], [], [], 0)[0])
+    )
+
+
+def _forget_after_fork(database: Database) -> None:
+    """A forked child must not use its parent's connections."""
+    known = weakref.ref(database)
 
     def forget() -> None:
         alive = known()
         if alive is not None:
-            alive.dispose(close=False)
+            alive.forget()
 
     os.register_at_fork(after_in_child=forget)
 

@@ -179,11 +179,11 @@ def test_a_deadlock_is_busy_for_one_and_done_for_the_other(postgresql: Database)
 
 
 def kill_connections(database: Database) -> None:
-    """The server ends every connection to the database but ours."""
+    """The server ends every connection to the database but ours, and they have ended."""
     url = database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(url, autocommit=True) as conn:
         conn.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
 
@@ -282,3 +282,24 @@ def test_a_text_that_cannot_be_kept_is_a_bad_request(database: Database) -> None
     if database.dialect == "postgresql":
         with pytest.raises(BadRequest, match="NUL"):
             keep("nothing\x00more")
+
+
+def test_a_connection_is_used_again_and_brings_nothing_along(database: Database) -> None:
+    settle(database)
+    with database.read() as first:
+        first.execute(COUNT)
+        before = driver(first)
+
+    def fail() -> None:
+        with database.write() as conn:
+            conn.execute(ADD, {"n": "not kept"})
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    with database.write() as again:
+        assert driver(again) is before
+        assert again.execute(text("SELECT count(*) FROM ratoon_setting WHERE name = 'not kept'")).scalar_one() == 0
+    database.dispose()
+    with database.read() as conn:
+        assert driver(conn) is not before
