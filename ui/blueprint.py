@@ -23,7 +23,22 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 
 from ratoon.platform.environment import Environment
 from ratoon.platform.errors import NotFound, RatoonError
-from ratoon.ui import approvals, editing, errors, files, home, lists, lookups, moving, record, runs, search, why
+from ratoon.ui import (
+    access,
+    account,
+    approvals,
+    editing,
+    errors,
+    files,
+    home,
+    lists,
+    lookups,
+    moving,
+    record,
+    runs,
+    search,
+    why,
+)
 from ratoon.ui import session as door
 from ratoon.ui.i18n import LOCALES, accepted, supported
 from ratoon.ui.icons import Icons, color, initials, tint
@@ -36,6 +51,12 @@ ROUTES: tuple[tuple[str, str, View, tuple[str, ...]], ...] = (
     ("/", "home", home.home, ("GET",)),
     ("/search", "search", search.search, ("GET",)),
     ("/sign-out", "sign_out", door.sign_out, ("POST",)),
+    ("/account", "account", account.account, ("GET", "POST")),
+    ("/access", "access", access.overview, ("GET",)),
+    ("/access/matrix", "access_matrix", access.matrix, ("GET", "POST")),
+    ("/access/users", "access_users", access.users, ("GET", "POST")),
+    ("/access/explain", "access_explain", access.explained, ("GET",)),
+    ("/access/audit", "access_audit", access.audit, ("GET",)),
     ("/files/<id>", "file", files.file, ("GET",)),
     ("/o/<object>", "records", lists.records, ("GET",)),
     ("/o/<object>/condition", "condition", lists.condition, ("GET",)),

@@ -14,12 +14,18 @@ from flask_login import LoginManager, UserMixin, login_user, logout_user
 
 from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.access.actor import Actor
+from ratoon.platform.access.second_factor import SecondFactor
 from ratoon.platform.environment import Environment
 from ratoon.platform.errors import RatoonError
 from ratoon.platform.records.drafts import Change
+from ratoon.platform.storage.audit import Happening, note
 from ratoon.ui.editing import local_path
 from ratoon.ui.i18n import LOCALES, supported
 from ratoon.ui.screen import Screen
+
+HALF_WAY = "half_way"
+"""Key in the cookie: whose password was right, until when the second factor may follow."""
+CODE_SECONDS = 300
 
 
 class SignedIn(UserMixin):
@@ -44,26 +50,21 @@ def install(app: Flask, environment: Environment) -> None:
 
 
 def sign_in(environment: Environment) -> ResponseReturnValue:
-    """The door: checks e-mail and password and opens a session."""
+    """The door: checks e-mail and password, then the second factor where there is one, and opens a session."""
     target = local_path(request.args.get("next", ""))
+    if request.method == "POST" and "code" in request.form:
+        return _second_step(environment, target)
     email = request.form.get("email", "").strip()
     refused, status = "", 200
     if request.method == "POST":
         accounts = Accounts(environment.world)
-        origin = {"address": request.remote_addr or "", "agent": request.user_agent.string}
-        result = accounts.sign_in(environment.database, email, request.form.get("password", ""), **origin)
-        secret = ""
+        result = accounts.sign_in(environment.database, email, request.form.get("password", ""), **_origin())
         if result.actor is not None and result.actor.id is not None:
-            with environment.database.write() as connection:
-                secret = accounts.start_session(connection, result.actor.id, **origin)
-        if result.actor is not None and secret:
-            chosen = session.get("locale")
-            session.clear()
-            if chosen:
-                session["locale"] = chosen
-            login_user(SignedIn(result.actor, secret))
-            session.permanent = True
-            return redirect(target or url_for("screens.home"), 303)
+            with environment.database.read() as connection:
+                second = _factor(environment).active(connection, result.actor.id)
+            if second:
+                return _ask_for_code(environment, result.actor.id, target)
+            return _open(environment, result.actor, target)
         status = 429 if result.outcome == "locked" else 401
         if result.outcome == "locked":
             refused = _("Too many wrong attempts. Try again in %(seconds)s seconds.", seconds=result.wait_seconds)
@@ -71,6 +72,60 @@ def sign_in(environment: Environment) -> ResponseReturnValue:
             refused = _("E-mail or password is wrong.")
     page = render_template("sign_in.html", screen=None, email=email, refused=refused, next=target, locale=g.locale)
     return page, status
+
+
+def _origin() -> dict[str, str]:
+    return {"address": request.remote_addr or "", "agent": request.user_agent.string}
+
+
+def _factor(environment: Environment) -> SecondFactor:
+    return SecondFactor(environment.world, environment.settings.organization_name)
+
+
+def _open(environment: Environment, actor: Actor, target: str) -> ResponseReturnValue:
+    """Opens a session. Whatever the cookie held before is gone, so that nobody can have prepared it."""
+    with environment.database.write() as connection:
+        secret = Accounts(environment.world).start_session(connection, str(actor.id), **_origin())
+    chosen = session.get("locale")
+    session.clear()
+    if chosen:
+        session["locale"] = chosen
+    login_user(SignedIn(actor, secret))
+    session.permanent = True
+    return redirect(target or url_for("screens.home"), 303)
+
+
+def _ask_for_code(environment: Environment, user: str, target: str) -> ResponseReturnValue:
+    """The password was right: the cookie says so for five minutes, and opens nothing yet."""
+    session[HALF_WAY] = {"user": user, "until": environment.world.clock().timestamp() + CODE_SECONDS}
+    return _code_page(target), 200
+
+
+def _code_page(target: str, refused: str = "") -> str:
+    return render_template("second_step.html", screen=None, refused=refused, next=target, locale=g.locale)
+
+
+def _second_step(environment: Environment, target: str) -> ResponseReturnValue:
+    half = session.get(HALF_WAY)
+    if not isinstance(half, dict) or half.get("until", 0) < environment.world.clock().timestamp():
+        session.pop(HALF_WAY, None)
+        return redirect(url_for("screens.sign_in", next=target or None), 303)
+    accounts, user = Accounts(environment.world), str(half.get("user"))
+    with environment.database.write() as connection:
+        wait = accounts.locked_for(connection, user)
+        passed = not wait and _factor(environment).passes(connection, user, request.form.get("code", ""))
+        if not passed and not wait:
+            accounts.count_wrong_code(connection, user)
+        actor = accounts.actor_for_user(connection, user) if passed else None
+        told = {"outcome": "second_factor" if passed else "wrong_code", **_origin()}
+        action = "signed_in" if passed else "refused"
+        note(connection, environment.world.clock(), Happening("sign_in", action, by=user, subject=user, detail=told))
+    if actor is not None:
+        return _open(environment, actor, target)
+    if wait:
+        text = _("Too many wrong attempts. Try again in %(seconds)s seconds.", seconds=wait)
+        return _code_page(target, text), 429
+    return _code_page(target, _("These are not the digits that the app shows now.")), 401
 
 
 def sign_out(screen: Screen) -> ResponseReturnValue:

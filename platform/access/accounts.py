@@ -31,6 +31,7 @@ from sqlalchemy import (
     cast,
     column,
     delete,
+    func,
     insert,
     not_,
     null,
@@ -240,6 +241,11 @@ class Accounts:
         """The roles of users, sorted by name."""
         return self._grants_of(conn, user_ids, not_(_IS_SET))
 
+    def users_per_role(self, conn: Connection) -> dict[str, int]:
+        """How many users have each role."""
+        counted = select(_ROLE.c.role, func.count()).where(not_(_IS_SET)).group_by(_ROLE.c.role)
+        return {row[0]: row[1] for row in conn.execute(counted)}
+
     def permission_sets_of(self, conn: Connection, user_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """The permission sets of users, sorted by name."""
         found = self._grants_of(conn, user_ids, _IS_SET)
@@ -300,6 +306,22 @@ class Accounts:
             by = row.id if row is not None else None
             note(conn, self._world.clock(), Happening("sign_in", action, by=by, subject=email, detail=told))
         return result
+
+    def password_hash(self, conn: Connection, user_id: str) -> str | None:
+        """The stored hash of a user's password."""
+        row = conn.execute(select(_PASSWORD.c.hash).where(_PASSWORD.c.user_id == user_id)).first()
+        return None if row is None else row.hash
+
+    def count_wrong_code(self, conn: Connection, user_id: str) -> None:
+        """A wrong second factor counts like a wrong password: after some, the account waits."""
+        self._count_failure(conn, user_id)
+
+    def locked_for(self, conn: Connection, user_id: str) -> int:
+        """Seconds until the account may be tried again; 0 = now."""
+        found = conn.execute(select(_PASSWORD.c.locked_until).where(_PASSWORD.c.user_id == user_id)).first()
+        if found is None or found.locked_until is None:
+            return 0
+        return max(0, int((found.locked_until - self._world.clock()).total_seconds()))
 
     def _judge(self, conn: Connection, row: Any | None, verified: str | None) -> SignIn:
         """What the attempt comes to; ``verified`` is the stored hash that the password was found to fit."""
@@ -373,6 +395,11 @@ class Accounts:
         running = (_SESSION.c.ended_at.is_(None), _SESSION.c.expires_at > self._world.clock())
         found = select(*wanted).where(_SESSION.c.user_id == user_id, *running).order_by(_SESSION.c.id.desc())
         return [SessionInfo(*row) for row in conn.execute(found)]
+
+    def session_id(self, conn: Connection, hashed: str) -> str | None:
+        """The id of the session whose secret has that fingerprint."""
+        row = conn.execute(select(_SESSION.c.id).where(_SESSION.c.hash == hashed)).first()
+        return None if row is None else row.id
 
     def end_session_of(self, conn: Connection, user_id: str, session_id: str) -> bool:
         """Ends a session of a user; False when there is none of that id."""

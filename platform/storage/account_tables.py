@@ -6,7 +6,7 @@ a user is there, what nobody may see is here. Secrets are stored only as hashes.
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text
 
 from ratoon.platform.formulas.columns import Id, UtcDateTime
 
@@ -21,6 +21,16 @@ def define_account_tables(metadata: MetaData) -> MetaData:
         Column("changed_at", UtcDateTime, nullable=False),
         Column("failures", Integer, nullable=False, comment="wrong passwords since the last success"),
         Column("locked_until", UtcDateTime),
+    )
+    Table(
+        "ratoon_second_factor",
+        metadata,
+        Column("user_id", Id, primary_key=True),
+        Column("secret", String(64), nullable=False),
+        Column("waiting", String(64), comment="a secret that is not confirmed yet"),
+        Column("confirmed_at", UtcDateTime),
+        Column("last_step", BigInteger, nullable=False, comment="the time step whose code was used last"),
+        Column("recovery", Text, nullable=False, comment="SHA-256 of the recovery codes that are left"),
     )
     Table(
         "ratoon_user_role",

@@ -1,0 +1,137 @@
+"""One's own account, signing in with a second factor, and the screens of who may do what."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Any
+
+import pyotp
+import pytest
+
+from ratoon.platform.access.accounts import Accounts
+from ratoon.platform.access.actor import SYSTEM
+from ratoon.platform.storage.audit import entries, verify
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def admin(site: Any) -> Any:
+    """An administrator of this test's own, signed in."""
+    email = f"{uuid.uuid4().hex[:12]}@example.com"
+    with site.environment.write(SYSTEM) as records:
+        Accounts(site.environment.world).create_user(records, name="Own", email=email, password=PASSWORD, admin=True)
+    visitor = site.visitor()
+    visitor.sign_in(email)
+    visitor.email = email
+    visitor.speak("en")
+    return visitor
+
+
+def test_a_second_factor_is_set_up_asked_for_and_good_once(site: Any, admin: Any) -> None:
+    admin.get("/account")
+    admin.post("/account", {"do": "begin_factor"})
+    page = admin.get("/account").text
+    assert "<svg" in page
+    secret = re.search(r"<code>([A-Z2-7]{32})</code>", page)
+    assert secret is not None
+    totp = pyotp.TOTP(secret.group(1))
+    now = site.environment.world.clock()
+    admin.post("/account", {"do": "confirm_factor", "code": "000000"})
+    shown = admin.post("/account", {"do": "confirm_factor", "code": totp.at(now)}).text
+    recovery = re.findall(r"<code>([^<]+)</code>", shown)
+    assert len(recovery) == 10
+
+    again = site.visitor()
+    answer = again.sign_in(admin.email)
+    assert "one-time-code" in answer.text
+    assert again.get("/").status_code == 303, "the password alone opens nothing"
+    again.get("/sign-in")
+    again.sign_in(admin.email)
+    assert again.post("/sign-in", {"code": totp.at(now)}).status_code == 401, "the code was used"
+    assert again.post("/sign-in", {"code": recovery[0]}).status_code == 303
+    assert again.get("/").status_code == 200
+    other = site.visitor()
+    other.sign_in(admin.email)
+    assert other.post("/sign-in", {"code": recovery[0]}).status_code == 401
+    assert [other.post("/sign-in", {"code": "1"}).status_code for _ in range(6)][-1] == 429
+
+
+def test_sessions_and_tokens_are_listed_and_ended(site: Any, admin: Any) -> None:
+    elsewhere = site.visitor()
+    elsewhere.sign_in(admin.email)
+    assert elsewhere.get("/").status_code == 200
+    page = admin.get("/account").text
+    (id,) = re.findall(r'name="id" value="([^"]+)"><button[^>]*value="end_session"', page)
+    admin.post("/account", {"do": "end_session", "id": id})
+    assert elsewhere.get("/").status_code == 303
+    made = admin.post("/account", {"do": "make_token", "label": "Sync", "days": "30", "read_only": "1"}).text
+    token = re.search(r"<code>(rtn_[^<]+)</code>", made)
+    assert token is not None
+    headers = {"Authorization": f"Bearer {token.group(1)}"}
+    client = site.app.test_client()
+    assert client.get("/api/v1/me", headers=headers).status_code == 200
+    assert client.post("/api/v1/records/account", json={"name": "X"}, headers=headers).status_code == 403
+    assert "Sync" in admin.get("/account").text
+
+
+def test_a_cookie_from_before_signing_in_is_worth_nothing_afterwards(site: Any, admin: Any) -> None:
+    visitor = site.visitor()
+    visitor.get("/sign-in")
+    with visitor.client.session_transaction() as planted:
+        planted["planted"] = "by somebody else"
+    visitor.sign_in(admin.email)
+    with visitor.client.session_transaction() as now:
+        assert "planted" not in now
+
+
+def test_redirects_after_signing_in_stay_here(site: Any, admin: Any) -> None:
+    for target in ("//evil.example", "/\\evil.example", "https://evil.example", "/\t/evil.example", "/o\r\nX: y"):
+        visitor = site.visitor()
+        visitor.get("/sign-in")
+        answer = visitor.client.post(
+            "/sign-in", query_string={"next": target},
+            data={"csrf_token": visitor.token, "email": admin.email, "password": "correct horse battery"},
+        )  # fmt: skip
+        assert answer.status_code == 303
+        assert answer.headers["Location"] == "/", target
+
+
+def test_administrators_see_and_change_who_may_do_what(site: Any, admin: Any) -> None:
+    page = admin.get("/access").text
+    assert "sales_rep" in page
+    matrix = admin.get("/access/matrix?role=sales_rep").text
+    assert 'name="account:read" value="1" aria-label="Accounts read" checked' in matrix
+    before = site.environment.registry.roles["sales_rep"]
+    form = dict.fromkeys(re.findall(r'name="([a-z_*]+:[a-z_]+)" value="1"[^>]* checked', matrix), "1")
+    form.update(dict.fromkeys(re.findall(r'name="([a-z_]+:named)"', matrix), "1"))
+    given = dict(form)
+    form["account:export"] = "1"
+    assert admin.post("/access/matrix?role=sales_rep", form).status_code == 303
+    after = site.environment.registry.roles["sales_rep"]
+    assert after.objects["account"] == before.objects["account"] | {"export"}
+    assert {**after.objects, "account": None} == {**before.objects, "account": None}
+    admin.post("/access/matrix?role=sales_rep&object=account", {"field:phone": "hidden"})
+    assert site.environment.registry.roles["sales_rep"].fields["account", "phone"] == frozenset()
+    admin.post("/access/matrix?role=sales_rep&object=account", {"field:phone": "follow"})
+    admin.post("/access/matrix?role=sales_rep", given)
+    assert site.environment.registry.roles["sales_rep"] == before
+    account = site.create("account", name="Mochi Ltd")
+    rep_email = f"{uuid.uuid4().hex[:12]}@example.com"
+    with site.environment.write(SYSTEM) as records:
+        user = Accounts(site.environment.world).create_user(
+            records, name="Rep", email=rep_email, password="correct horse battery"
+        )
+    admin.get("/access/users")
+    admin.post("/access/users", {"id": user, "roles": "sales_rep"})
+    told = admin.get(f"/access/explain?user={rep_email}&object=account&id={account}").text
+    assert "Sales representative allows to read account records" in told
+    assert "granted" in admin.get("/access/audit?trail=access").text
+    rep = site.visitor()
+    rep.sign_in(rep_email)
+    for path in ("/access", "/access/matrix?role=sales_rep", "/access/users", "/access/explain", "/access/audit"):
+        assert rep.get(path).status_code == 403, path
+    with site.environment.database.read() as conn:
+        assert verify(conn).flaws == ()
+        assert {"signed_in"} <= {entry.action for entry in entries(conn, trail="sign_in")}
