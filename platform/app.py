@@ -19,6 +19,7 @@ from ratoon.platform.api import create_api
 from ratoon.platform.api.sessions import BrowserSessions
 from ratoon.platform.automation import Actions, AutomationReactions
 from ratoon.platform.automation.approvals import ESCALATE, submit_action
+from ratoon.platform.automation.assigning import ASSIGN
 from ratoon.platform.automation.escalating import escalate
 from ratoon.platform.config import Settings, World
 from ratoon.platform.environment import Environment, Parts
@@ -49,6 +50,7 @@ def open_environment(
     functions = builtin_functions().plus(plugins.collect("formula_functions"))
     actions = Actions(plugins.collect("automation_actions"))
     actions.add(submit_action(actions))
+    actions.add(ASSIGN)
     environment = Environment(
         Parts(
             settings=settings,

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from ratoon.platform.automation.actions import ActionRun, Actions, values_of
+from ratoon.platform.automation.assigning import assign_new
 from ratoon.platform.automation.deferring import enqueue_matching
 from ratoon.platform.automation.matching import could, triggered
 from ratoon.platform.errors import FormulaError, Invalid
@@ -42,6 +43,8 @@ class AutomationReactions:
                 for draft in drafts:
                     if matches(records, obj, automation, event, draft):
                         _set_before(records, obj, automation, draft)
+        if event == "created" and obj.assignments:
+            assign_new(records, obj.assignments, drafts)
         self._plugins.before_save(records, object, event, drafts)
 
     def after_save(self, records: RecordService, object: str, event: Event, drafts: Sequence[Draft]) -> None:
@@ -83,6 +86,8 @@ class AutomationReactions:
             for a in object.automations
             if a.when == WHEN[phase] and could(a, event)
         ]
+        if phase == "before" and event == "created":
+            steps += [Step("assignment", a.name, a.field) for a in object.assignments if a.on_create]
         return [*steps, *self._plugins.explain(object, event, phase)]
 
 

@@ -21,6 +21,7 @@ from ratoon.platform.formulas.types import Type
 from ratoon.platform.metadata.access_model import AccessModel, SharingRule
 from ratoon.platform.metadata.aliases import compile_aliases
 from ratoon.platform.metadata.approvals import approvals
+from ratoon.platform.metadata.assignments import assignments
 from ratoon.platform.metadata.behaviour import Behaviour
 from ratoon.platform.metadata.builtin import with_system
 from ratoon.platform.metadata.collect import collect
@@ -165,6 +166,7 @@ def _object(
         views=views,
         automations=automations,
         approvals=approvals(draft, formulas, behaviour, report),
+        assignments=assignments(draft, formulas, behaviour, report),
         duplicates=duplicate_rules(draft, formulas, behaviour, report),
     )
 

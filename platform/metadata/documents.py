@@ -53,6 +53,7 @@ FOLDERS: Mapping[str, str] = {
     "views": "view",
     "automations": "automation",
     "duplicates": "duplicate",
+    "assignments": "assignment",
 }
 """Folder inside an object's folder → kind."""
 TOP_FOLDERS: Mapping[str, str] = {

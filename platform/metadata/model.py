@@ -20,6 +20,7 @@ from ratoon.platform.formulas import Formula
 from ratoon.platform.metadata.access_model import AccessModel
 from ratoon.platform.metadata.aliases import Aliases
 from ratoon.platform.metadata.approval_model import Approval
+from ratoon.platform.metadata.assignment_model import Assignment
 from ratoon.platform.metadata.graph import Graph, build_graph
 from ratoon.platform.metadata.matching import DuplicateRule
 from ratoon.platform.metadata.pipelines import Pipeline
@@ -290,6 +291,8 @@ class Object:
     """Active ones, in the order they run."""
     approvals: tuple[Approval, ...] = ()
     """Active approval processes, in the order they are offered."""
+    assignments: tuple[Assignment, ...] = ()
+    """Active assignments, in the order they are asked."""
     duplicates: tuple[DuplicateRule, ...] = ()
     """Active duplicate rules, in the order they are asked."""
 

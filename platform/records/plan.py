@@ -220,6 +220,13 @@ class ObjectPlan:
                 *(p.when for p in self.object.pipelines if p.when),
                 *(a.condition for a in before if a.condition),
                 *(f for a in before for action in a.actions for f in action.values.values()),
+                *(
+                    f
+                    for a in self.object.assignments
+                    for r in a.rules
+                    for f in (r.condition, *(p.formula for p in r.people))
+                    if f
+                ),
             ]
         )
 

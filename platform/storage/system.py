@@ -7,6 +7,7 @@ ratoon_counter     the last number given out per autonumber counter
 ratoon_history     old and new value of tracked fields
 ratoon_stage       the periods that a record spent in each stage
 ratoon_stage_task  tasks of stages that are done, per record (see ``stage_tasks.py``)
+ratoon_turn        whose turn it was, per rule of an assignment (see ``turns.py``)
 ratoon_unlinked    lookups that a deletion emptied, so that a restore can fill them again
 ratoon_idempotency answers already given, by idempotency key
 ratoon_file        what is known about an uploaded file (its bytes are in the files folder)
@@ -39,6 +40,7 @@ from ratoon.platform.storage.kept import define_kept_table
 from ratoon.platform.storage.match_keys import define_match_table
 from ratoon.platform.storage.run_tables import define_run_tables
 from ratoon.platform.storage.stage_tasks import define_task_table
+from ratoon.platform.storage.turn_table import define_turn_table
 
 SERIAL = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -57,6 +59,7 @@ def system_tables() -> MetaData:
     define_kept_table(metadata)
     define_apply_table(metadata)
     define_task_table(metadata)
+    define_turn_table(metadata)
     define_approval_tables(metadata)
     return define_account_tables(metadata)
 
