@@ -48,7 +48,7 @@ def _page(screen: Screen, **more: Any) -> ResponseReturnValue:
         code = Markup(drawn.svg_inline(scale=5, border=2, dark="#000", light="#fff"))
     objects = [(obj.name, screen.label(obj)) for obj in screen.policy.objects(screen.actor)]
     return render_template(
-        "account.html", screen=screen, current="account", sessions=sessions, here=current, tokens=tokens,
+        "account.html", screen=screen, current="", sessions=sessions, here=current, tokens=tokens,
         second_factor=active, waiting=waiting, code=code, objects=objects, days=DAYS, zone=screen.zone, **more,
     )  # fmt: skip
 
