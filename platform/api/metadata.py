@@ -21,7 +21,7 @@ from flask import Blueprint, Response, request
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.api.body import flag, known_parameters, parse, read_bytes, whole_number, words
 from ratoon.platform.api.context import Api, answer_value
-from ratoon.platform.api.shapes import PackageShape, RollbackShape, UninstallShape, load
+from ratoon.platform.api.shapes import PackageShape, RollbackShape, SettingsCallShape, UninstallShape, load
 from ratoon.platform.errors import BadRequest, Forbidden, MetadataRefused
 from ratoon.platform.metadata.documents import canonical
 from ratoon.platform.packages import (
@@ -38,6 +38,7 @@ from ratoon.platform.packages import (
     rollback,
 )
 from ratoon.platform.packages.drift import Side, drift, read_side
+from ratoon.platform.packages.environment_settings import change_settings, needs
 from ratoon.platform.packages.merging import Side as Preferred
 from ratoon.platform.packages.planning import present_documents
 from ratoon.platform.packages.sources import Source, read_sources
@@ -56,6 +57,8 @@ class MetadataViews:
 
     def register(self, blueprint: Blueprint) -> None:
         """Adds the routes."""
+        blueprint.add_url_rule("/metadata/settings", "metadata_settings", self.settings, methods=["GET"])
+        blueprint.add_url_rule("/metadata/settings", "metadata_keep_settings", self.keep_settings, methods=["PUT"])
         blueprint.add_url_rule("/metadata/check", "metadata_check", self.check, methods=["POST"])
         blueprint.add_url_rule("/metadata/drift", "metadata_drift", self.drift, methods=["POST"])
         blueprint.add_url_rule("/metadata/edits", "metadata_edits", self.edits, methods=["GET"])
@@ -79,8 +82,8 @@ class MetadataViews:
         """What applying a package would change."""
         self._administrator()
         given = known_parameters(request, MANNER)
-        source, resolve = self._package()
-        return answer_value(plan_package(self._target(), source, _manner(given, resolve)).as_json())
+        source, sent = self._package()
+        return answer_value(plan_package(self._target(), source, _manner(given, sent)).as_json())
 
     def drift(self) -> Response:
         """How the packages that were sent differ from what stands here."""
@@ -99,6 +102,25 @@ class MetadataViews:
         known_parameters(request, ())
         database = self._api.environment.database
         return answer_value(drift(read_side("@packages", own=database), read_side("@", own=database)).as_json())
+
+    def settings(self) -> Response:
+        """What the packages ask for in this environment; secrets are not shown."""
+        self._administrator()
+        known_parameters(request, ())
+        with self._api.environment.database.read() as connection:
+            found = needs(connection, present_documents(connection), {})
+        return answer_value({"settings": [need.as_json() for need in found]})
+
+    def keep_settings(self) -> Response:
+        """Gives settings of one package."""
+        actor = self._administrator()
+        known_parameters(request, ())
+        call = load(SettingsCallShape, self._api.object_body())
+        environment = self._api.environment
+        with environment.database.write() as connection:
+            documents = present_documents(connection)
+            change_settings(connection, environment.world.clock(), documents, call["package"], call["values"], actor.id)
+        return self.settings()
 
     def uninstall(self) -> Response:
         """Takes a package away; its data is kept."""
@@ -125,7 +147,7 @@ class MetadataViews:
         actor = self._administrator()
         known = ("allow_destructive", "validate_only", "message", "expected_revision", *MANNER)
         given = known_parameters(request, known)
-        source, resolve = self._package()
+        source, sent = self._package()
         applied = apply_package(
             self._target(),
             source,
@@ -134,7 +156,7 @@ class MetadataViews:
             allow_destructive=flag(given, "allow_destructive"),
             validate_only=flag(given, "validate_only"),
             expected_revision=_revision(given, "expected_revision"),
-            manner=_manner(given, resolve),
+            manner=_manner(given, sent),
         )
         self._notice()
         return answer_value(applied.as_json())
@@ -189,14 +211,14 @@ class MetadataViews:
     def _target(self) -> Target:
         return Target.of(self._api.environment)
 
-    def _package(self) -> tuple[Source, list[Any]]:
-        """The package that was sent, and how its conflicts are settled."""
+    def _package(self) -> tuple[Source, Mapping[str, Any]]:
+        """The package that was sent, and what came with it: answers to conflicts, settings."""
         limit = self._api.environment.settings.max_body_bytes
         data = read_bytes(request, limit, also=(ZIP,))
         if request.mimetype == ZIP:
-            return data, []
+            return data, {}
         sent = load(PackageShape, parse(data))
-        return _files(sent["files"]), sent["resolve"]
+        return _files(sent["files"]), sent
 
     def _notice(self) -> None:
         """This process serves the new revision from the next call on; others notice within a moment."""
@@ -213,7 +235,7 @@ def _files(files: Mapping[str, Any]) -> dict[str, bytes]:
     }
 
 
-def _manner(given: Mapping[str, str], resolve: list[Any]) -> Manner:
+def _manner(given: Mapping[str, str], sent: Mapping[str, Any]) -> Manner:
     prefer: Preferred | None = None
     match given.get("prefer"):
         case None:
@@ -227,7 +249,8 @@ def _manner(given: Mapping[str, str], resolve: list[Any]) -> Manner:
     edit, discard = flag(given, "edit"), flag(given, "discard_edits")
     if edit and discard:
         raise BadRequest("edit and discard_edits exclude one another.", field="edit")
-    return Manner(edit=edit, discard_edits=discard, choices=Choices(read_resolutions(resolve), prefer))
+    choices = Choices(read_resolutions(sent.get("resolve", [])), prefer)
+    return Manner(edit=edit, discard_edits=discard, choices=choices, settings=sent.get("settings", {}))
 
 
 def _message(text: str) -> str:

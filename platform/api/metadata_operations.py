@@ -80,5 +80,14 @@ def _reading() -> Iterator[tuple[str, Operations]]:
     listed = answers("the revisions", reference("_revisions"))
     limit = query("limit", "revisions at most", number(1000, 100))
     yield "/metadata/history", {"get": operation("metadata_history", "Who changed what", "metadata", listed, limit)}
+    kept = answers("the settings", reference("_settings"))
+    call = body(reference("_settings_call"))
+    yield (
+        "/metadata/settings",
+        {
+            "get": operation("metadata_settings", "What packages ask for here", "metadata", kept),
+            "put": operation("metadata_keep_settings", "Give settings", "metadata", kept, requestBody=call),
+        },
+    )
     edits = answers("how what stands differs from what the packages brought", reference("_drift"))
     yield "/metadata/edits", {"get": operation("metadata_edits", "Local edits of packages", "metadata", edits)}

@@ -30,7 +30,7 @@ from ratoon.platform.errors import (
     ValidationFailed,
     fill,
 )
-from ratoon.platform.packages import DataRefuses, Destructive, MergeConflict, TestsFailed
+from ratoon.platform.packages import DataRefuses, Destructive, MergeConflict, SettingsMissing, TestsFailed
 
 CONTENT_TYPE = "application/problem+json"
 Translator = Callable[[str], Translate]
@@ -68,6 +68,7 @@ STATUS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "drifted": (409, "The metadata was changed since it was planned"),
         "remote_refused": (409, "The other environment refused"),
         "unreachable": (502, "The other environment does not answer"),
+        "settings_missing": (409, "The package asks for settings"),
         "tests_failed": (409, "Tests that the packages carry fail"),
         "merge_conflict": (409, "The new version and local edits changed the same places"),
         "destructive": (409, "The change takes something away"),
@@ -178,6 +179,8 @@ def document(error: RatoonError, translate: Translate, *, listed: bool = False, 
             ]
         case Destructive():
             made["losses"] = list(error.losses)
+        case SettingsMissing():
+            made["settings"] = [need.as_json() for need in error.missing]
         case TestsFailed():
             made["tests"] = [outcome.as_json() for outcome in error.outcomes]
         case MergeConflict():

@@ -57,6 +57,7 @@ class ProblemShape(Schema):
     cycle = fields.List(fields.String(), metadata={"description": "automation_loop: the rules in the order they ran"})
     findings = fields.List(fields.Nested(FindingShape), metadata={"description": "metadata_refused: every problem"})
     losses = fields.List(fields.String(), metadata={"description": "destructive: what would be taken away"})
+    settings = fields.List(fields.Dict(), metadata={"description": "settings_missing: what the package asks for"})
     tests = fields.List(
         fields.Dict(), metadata={"description": "tests_failed: the tests and what came out differently"}
     )
@@ -183,6 +184,20 @@ class PackageShape(Schema):
         load_default=list,
         metadata={"description": "conflicts as they were answered, each with take (ours, theirs, base) or value"},
     )
+    settings = fields.Dict(load_default=dict, metadata={"description": "values of settings the package asks for"})
+
+
+class SettingsCallShape(Schema):
+    """Values of a package's settings; null takes one away."""
+
+    package = fields.String(required=True, validate=validate.Length(1, 120))
+    values = fields.Dict(required=True)
+
+
+class SettingsShape(Schema):
+    """Settings of packages; secrets are not shown."""
+
+    settings = fields.List(fields.Dict(), required=True)
 
 
 class UninstallShape(Schema):
@@ -237,6 +252,7 @@ class PlanShape(Schema):
     destructive = fields.List(fields.String(), required=True, metadata={"description": "what would be taken away"})
     refusals = fields.List(fields.String(), required=True, metadata={"description": "why the data does not allow it"})
     local_edits = fields.List(fields.Dict(), required=True, metadata={"description": "edits made here that stay"})
+    settings = fields.List(fields.Dict(), required=True, metadata={"description": "what the packages ask for"})
     settled = fields.List(fields.Dict(), required=True, metadata={"description": "conflicts and what was chosen"})
 
 
@@ -319,6 +335,8 @@ FIXED: dict[str, type[Schema]] = {
     "package": PackageShape,
     "rollback_call": RollbackShape,
     "uninstall_call": UninstallShape,
+    "settings_call": SettingsCallShape,
+    "settings": SettingsShape,
     "drift": DriftShape,
     "check": CheckShape,
     "plan": PlanShape,

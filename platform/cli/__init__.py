@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "plan": ("plan", "Show what applying a package would change."),
         "apply": ("apply", "Apply a package to the database."),
         "export": ("export", "Write the applied metadata to a folder or zip file."),
+        "setting": ("setting", "Show and give settings that packages ask for."),
         "test": ("test", "Run the tests that packages carry."),
         "lint": ("lint", "Say what a package may do and will be sorry for."),
         "drift": ("drift", "Say how two environments differ."),

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from ratoon.platform.cli.merging import manner, merge_options, write_conflicts
+from ratoon.platform.cli.merging import (
+    asked,
+    manner,
+    merge_options,
+    setting_options,
+    settings_given,
+    write_conflicts,
+)
 from ratoon.platform.cli.opening import BY, environment
 from ratoon.platform.cli.plan_files import progress_bar, read_fingerprint
 from ratoon.platform.cli.printing import count, print_findings, print_json, print_plan
-from ratoon.platform.packages import Conditions, Target, apply_package
+from ratoon.platform.packages import Applied, Conditions, SettingsMissing, Target, apply_package
 from ratoon.platform.packages.merging import MergeConflict
 
 
@@ -30,6 +39,7 @@ from ratoon.platform.packages.merging import MergeConflict
 @click.option("--message", "-m", default="", help="What the revision is called.")
 @click.option("--expect", type=int, help="The revision you planned on; refused when it is another one by now.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@setting_options
 @merge_options
 def command(
     path: Path,
@@ -45,13 +55,18 @@ def command(
     prefer: str | None,
     resolve: Path | None,
     conflicts: Path | None,
+    given: tuple[str, ...],
+    settings_file: Path | None,
 ) -> None:
     """Apply the package at PATH (a folder or zip file). Running servers notice by themselves."""
     fingerprint = read_fingerprint(plan_file)
     with environment(apply_packages=not validate_only) as opened, progress_bar(shown=not as_json) as progress:
         conditions = Conditions(allow_violations=allow_violations, fingerprint=fingerprint, progress=progress)
-        try:
-            applied = apply_package(
+        said = manner(edit, discard_edits, prefer, resolve)
+        said = replace(said, settings=settings_given(given, settings_file))
+
+        def apply() -> Applied:
+            return apply_package(
                 Target.of(opened),
                 path,
                 by=BY,
@@ -59,12 +74,21 @@ def command(
                 allow_destructive=allow_destructive,
                 validate_only=validate_only,
                 expected_revision=expect,
-                manner=manner(edit, discard_edits, prefer, resolve),
+                manner=said,
                 conditions=conditions,
             )
+
+        try:
+            applied = apply()
         except MergeConflict as error:
             write_conflicts(error, conflicts)
             raise
+        except SettingsMissing as error:
+            if not sys.stdin.isatty():
+                raise
+            answers = asked([need.as_json() for need in error.missing])
+            said = replace(said, settings={**said.settings, **answers})
+            applied = apply()
     if as_json:
         print_json(applied.as_json())
         return

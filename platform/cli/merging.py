@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,6 +31,51 @@ OPTIONS = (
         help="Write the conflicts to this file, to be filled in and given to --resolve.",
     ),
 )
+
+
+SETTINGS = (
+    click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="A setting that the package asks for."),
+    click.option(
+        "--settings",
+        "settings_file",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="A JSON file of settings that the package asks for: name to value.",
+    ),
+)
+
+
+def setting_options(command: Command) -> Command:
+    """Adds ``--set`` and ``--settings``; the command gets ``given`` and ``settings_file``."""
+    for option in reversed(SETTINGS):
+        command = option(command)
+    return command
+
+
+def settings_given(given: Sequence[str], file: Path | None) -> dict[str, Any]:
+    """What the options say."""
+    found: dict[str, Any] = {}
+    if file is not None:
+        try:
+            read = json.loads(file.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            raise click.UsageError(f"{file}: line {error.lineno}: {error.msg}.") from error
+        if not isinstance(read, dict):
+            raise click.UsageError(f"{file} is no JSON object.")
+        found.update(read)
+    for text in given:
+        name, sign, value = text.partition("=")
+        if not sign or not name:
+            raise click.UsageError(f"--set {text} is not NAME=VALUE.")
+        found[name] = value
+    return found
+
+
+def asked(missing: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The values of missing settings, asked for one by one; secrets are not shown."""
+    return {
+        f"{need['package']}.{need['name']}": click.prompt(need["label"], hide_input=bool(need["secret"]))
+        for need in missing
+    }
 
 
 def merge_options(command: Command) -> Command:

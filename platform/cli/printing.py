@@ -54,6 +54,9 @@ def print_refusal(error: RatoonError, *, as_json: bool = False) -> None:
         print_json(shown)
     if isinstance(error, MetadataRefused):
         print_findings(error.findings)
+    if isinstance(error, Conflict) and hasattr(error, "missing"):
+        for need in error.missing:
+            click.echo(f"  --set {need.package}.{need.name}=…  {need.label}", err=True)
     if isinstance(error, Conflict) and hasattr(error, "outcomes"):
         for outcome in error.outcomes:
             click.secho(f"{outcome.package}: {outcome.label}", bold=True, err=True)

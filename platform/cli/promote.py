@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ratoon.platform.cli.merging import asked, setting_options, settings_given
 from ratoon.platform.cli.opening import environment
 from ratoon.platform.cli.printing import count, print_components, print_json, print_local_edits
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--theirs", "prefer", flag_value="theirs", help="Where both changed something: take what is promoted.")
 @click.option("--resolve", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file of resolutions.")
 @click.option("--conflicts", type=click.Path(dir_okay=False, path_type=Path), help="Write the conflicts to this file.")
+@setting_options
 @click.option("--message", "-m", default="", help="What the revision there is called.")
 @click.option("--plan", "only_plan", is_flag=True, help="Only show what would change there.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -42,6 +45,8 @@ def command(
     prefer: str | None,
     resolve: Path | None,
     conflicts: Path | None,
+    given: tuple[str, ...],
+    settings_file: Path | None,
     message: str,
     only_plan: bool,
     yes: bool,
@@ -65,19 +70,24 @@ def command(
     answers = json.loads(resolve.read_text(encoding="utf-8")) if resolve is not None else []
     answers = answers.get("conflicts", []) if isinstance(answers, dict) else answers
     manner = {"prefer": prefer} if prefer else {}
+    settings = settings_given(given, settings_file)
+    more = {"resolve": answers, "settings": settings}
     try:
-        plan = there.plan(files, answers, **manner)
+        plan = there.plan(files, more, **manner)
         if not as_json:
             print_remote_plan(plan)
         if only_plan or plan["empty"]:
             print_json(plan) if as_json else None
             return
+        missing = [need for need in plan.get("settings", ()) if need["required"] and not need["has_value"]]
+        if missing and sys.stdin.isatty():
+            more["settings"] = {**settings, **asked(missing)}
         if not yes:
             click.confirm(f"Apply this to {there.url}?", abort=True)
         options = {**manner, "expected_revision": str(plan["revision"])} if plan["revision"] else manner
         options |= {"allow_destructive": "true"} if allow_destructive else {}
         options |= {"message": message} if message else {}
-        applied = there.apply(files, answers, **options)
+        applied = there.apply(files, more, **options)
     except RemoteRefused as error:
         _explain(error, conflicts)
         raise
@@ -128,5 +138,9 @@ def _explain(error: RemoteRefused, file: Path | None) -> None:
         file.write_text(json.dumps(asked, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     for finding in problem.get("findings", ()):
         click.echo(f"  {finding['file']}{finding['pointer']} {finding['message']} [{finding['code']}]", err=True)
+    for need in problem.get("settings", ()):
+        click.echo(f"  --set {need['package']}.{need['name']}=…  {need['label']}", err=True)
+    for test in problem.get("tests", ()):
+        click.echo(f"  {test['package']}: {test['label']}: {len(test['failures'])} differences", err=True)
     for reason in (*problem.get("losses", ()), *problem.get("reasons", ())):
         click.echo(f"  {reason}", err=True)

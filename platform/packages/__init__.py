@@ -14,6 +14,7 @@ from ratoon.platform.packages.applying import (
 )
 from ratoon.platform.packages.checking import Checked, Language, check_documents, check_packages
 from ratoon.platform.packages.declared_tests import TestsFailed
+from ratoon.platform.packages.environment_settings import SettingsMissing
 from ratoon.platform.packages.exporting import Export, export
 from ratoon.platform.packages.merging import Choices, MergeConflict, read_resolutions
 from ratoon.platform.packages.planning import Plan, plan_package
@@ -33,6 +34,7 @@ __all__ = [
     "Manner",
     "MergeConflict",
     "Plan",
+    "SettingsMissing",
     "Target",
     "TestsFailed",
     "apply_documents",

@@ -133,7 +133,7 @@ def bootstrap(installation: Installation, folders: Iterable[Path]) -> Applied | 
         return None
     names = ", ".join(f"{_name(package)} {_version(package)}" for package in wanted)
     documents = [document for package in wanted for document in package]
-    keep_edits = Manner(choices=Choices(prefer="ours"))
+    keep_edits = Manner(choices=Choices(prefer="ours"), ask=False)
     conditions = Conditions(allow_destructive=True, allow_violations=True)
     return apply_plan(
         target,

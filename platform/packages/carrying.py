@@ -22,6 +22,7 @@ from sqlalchemy import Connection
 from ratoon.platform.errors import Conflict
 from ratoon.platform.packages.backfill import Backfill
 from ratoon.platform.packages.declared_tests import Outcome
+from ratoon.platform.packages.environment_settings import keep, refuse_missing
 from ratoon.platform.packages.finishing import bring_data, try_out, write_trail
 from ratoon.platform.packages.locking import Claim, claim
 from ratoon.platform.packages.planning import Plan
@@ -152,6 +153,7 @@ def _refuse(plan: Plan, conditions: Conditions) -> None:
         )
     if conditions.fingerprint is not None and conditions.fingerprint != plan.fingerprint:
         raise Drifted("What would happen now is not what was planned. Plan again.")
+    refuse_missing(plan.upgrade.settings)
     if plan.refusals:
         raise DataRefuses("The records do not allow this change: {reasons}", reasons=plan.refusals)
     if plan.violations and not conditions.allow_violations:
@@ -214,6 +216,8 @@ class _Carrier:
     def run(self, by: str | None, message: str, claimed: Claim) -> Applied:
         """Names, tables, values and the revision, in the caller's transaction."""
         plan, conditions = self.plan, self.conditions
+        if not conditions.validate_only:
+            keep(self.connection, self.target.world.clock(), plan.upgrade.settings, by)
         if plan.empty:
             claimed.finish(self.connection)
             return Applied(plan.revision, plan, validated_only=conditions.validate_only)

@@ -21,6 +21,7 @@ from ratoon.platform.metadata.model import Registry
 from ratoon.platform.metadata.moves import Move
 from ratoon.platform.packages.checking import Checked, check_documents
 from ratoon.platform.packages.differences import ComponentChange, component_changes
+from ratoon.platform.packages.environment_settings import needs
 from ratoon.platform.packages.impact import Situation, data_notes
 from ratoon.platform.packages.notes import DataNote
 from ratoon.platform.packages.reference_data import Batch, batches, data_plan
@@ -190,7 +191,9 @@ def plan_read(target: Target, connection: Connection, read: Read, manner: Manner
     journey = Journey.of(read.documents, present)
     standing = journey.standing
     renamed = replace(read, documents=tuple(journey.renamed(read.documents)))
-    made = upgrade(connection, renamed, standing, manner or Manner(), journey)
+    said = manner or Manner()
+    made = upgrade(connection, renamed, standing, said, journey)
+    made = replace(made, settings=tuple(needs(connection, made.documents, said.settings, ask=said.ask)))
     checked = check_documents(made.documents, target.language, standing, read.findings)
     return plan_checked(target, connection, checked, journey, made)
 

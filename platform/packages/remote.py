@@ -6,7 +6,7 @@ Only what ``/api/v1/metadata/…`` offers is used. A token is a password: it is 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode, urlsplit
@@ -66,18 +66,18 @@ class Remote:
         wanted = {"format": "zip", **({} if package is None else {"package": package})}
         return self._call("GET", "/metadata/export", wanted)
 
-    def plan(self, files: Mapping[str, bytes], resolve: Sequence[Any], **options: str) -> dict[str, Any]:
-        """What applying the files would change there."""
-        return self._post("/metadata/plan", files, resolve, options)
+    def plan(self, files: Mapping[str, bytes], more: Mapping[str, Any], **options: str) -> dict[str, Any]:
+        """What applying the files would change there; ``more`` has ``resolve`` and ``settings``."""
+        return self._post("/metadata/plan", files, more, options)
 
-    def apply(self, files: Mapping[str, bytes], resolve: Sequence[Any], **options: str) -> dict[str, Any]:
+    def apply(self, files: Mapping[str, bytes], more: Mapping[str, Any], **options: str) -> dict[str, Any]:
         """Applies the files there."""
-        return self._post("/metadata/apply", files, resolve, options)
+        return self._post("/metadata/apply", files, more, options)
 
     def _post(
-        self, path: str, files: Mapping[str, bytes], resolve: Sequence[Any], options: Mapping[str, str]
+        self, path: str, files: Mapping[str, bytes], more: Mapping[str, Any], options: Mapping[str, str]
     ) -> dict[str, Any]:
-        sent = {"files": {name: content.decode() for name, content in files.items()}, "resolve": list(resolve)}
+        sent = {**more, "files": {name: content.decode() for name, content in files.items()}}
         answer = json.loads(self._call("POST", path, options, json.dumps(sent, ensure_ascii=False).encode()))
         if not isinstance(answer, dict):
             raise Unreachable("{url} does not answer as an environment.", url=self.url)

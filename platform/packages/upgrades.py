@@ -10,7 +10,7 @@ the package brought stays the base.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.packages.differences import ComponentChange, component_changes
+from ratoon.platform.packages.environment_settings import Need
 from ratoon.platform.packages.merging import Choices, Disagreement, MergeConflict, merge_documents
 from ratoon.platform.packages.renames import Journey
 from ratoon.platform.packages.sources import Read, completed
@@ -34,6 +35,10 @@ class Manner:
     discard_edits: bool = False
     """Local edits go; the package stands as its author wrote it."""
     choices: Choices = field(default_factory=Choices)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """``name`` or ``package.name`` → value of settings that the packages ask for."""
+    ask: bool = True
+    """Required settings that nobody gave are refused; ``False`` when nobody is there to be asked."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +53,15 @@ class Upgrade:
     """Local edits, as they differ from what the packages bring: they stay."""
     settled: tuple[Disagreement, ...] = ()
     """Places that both sides changed, and somebody chose."""
+    settings: tuple[Need, ...] = ()
+    """Settings that the packages ask for."""
 
     def as_json(self) -> dict[str, Any]:
         """For ``--json`` and the API."""
         return {
             "local_edits": [change.as_json() for change in self.local],
             "settled": [found.as_json() for found in self.settled],
+            "settings": [need.as_json() for need in self.settings],
         }
 
 

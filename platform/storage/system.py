@@ -38,6 +38,7 @@ from ratoon.platform.storage.audit import define_audit_tables
 from ratoon.platform.storage.bases import base_table
 from ratoon.platform.storage.kept import define_kept_table
 from ratoon.platform.storage.match_keys import define_match_table
+from ratoon.platform.storage.package_settings import package_setting_table
 from ratoon.platform.storage.run_tables import define_run_tables
 from ratoon.platform.storage.stage_tasks import define_task_table
 from ratoon.platform.storage.turn_table import define_turn_table
@@ -51,6 +52,7 @@ def system_tables() -> MetaData:
     metadata = MetaData()
     _metadata_tables(metadata)
     base_table(metadata)
+    package_setting_table(metadata)
     _record_tables(metadata)
     _service_tables(metadata)
     define_audit_tables(metadata)

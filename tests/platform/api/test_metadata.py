@@ -173,3 +173,18 @@ def test_a_package_is_checked_compared_picked_and_taken_away(admin: Any) -> None
     admin.post("/metadata/uninstall", {"package": "garden", "allow_destructive": True}, status=200)
     admin.get("/records/plant", status=404)
     admin.post("/metadata/uninstall", {"package": "garden"}, status=404)
+
+
+def test_settings_are_asked_for_given_and_never_shown_again(admin: Any) -> None:
+    asking = json.loads(json.dumps(PACKAGE))
+    key = {"name": "key", "type": "text", "label": "Key", "secret": True, "required": True}
+    asking["manifest.json"]["settings"] = [key, {"name": "tries", "type": "integer", "label": "Tries", "default": 3}]
+    refused = admin.post("/metadata/apply", {"files": asking}, status=409)
+    assert (refused["code"], [n["name"] for n in refused["settings"]]) == ("settings_missing", ["key"])
+    admin.post("/metadata/apply", {"files": asking, "settings": {"key": "s3cret"}}, status=200)
+    put = {"package": "garden", "values": {"tries": 4}}
+    answer = admin.call("PUT", "/metadata/settings", json=put)
+    assert answer.status_code == 200
+    shown = admin.get("/metadata/settings")["settings"]
+    assert [(n["name"], n["has_value"], n.get("value")) for n in shown] == [("key", True, None), ("tries", True, 4)]
+    assert admin.call("PUT", "/metadata/settings", json={"package": "no", "values": {}}).status_code == 404

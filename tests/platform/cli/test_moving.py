@@ -41,3 +41,21 @@ def test_a_package_is_taken_away(run: Run) -> None:
     assert {c["action"] for c in gone["plan"]["components"]} == {"removed"}
     assert "Uninstall garden" in run("history").output
     run("rollback", str(gone["revision"] - 1))
+
+
+def test_settings_are_given_listed_and_changed(run: Run, tmp_path: Path) -> None:
+    run("init", "garden", "--object", "plant")
+    manifest = tmp_path / "garden" / "manifest.json"
+    asked = [{"name": "key", "type": "text", "label": "Key", "secret": True, "required": True}]
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "settings": asked}))
+    refused = run("apply", "garden", ok=False)
+    assert refused.exit_code == 1
+    assert run("apply", "garden", "--set", "key", ok=False).exit_code == 2
+    (tmp_path / "given.json").write_text('{"garden.key": "one"}')
+    run("apply", "garden", "--settings", "given.json")
+    assert "(secret)" in run("setting", "list").output
+    run("setting", "set", "garden", "key", "two")
+    (shown,) = json.loads(run("setting", "list", "garden", "--json").output)
+    assert (shown["has_value"], "two" in str(shown)) == (True, False)
+    run("setting", "set", "garden", "key", "--clear")
+    assert "missing" in run("setting", "list").output

@@ -40,7 +40,7 @@ def test_a_package_is_promoted_and_local_edits_there_survive(run: Run, tmp_path:
     files = {"manifest.json": (tmp_path / "garden" / "manifest.json").read_bytes()}
     document = json.loads((tmp_path / "garden" / "plant" / "object.json").read_text())
     ours = {**files, "plant/object.json": json.dumps({**document, "label": "Flower"}).encode()}
-    remote.apply(ours, [], edit="true", allow_destructive="true")
+    remote.apply(ours, {}, edit="true", allow_destructive="true")
     (tmp_path / "garden" / "plant" / "object.json").write_text(json.dumps({**document, "label": "Herb"}))
     run("apply", "garden")
     refused = run("promote", *to, "--yes", "--conflicts", "asked.json", ok=False)
