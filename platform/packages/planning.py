@@ -247,7 +247,7 @@ def make_plan(
     return Plan(
         revision=revision,
         components=(*journey.components(documents), *component_changes(journey.standing, documents)),
-        schema=tuple(schema.changes(standing, after, dialect, kept, since)),
+        schema=tuple(schema.changes(standing, after, dialect, kept, since, target.language.types)),
         notes=count(connection),
         count=count,
         findings=tuple(findings),

@@ -16,12 +16,18 @@ wrote down; they are found by their name.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+import orjson
 from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, String, Table, Text, delete, insert, select
 from sqlalchemy import update as sql_update
+
+from ratoon.platform.fields.base import FieldSpec, FieldTypes, Option, Part
+
+if TYPE_CHECKING:
+    from ratoon.platform.metadata.model import Field
 
 Kind = Literal["removed", "retyped", "table", "shadow"]
 
@@ -42,6 +48,8 @@ class Kept:
     """The column's type, as the schema compares it."""
     revision: int
     """The revision that took it out."""
+    declaration: str = ""
+    """``retyped``: the field as it was declared, as JSON; what it says about values is made of it again."""
     number: int = 0
 
 
@@ -58,6 +66,7 @@ def define_kept_table(metadata: MetaData) -> MetaData:
         Column("column", String(120), nullable=False),
         Column("signature", Text, nullable=False),
         Column("revision", Integer, nullable=False),
+        Column("declaration", Text),
         sqlite_autoincrement=True,
     )
     Table(
@@ -87,15 +96,17 @@ def read_kept(conn: Connection) -> list[Kept]:
     """Everything that is kept, newest first."""
     table, _ = kept_tables()
     c = table.c
-    query = select(c.kind, c.object, c.key, c.table, c.column, c.signature, c.revision, c.number)
-    return [Kept(*row) for row in conn.execute(query.order_by(c.revision.desc(), c.number.desc()))]
+    query = select(c.kind, c.object, c.key, c.table, c.column, c.signature, c.revision, c.declaration, c.number)
+    return [
+        Kept(*row[:7], row[7] or "", row[8]) for row in conn.execute(query.order_by(c.revision.desc(), c.number.desc()))
+    ]
 
 
 def keep(conn: Connection, entries: Iterable[Kept]) -> None:
     """Writes entries down."""
     rows = [
         {"kind": e.kind, "object": e.object, "key": e.key, "table": e.table, "column": e.column,
-         "signature": e.signature, "revision": e.revision}
+         "signature": e.signature, "revision": e.revision, "declaration": e.declaration or None}
         for e in entries
     ]  # fmt: skip
     if rows:
@@ -125,3 +136,36 @@ def free_name(key: str, taken: Collection[str], salt: str) -> str:
         if name not in taken:
             return name
     raise AssertionError("every name is taken")
+
+
+def declaration_of(field: Field, part: Part, chain: Sequence[str] = ()) -> str:
+    """A field as text, to be made again by ``part_of``; ``chain`` are the columns out of which a rollback took the
+    values that came after it."""
+    spec = field.spec
+    written = {
+        "name": spec.name,
+        "type": spec.type,
+        "options": {key: value for key, value in spec.options.items() if key not in {"renamed_from", "attributes"}},
+        "choices": [option.value for option in spec.choices],
+        "suffix": part.suffix,
+        "chain": list(chain),
+    }
+    return orjson.dumps(written, default=str).decode()
+
+
+def chain_of(entry: Kept) -> list[str]:
+    """The columns out of which a rollback took the values that came after this one; empty when it was no rollback."""
+    return list(orjson.loads(entry.declaration)["chain"]) if entry.declaration else []
+
+
+def part_of(entry: Kept, types: FieldTypes) -> Part | None:
+    """What a kept column's values are; ``None`` when nothing is known of it, or its type is gone."""
+    if not entry.declaration:
+        return None
+    written = orjson.loads(entry.declaration)
+    if written["type"] not in types:
+        return None
+    choices = tuple(Option(value, value) for value in written["choices"])
+    spec = FieldSpec(written["name"], written["type"], written["name"], written["options"], choices)
+    parts = types[written["type"]].parts(spec)
+    return next((part for part in parts if part.suffix == written["suffix"]), None)

@@ -16,7 +16,7 @@ table that was small when they were taken.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,14 +24,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlalchemy import Connection, ForeignKey, ForeignKeyConstraint, Index, Integer
 from sqlalchemy.types import TypeEngine
 
+from ratoon.platform.fields.base import FieldTypes
 from ratoon.platform.formulas.columns import ExactDecimal
 from ratoon.platform.metadata.model import Object, Registry
 from ratoon.platform.storage.conversion import rescale_column
 from ratoon.platform.storage.database import driver
 from ratoon.platform.storage.filling import Progress, silent
-from ratoon.platform.storage.kept import Kept, forget, keep
+from ratoon.platform.storage.kept import Kept, chain_of, declaration_of, forget, keep, part_of
 from ratoon.platform.storage.present import Present, operations_on, operations_with
-from ratoon.platform.storage.retyping import Retyping
+from ratoon.platform.storage.retyping import Retyping, Step
 from ratoon.platform.storage.statements import sql_dialect
 from ratoon.platform.storage.tables import Tables, checked_references, foreign_key_name, stored_parts
 
@@ -72,14 +73,19 @@ class Change:
 
 
 def changes(
-    before: Registry | None, after: Registry, dialect: str, kept: Sequence[Kept] = (), since: int | None = None
+    before: Registry | None,
+    after: Registry,
+    dialect: str,
+    kept: Sequence[Kept] = (),
+    since: int | None = None,
+    types: FieldTypes | None = None,
 ) -> list[Change]:
     """What turns the tables of ``before`` (``None`` = an empty database) into those of ``after``.
 
     ``kept`` is what the database keeps beside (``read_kept``); ``since`` is the revision that a rollback goes back to:
-    columns put aside later hold the values as they were then.
+    columns put aside later hold the values as they were then; ``types`` say how to read them.
     """
-    found = list(_Difference(before, after, dialect, kept, since).all())
+    found = list(_Difference(before, after, dialect, kept, since, types).all())
     found.sort(key=lambda change: ORDER.index(change.kind))
     return found
 
@@ -126,7 +132,9 @@ class _Difference:
         dialect: str,
         kept: Sequence[Kept] = (),
         since: int | None = None,
+        types: FieldTypes | None = None,
     ) -> None:
+        self.field_types = types
         self.before = before
         self.after = after
         self.dialect = dialect
@@ -254,6 +262,28 @@ class _Difference:
         later = [entry for entry in fitting if entry.revision > self.since]
         return later[-1] if later else fitting[0] if fitting and kind == "removed" else None
 
+    def _chain(self, new: Object, key: str) -> tuple[Step, ...]:
+        """The columns put aside since the revision that a rollback goes back to, newest first."""
+        if self.since is None or self.field_types is None:
+            return ()
+        mine = [e for e in self.kept if e.kind == "retyped" and (e.object, e.key) == (new.name, key)]
+        later = [entry for entry in mine if entry.revision > self.since]
+        steps = self._steps(later, {entry.column: entry for entry in mine})
+        fits = steps and steps[-1].signature == signature(self.after, new, key, self.dialect)
+        return tuple(steps) if fits and len(steps) == len(later) else ()
+
+    def _steps(self, entries: Sequence[Kept], known: Mapping[str, Kept]) -> list[Step]:
+        """The columns as steps of a way back; none from the first on of which nothing is known any more."""
+        assert self.field_types is not None
+        found: list[Step] = []
+        for entry in entries:
+            part, names = part_of(entry, self.field_types), chain_of(entry)
+            inner = self._steps([known[name] for name in names if name in known], known)
+            if part is None or len(inner) != len(names):
+                break
+            found.append(Step(entry.column, part, entry.signature, tuple(inner)))
+        return found
+
     def _add_column(self, obj: Object, key: str, operations: Operations, present: Present | None) -> None:
         if present is not None:
             wanted = "" if key == "deletion_id" else signature(self.after, obj, key, self.dialect)
@@ -286,7 +316,7 @@ class _Difference:
         target = _targets(self.after, new).get(key)
         keeps = self.keeps_values(old, new, key)
         computed = new.field_of[key].computed
-        returning = self._returning("retyped", new, key) if self.since is not None else None
+        chain = () if computed else self._chain(new, key)
         retyping = Retyping(
             object=new.name,
             key=key,
@@ -295,16 +325,17 @@ class _Difference:
             signature=self._old_signature(old, key),
             keeps=keeps and not computed,
             add=partial(self._new_column, new, key),
-            returning=returning,
+            declaration=declaration_of(old.field_of[key], old.parts[key], [step.column for step in chain]),
+            chain=chain,
         )
         what = f"from {_shown(was)} to {_shown(kind)}" if target is None else f"to point at {target}"
-        if returning is not None:
+        if chain:
             lost = "its values of that time come back"
         else:
             lost = "values that cannot be converted become blank" if keeps else "its values become blank"
         text = f"Change {new.name}.{key} {what}: {lost}; the old column is kept under another name."
         widens = isinstance(was, Integer) and isinstance(kind, ExactDecimal)
-        loses = not computed and returning is None and not widens
+        loses = not computed and not chain and not widens
         return Change("change_type", new.name, key, text, destructive=loses,
                       run=retyping.finish, retyping=retyping)  # fmt: skip
 
