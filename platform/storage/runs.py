@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ratoon.platform.config import World
-from ratoon.platform.storage.statements import one_of
+from ratoon.platform.storage.statements import Statement, one_of, sql_dialect
 from ratoon.platform.storage.system import system_tables
 
 State = Literal["waiting", "queued", "running", "done", "failed", "cancelled"]
@@ -121,8 +122,14 @@ def enqueue(
             return None
     if about.records:
         rows = [{"run": run, "record": record, "seen": seen} for record, seen in about.records.items()]
-        connection.execute(insert(_table("ratoon_run_record")), rows)
+        _adding(connection.dialect.name).run_many(connection, rows)
     return run
+
+
+@cache
+def _adding(dialect: str) -> Statement:
+    """Adds records to a run: thousands at a time, so it is compiled once."""
+    return Statement.compile(insert(_table("ratoon_run_record")), sql_dialect(dialect))
 
 
 def reschedule(connection: Connection, key: str, at: datetime) -> bool:

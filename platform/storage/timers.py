@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from ratoon.platform.storage.statements import Statement, sql_dialect
 from ratoon.platform.storage.store import RecordStore
 from ratoon.platform.storage.system import system_tables
 
@@ -86,11 +88,15 @@ def done_for(connection: Connection, rule: str, since: datetime) -> set[tuple[st
 
 def mark(connection: Connection, rule: str, due: Sequence[tuple[str, datetime]], now: datetime) -> None:
     """Remembers that these were done. The caller holds the timer, so nobody else marks them."""
-    table = system_tables().tables["ratoon_due"]
-    kind: Any = sqlite if connection.dialect.name == "sqlite" else postgresql
     rows = [{"rule": rule, "record": record, "due_at": at, "at": now} for record, at in due]
-    if rows:
-        connection.execute(kind.insert(table).on_conflict_do_nothing(), rows)
+    _marking(connection.dialect.name).run_many(connection, rows)
+
+
+@cache
+def _marking(dialect: str) -> Statement:
+    kind: Any = sqlite if dialect == "sqlite" else postgresql
+    table = system_tables().tables["ratoon_due"]
+    return Statement.compile(kind.insert(table).on_conflict_do_nothing(), sql_dialect(dialect))
 
 
 def forget(connection: Connection, rule: str, before: datetime) -> None:
