@@ -84,6 +84,7 @@ class RecordViews:
             view=given.get("view") or None,
             deleted=flag(given, "deleted"),
             count=flag(given, "count"),
+            written=True,
         )
         with self._api.environment.read(actor) as records:
             page = records.list(query)

@@ -149,6 +149,6 @@ def boolean(value: Any) -> bool | None:
     raise refuse("not_a_boolean")
 
 
-def plain_decimal(value: Decimal) -> str:
-    """The number as the API writes it: never with an exponent."""
-    return format(value, "f")
+def plain_decimal(value: Decimal | str) -> str:
+    """The number as the API writes it: never with an exponent. A text is one already."""
+    return value if isinstance(value, str) else format(value, "f")

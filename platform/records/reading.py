@@ -47,6 +47,8 @@ class Query:
     expand: Sequence[str] = ()
     """Lookups whose records come along."""
     view: str | None = None
+    written: bool = False
+    """The records are only written as JSON: exact numbers may be the texts that this takes."""
     deleted: bool = False
     """The recycle bin instead of the live records."""
     count: bool = False
@@ -210,6 +212,7 @@ def fetch_page(service: RecordService, query: Query) -> Page:
         limit=query.limit,
         after=after,
         deleted=query.deleted,
+        written=query.written and not plan.volatile and all(_stays(plan, key) for key, _ in sort),
         context=context_of(service),
     )
     page = service.engine.store.lists.fetch(service.connection, request)
@@ -219,6 +222,11 @@ def fetch_page(service: RecordService, query: Query) -> Page:
         total = service.engine.store.lists.count(service.connection, request, COUNT_CEILING)
     cursor = cursors.encode(secret, shape, page.next) if page.next is not None else None
     return Page(records, cursor, total, keys)
+
+
+def _stays(plan: ObjectPlan, key: str) -> bool:
+    """Whether a sort key has the same value when rows are only written out: the next page begins after it."""
+    return plan.object.parts[key].formula is not Type.NUMBER
 
 
 def _columns(plan: ObjectPlan, keys: Sequence[str], expand: Sequence[str]) -> tuple[str, ...] | None:

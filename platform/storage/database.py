@@ -52,7 +52,7 @@ POOL_SIZE = 16
 POOL_OVERFLOW = 48
 _READING = "ratoon.reading"
 _EPOCH = "ratoon.epoch"
-EXECUTOR = "ratoon.executor"
+EXECUTOR, WRITTEN = "ratoon.executor", "ratoon.executor.written"
 """Where a pooled connection keeps what ``executor`` returns."""
 DATABASE_ERRORS = (DBAPIError, sqlite3.Error, psycopg.Error, UnicodeEncodeError)
 """What may come out of the driver; the last for half a surrogate pair, which no UTF-8 text can hold."""
@@ -202,17 +202,23 @@ def driver(connection: Connection) -> Any:
     return connection.connection.driver_connection
 
 
-def executor(connection: Connection) -> Any:
+def executor(connection: Connection, *, written: bool = False) -> Any:
     """What runs SQL on the driver: has ``execute`` and ``executemany``, and its answer must be fetched before the next.
 
     On PostgreSQL it is one cursor that stays with the pooled connection: a new cursor for every statement finds out
     anew how to write each type of parameter, which costs as much as a round trip. SQLite's cursors cost nothing.
+
+    ``written`` is for rows that go out as they are: PostgreSQL's exact numbers stay the texts that it sends.
     """
-    info = connection.info
-    found = info.get(EXECUTOR)
+    info, name = connection.info, WRITTEN if written else EXECUTOR
+    found = info.get(name)
     if found is None:
-        raw = driver(connection)
-        found = info[EXECUTOR] = raw.cursor() if isinstance(raw, psycopg.Connection) else raw
+        found = raw = driver(connection)
+        if isinstance(raw, psycopg.Connection):
+            found = raw.cursor()
+            if written:
+                found.adapters.register_loader("numeric", TextLoader)
+        info[name] = found
     return found
 
 

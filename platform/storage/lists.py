@@ -55,6 +55,8 @@ class ListRequest:
     """``Page.next`` of the page before."""
     deleted: bool = False
     """List deleted records instead of live ones."""
+    written: bool = False
+    """The rows are only written out: exact numbers may be their texts. Not with a sort by such a number."""
     context: EvalContext = field(default_factory=EvalContext)
 
 
@@ -103,7 +105,8 @@ class Lists:
             shape = ("list", request.object, request.fields, order, request.deleted, paths, segment, *guards)
             build = partial(_query, self._store, request, order, segment, conditions, guards)
             statement, values = self._store.shapes.get(shape, beside, build)
-            rows += statement.rows(conn, limit=wanted - len(rows), **given, **values)
+            run = statement.written_rows if request.written else statement.rows
+            rows += run(conn, limit=wanted - len(rows), **given, **values)
             if len(rows) >= wanted:
                 last = rows[request.limit - 1]
                 return Page(rows[: request.limit], tuple(last[key] for key, _ in order))

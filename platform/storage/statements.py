@@ -266,9 +266,17 @@ class Statement:
         keys = self.keys
         return [dict(zip(keys, values, strict=True)) for values in self.tuples(connection, **given)]
 
+    def written_rows(self, connection: Connection, **given: Any) -> list[Row]:
+        """The rows as dicts for whoever only writes them out: exact numbers may be their texts instead of decimals."""
+        keys = self.keys
+        found = executor(connection, written=True).execute(self.sql, self.params(given)).fetchall()
+        return [dict(zip(keys, values, strict=True)) for values in self._decoded(found)]
+
     def tuples(self, connection: Connection, **given: Any) -> list[tuple[Any, ...]]:
         """The rows as tuples."""
-        found: list[tuple[Any, ...]] = executor(connection).execute(self.sql, self.params(given)).fetchall()
+        return self._decoded(executor(connection).execute(self.sql, self.params(given)).fetchall())
+
+    def _decoded(self, found: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         if not self._decode_at or not found:
             return found
         columns = list(zip(*found, strict=True))

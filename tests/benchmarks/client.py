@@ -60,13 +60,13 @@ class Connection:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.settimeout(timeout)
-        self._data = b""
+        self._data = bytearray()
         self._size = -1
         self.sent = 0.0
 
     def send(self, call: bytes) -> None:
         """Starts a call."""
-        self._data, self._size = b"", -1
+        self._data, self._size = bytearray(), -1
         self.sent = time.perf_counter()
         view = memoryview(call)
         while view:
@@ -75,7 +75,7 @@ class Connection:
             except BlockingIOError:
                 time.sleep(0)
 
-    def receive(self) -> bytes | None:
+    def receive(self) -> bytearray | None:
         """Reads what is there; the whole answer once it is complete."""
         chunk = self.socket.recv(1 << 18)
         if not chunk:
@@ -85,7 +85,7 @@ class Connection:
             end = self._data.find(b"\r\n\r\n")
             if end < 0:
                 return None
-            head = self._data[:end].lower()
+            head = bytes(self._data[:end]).lower()
             at = head.find(b"content-length:")
             length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
             self._size = end + 4 + length
@@ -99,9 +99,9 @@ class Tally:
         self.times: list[float] = []
         self.errors = 0
         self.sample = ""
-        self.last = b""
+        self.last: bytes | bytearray = b""
 
-    def note(self, answer: bytes, seconds: float) -> None:
+    def note(self, answer: bytes | bytearray, seconds: float) -> None:
         """One answer."""
         self.times.append(seconds)
         self.last = answer

@@ -20,7 +20,7 @@ from typing import Self
 HERE = Path(__file__).parent
 SCRIPTS = Path(sys.executable).parent
 WORKERS = 2
-THREADS = 8
+THREADS = min(8, 2 * (os.cpu_count() or 1) + 1)
 """Threads per worker: what ``ratoon serve`` uses."""
 
 

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from ratoon.platform.access.actor import SYSTEM
+from ratoon.platform.api.rows import Writer
 from ratoon.platform.errors import Conflict, ValidationFailed
 from ratoon.platform.fields import builtin_types
+from ratoon.platform.records.reading import Query
 from ratoon.platform.storage import writing
 
 CHOICES = [{"value": "one", "label": "One"}, {"value": "two", "label": "Two"}]
@@ -27,6 +29,7 @@ THINGS: list[dict[str, Any]] = [
             {"name": "title", "type": "text", "label": "Title", "searchable": True},
             {"name": "code", "type": "text", "label": "Code", "unique": True},
             {"name": "body", "type": "textarea", "label": "Body", "searchable": True},
+            {"name": "a_fine", "type": "decimal", "label": "Fine", "scale": 8},
             *(
                 {"name": f"a_{kind.name}", "type": kind.name, "label": kind.label}
                 | ({"values": CHOICES} if "picklist" in kind.name else {})
@@ -87,3 +90,25 @@ def test_a_bulk_is_refused_as_a_whole(open_world: Any) -> None:
     with environment.read(SYSTEM) as records:
         assert records.aggregate("thing") == [{"count": 0}]
         assert records.search("twice") == []
+
+
+def test_a_page_that_is_only_written_out_reads_the_same(open_world: Any) -> None:
+    environment = open_world(THINGS)
+    numbers = ("0", "-0.00000001", "1e-8", "1234567.5", None)
+    wanted = [
+        {**values(environment, n), "a_fine": numbers[n % 5], "a_decimal": numbers[n % 5 and 3]} for n in range(30)
+    ]
+    with environment.write(SYSTEM) as records:
+        records.create("thing", wanted)
+    writer = Writer(environment.registry)
+    for sort in (["title"], ["-a_fine"], ["a_currency", "title"]):
+        pages: dict[bool, list[bytes]] = {True: [], False: []}
+        for written, found in pages.items():
+            cursor = None
+            with environment.read(SYSTEM) as records:
+                while cursor is not None or not found:
+                    page = records.list(Query("thing", sort=sort, limit=7, cursor=cursor, written=written))
+                    found.append(writer.many("thing", page.records))
+                    cursor = page.next_cursor
+        assert pages[True] == pages[False]
+        assert len(pages[True]) == 5
