@@ -50,6 +50,7 @@ fuzz: env
 
 bench: env
 	$(BIN)/python tests/benchmarks/__main__.py
+	$(BIN)/python tests/benchmarks/formulas.py
 
 clean:
 	rm -rf $(VENV) $(STAMPS) .typecheck build dist *.egg-info ui/node_modules ui/static/vendor

@@ -191,6 +191,9 @@ def _call(overload: Overload, args: list[Run]) -> Run:
     if not args:
         return lambda row, context: function()
     if not overload.strict:
+        if len(args) == 1:
+            only = args[0]
+            return lambda row, context: function(only(row, context))
         return lambda row, context: function(*[arg(row, context) for arg in args])
     if len(args) == 1:
         return _strict_one(function, args[0])

@@ -75,6 +75,13 @@ def negate(args: Sequence[Run], nodes: Sequence[Typed]) -> Run:
 
 def _if(args: Sequence[Run], nodes: Sequence[Typed]) -> Run:
     test, yes, no = args if len(args) == 3 else (*args, _blank)
+    if isinstance(nodes[0], Read) and nodes[0].type is Type.BOOLEAN:
+        key = nodes[0].key
+
+        def by_key(row: Any, context: Any) -> Any:
+            return yes(row, context) if row.get(key) is True else no(row, context)
+
+        return by_key
 
     def run(row: Any, context: Any) -> Any:
         return yes(row, context) if test(row, context) else no(row, context)

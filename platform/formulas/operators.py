@@ -67,6 +67,9 @@ def join_build(args: Sequence[Run], nodes: Sequence[Typed]) -> Run:
     """``&``: blank counts as nothing."""
     if len(args) == 2:
         left, right = args
+        if isinstance(nodes[1], Constant) and nodes[1].value:
+            end: str = nodes[1].value
+            return lambda row, context: (left(row, context) or "") + end
 
         def two(row: Any, context: Any) -> str | None:
             return (left(row, context) or "") + (right(row, context) or "") or None

@@ -30,14 +30,14 @@ from sqlalchemy import (
 from sqlalchemy.types import Integer, TypeEngine
 
 from ratoon.platform.formulas.closures import SETTLED, inexact
-from ratoon.platform.formulas.columns import Choices, Id
+from ratoon.platform.formulas.columns import Choices, ExactDecimal, Id
 from ratoon.platform.formulas.dates import today
 from ratoon.platform.formulas.functions import Overload
 from ratoon.platform.formulas.patterns import for_postgresql
 from ratoon.platform.formulas.picklists import labels_under
 from ratoon.platform.formulas.postgresql_forms import FAILURES, FORMS
 from ratoon.platform.formulas.postgresql_numbers import rate_of
-from ratoon.platform.formulas.sql import SQL_TYPES, TEXTUAL, Sql, SqlBuilder, compare
+from ratoon.platform.formulas.sql import FLIPPED, SQL_TYPES, TEXTUAL, Sql, SqlBuilder, compare
 from ratoon.platform.formulas.tree import Apply, Constant, Read, Typed, relation_of, walk
 from ratoon.platform.formulas.types import Type
 
@@ -213,10 +213,43 @@ class PostgresBuilder(SqlBuilder):
 
     def compare_values(self, node: Apply, operator: str) -> Sql:
         """Two values of one type; blank when one is blank."""
+        multiplied = self._multiplied(node.args[0], operator, node.args[1])
+        if multiplied is None:
+            multiplied = self._multiplied(node.args[1], FLIPPED[operator], node.args[0])
+        if multiplied is not None:
+            return multiplied
         left, right = self.part(node.args[0]), self.part(node.args[1])
         if node.overload.form == "compare_text":
             left, right = (func.nullif(v, "", type_=Text()).collate("C") for v in (left, right))
         return compare(left, operator, right)
+
+    def _multiplied(self, quotient: Typed, operator: str, other: Typed) -> Sql | None:
+        """``a / b > c`` as ``a > c * b`` (turned round where b is negative): the same answer without dividing.
+
+        Quotients count with 32 decimals. With as many digits as ``b`` can have here, what is not equal differs by more
+        than that; ``None`` when that is not known.
+        """
+        if not isinstance(quotient, Apply) or quotient.overload.form != "divide":
+            return None
+        dividend, divisor = quotient.args
+        parts = (dividend, divisor, other)
+        if any(inexact(part) or part.scale is None or part.type is not Type.NUMBER for part in parts):
+            return None
+        digits = self._digits(self.fold(divisor))
+        if digits is None or digits + (dividend.scale or 0) + (divisor.scale or 0) + (other.scale or 0) > 31:
+            return None
+        left, by = self.value(dividend), self.value(divisor)
+        right = self.value(other) * by
+        return case((by > 0, compare(left, operator, right)), (by < 0, compare(right, operator, left)), else_=null())
+
+    def _digits(self, node: Typed) -> int | None:
+        """How many digits before the point a column's values can have; ``None`` when it is more than a column."""
+        if not isinstance(node, Read):
+            return None
+        kind = self.column(node.key).type
+        if isinstance(kind, ExactDecimal):
+            return kind.precision - kind.scale
+        return 19 if isinstance(kind, Integer) else None
 
     def _condition(self, node: Apply, form: str) -> Sql:
         args = self._arguments(node)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from ratoon.platform.errors import FormulaError
-from ratoon.platform.formulas.functions import define
+from ratoon.platform.formulas.functions import define, overload
 
 MAX_TEXT = 100_000
 """Longest text a function makes."""
@@ -49,12 +49,12 @@ def substr(text: str, start: Decimal, count: Decimal | None = None) -> str | Non
     return text[first : first + int(count)] or None if count >= 1 else None
 
 
-def upper(text: str | None, locale: str | None = None) -> str | None:
-    """In capitals; ß becomes SS."""
+def upper_in(text: str | None, locale: str | None) -> str | None:
+    """In capitals; ß becomes SS. No language has rules of its own."""
     return None if text is None else text.upper()
 
 
-def lower(text: str | None, locale: str | None = None) -> str | None:
+def lower_in(text: str | None, locale: str | None) -> str | None:
     """In small letters."""
     return None if text is None else text.lower()
 
@@ -173,20 +173,20 @@ FUNCTIONS = (
     ),
     define(
         "UPPER",
-        "text, locale: text?",
         "text",
-        upper,
-        strict=False,
+        "text",
+        str.upper,
+        also=[overload("UPPER", "text, locale: text", "text", upper_in, strict=False)],
         group="Text",
         doc="In capitals.",
         examples=[('UPPER("abc")', "ABC")],
     ),
     define(
         "LOWER",
-        "text, locale: text?",
         "text",
-        lower,
-        strict=False,
+        "text",
+        str.lower,
+        also=[overload("LOWER", "text, locale: text", "text", lower_in, strict=False)],
         group="Text",
         doc="In small letters.",
         examples=[('LOWER("ABC")', "abc")],
