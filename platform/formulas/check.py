@@ -415,7 +415,7 @@ _WIDEST = frozenset(
 _WHOLE = frozenset(
     {
         "FLOOR", "CEILING", "MFLOOR", "MCEILING", "LEN", "FIND", "YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND",
-        "MILLISECOND", "WEEKDAY", "ISOWEEK", "ISOYEAR", "DAYOFYEAR", "days_between_dates", "SIGN", "ASCII",
+        "MILLISECOND", "WEEKDAY", "QUARTER", "ISOWEEK", "ISOYEAR", "DAYOFYEAR", "days_between_dates", "SIGN", "ASCII",
         "PICKLISTCOUNT", "UNIXTIMESTAMP", "BUSINESSDAYS", "milliseconds_between",
         "COUNT_EACH",
     }

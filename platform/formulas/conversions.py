@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from datetime import date, datetime, time
 from decimal import Decimal, InvalidOperation
+from urllib.parse import quote_plus
 
 import orjson
 
@@ -199,6 +200,33 @@ FUNCTIONS = (
         group="Text",
         doc="A link (HTML).",
         examples=[('HYPERLINK("https://example.org", "go")', '<a href="https://example.org">go</a>')],
+    ),
+    define(
+        "HTMLENCODE",
+        "text",
+        "text",
+        html.escape,
+        group="Text",
+        doc="A text that can stand in HTML: signs with a meaning there are written out.",
+        examples=[('HTMLENCODE("a < b")', "a &lt; b")],
+    ),
+    define(
+        "URLENCODE",
+        "text",
+        "text",
+        lambda text: quote_plus(text, errors="replace"),
+        group="Text",
+        doc="A text that can stand in the query of an address.",
+        examples=[('URLENCODE("a & b")', "a+%26+b")],
+    ),
+    define(
+        "JSENCODE",
+        "text",
+        "text",
+        lambda text: orjson.dumps(text).decode()[1:-1].replace("'", "\\'").replace("/", "\\/"),
+        group="Text",
+        doc="A text that can stand in a text of JavaScript or JSON.",
+        examples=[("JSENCODE('say \"hi\"')", 'say \\"hi\\"')],
     ),
     define(
         "IMAGE",

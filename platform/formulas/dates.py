@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import calendar
+import functools
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
 
 from ratoon.platform.errors import FormulaError
 from ratoon.platform.formulas.functions import define, overload
@@ -103,6 +105,35 @@ def _midnight(context: EvalContext, day: date) -> datetime:
     return datetime.combine(day, time(), context.time_zone).astimezone(UTC)
 
 
+def zone_named(name: str) -> ZoneInfo:
+    """The time zone of a name such as ``Asia/Shanghai``. Raises ``FormulaError`` (no_time_zone)."""
+    if name in _zones():
+        return ZoneInfo(name)
+    raise FormulaError("no_time_zone", "{zone} is not a time zone (Asia/Shanghai)", zone=name[:40])
+
+
+@functools.cache
+def _zones() -> frozenset[str]:
+    return frozenset(name for name in available_timezones() if "/" in name or name in ("UTC", "GMT"))
+
+
+def _day_in(moment: datetime, zone: str) -> date:
+    return moment.astimezone(zone_named(zone)).date()
+
+
+def _time_in(moment: datetime, zone: str) -> time:
+    return moment.astimezone(zone_named(zone)).time()
+
+
+def _midnight_in(day: date, zone: str) -> datetime:
+    return datetime.combine(day, time(), zone_named(zone)).astimezone(UTC)
+
+
+def month_end(day: date) -> date:
+    """The last day of the month."""
+    return day.replace(day=calendar.monthrange(day.year, day.month)[1])
+
+
 def _part(name: str) -> Callable[[Any], Decimal]:
     return lambda value: Decimal(getattr(value, name))
 
@@ -156,11 +187,15 @@ FUNCTIONS = (
         "date",
         read_date,
         group="Dates",
-        doc="The date a text shows, or the day of a moment.",
-        examples=[('DATEVALUE("2026-11-21")', "2026-11-21")],
+        doc="The date a text shows, or the day of a moment (in the reader's time zone, or in one that is named).",
+        examples=[
+            ('DATEVALUE("2026-11-21")', "2026-11-21"),
+            ('DATEVALUE(DATETIMEVALUE("2026-11-21 20:00:00"), "Asia/Tokyo")', "2026-11-22"),
+        ],
         also=[
             overload("DATEVALUE", "datetime", "date", _local_day, context=True, form="DATEVALUE_DATETIME"),
             overload("DATEVALUE", "date", "date", lambda d: d, form="DATEVALUE_DATE"),
+            overload("DATEVALUE", "datetime, zone: text", "date", _day_in, form="DATEVALUE_IN"),
         ],
     ),
     define(
@@ -174,6 +209,7 @@ FUNCTIONS = (
         also=[
             overload("DATETIMEVALUE", "date", "datetime", _midnight, context=True, form="DATETIMEVALUE_DATE"),
             overload("DATETIMEVALUE", "datetime", "datetime", lambda d: d, form="DATETIMEVALUE_DATETIME"),
+            overload("DATETIMEVALUE", "date, zone: text", "datetime", _midnight_in, form="DATETIMEVALUE_IN"),
         ],
     ),
     define(
@@ -187,6 +223,7 @@ FUNCTIONS = (
         also=[
             overload("TIMEVALUE", "datetime", "time", _local_time, context=True, form="TIMEVALUE_DATETIME"),
             overload("TIMEVALUE", "time", "time", lambda t: t, form="TIMEVALUE_TIME"),
+            overload("TIMEVALUE", "datetime, zone: text", "time", _time_in, form="TIMEVALUE_IN"),
         ],
     ),
     define(
@@ -287,6 +324,33 @@ FUNCTIONS = (
         group="Dates",
         doc="The day's number in its year.",
         examples=[("DAYOFYEAR(DATE(2026, 2, 1))", "32")],
+    ),
+    define(
+        "QUARTER",
+        "date",
+        "number",
+        lambda d: Decimal((d.month + 2) // 3),
+        group="Dates",
+        doc="The quarter of the year, 1 to 4.",
+        examples=[("QUARTER(DATE(2026, 11, 21))", "4")],
+    ),
+    define(
+        "STARTOFMONTH",
+        "date",
+        "date",
+        lambda d: d.replace(day=1),
+        group="Dates",
+        doc="The first day of the month.",
+        examples=[("STARTOFMONTH(DATE(2026, 11, 21))", "2026-11-01")],
+    ),
+    define(
+        "ENDOFMONTH",
+        "date",
+        "date",
+        month_end,
+        group="Dates",
+        doc="The last day of the month.",
+        examples=[("ENDOFMONTH(DATE(2028, 2, 3))", "2028-02-29")],
     ),
     define(
         "ADDMONTHS",

@@ -258,6 +258,15 @@ FUNCTIONS = (
         examples=[("OR(FALSE, 2 > 1)", True)],
     ),
     define(
+        "XOR",
+        "boolean, other: boolean",
+        "boolean",
+        lambda first, second: first is not second,
+        group="Logic",
+        doc="True when exactly one of the two is true.",
+        examples=[("XOR(TRUE, FALSE)", True), ("XOR(TRUE, TRUE)", False)],
+    ),
+    define(
         "NOT",
         "boolean",
         "boolean",

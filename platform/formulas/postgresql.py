@@ -7,8 +7,9 @@ would be, and whatever could hide such an error (ISBLANK, IF …) becomes NULL t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import (
@@ -29,9 +30,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import Integer, TypeEngine
 
+from ratoon.platform.errors import FormulaError
 from ratoon.platform.formulas.closures import SETTLED, inexact
 from ratoon.platform.formulas.columns import Choices, ExactDecimal, Id
-from ratoon.platform.formulas.dates import today
+from ratoon.platform.formulas.dates import today, zone_named
 from ratoon.platform.formulas.functions import Overload
 from ratoon.platform.formulas.patterns import for_postgresql
 from ratoon.platform.formulas.picklists import labels_under
@@ -45,6 +47,14 @@ AGGREGATES = frozenset({"SUM_EACH", "COUNT_EACH", "AVG_EACH", "MIN_EACH", "MAX_E
 BRANCHES = frozenset({"IF", "IFS", "CASE", "BLANKVALUE", "NULLVALUE", "IFERROR"})
 LOGIC = frozenset({"AND", "OR", "NOT"})
 RATED = frozenset({"CONVERT", "CURRENCYRATE"})
+ZONED: Mapping[str, str] = MappingProxyType(
+    {
+        "DATEVALUE_IN": "DATEVALUE_DATETIME",
+        "TIMEVALUE_IN": "TIMEVALUE_DATETIME",
+        "DATETIMEVALUE_IN": "DATETIMEVALUE_DATE",
+    }
+)
+"""What takes a time zone by name, and the form that works it out."""
 MAX_DEPTH = 40
 """Deepest formula that is written as SQL."""
 HIDING = frozenset({"ISBLANK", "ISNULL", "same_text", "ISPICKVAL", "IN", "ISNUMBER", "ISNUMBER_NUMBER", "EXACT"})
@@ -116,6 +126,11 @@ class PostgresBuilder(SqlBuilder):
             return node.overload.sql([self.value(a) for a in node.args], "postgresql")
         if form == "LABEL":
             return self._label(node)
+        if form in ZONED:
+            zone = self._zone(node)
+            return cast(null(), SQL_TYPES[node.type]) if zone is None else FORMS[ZONED[form]](
+                literal(zone, String()), self.value(node.args[0])
+            )  # fmt: skip
         if form in RATED:
             return self._rated(node, form)
         if form == "REGEX":
@@ -175,6 +190,15 @@ class PostgresBuilder(SqlBuilder):
             kind = alike if node.overload.param(index).spec == "T" else kind
             args.append(cast(null(), SQL_TYPES[kind]) if arg.type is Type.BLANK else get(arg))
         return args
+
+    def _zone(self, node: Apply) -> str | None:
+        """The time zone that is named; ``None`` for a blank or unknown one."""
+        named = self.fold(node.args[1])
+        assert isinstance(named, Constant)  # refusal() has seen to it
+        try:
+            return zone_named(named.value).key if named.value else None
+        except FormulaError:
+            return None
 
     def _label(self, node: Apply) -> Sql:
         value = self.value(node.args[0])
@@ -333,6 +357,8 @@ class PostgresBuilder(SqlBuilder):
             return self._logic_fails(node, form)
         reasons = [reason for a in node.args if (reason := self.fails(a)) is not None]
         own = FAILURES.get(form)
+        if form in ZONED and self._zone(node) is None:
+            reasons.append(and_(*[a.is_not(None) for a in self._arguments(node)]))
         if form in RATED:
             present = [a.is_not(None) for a in self._arguments(node)]
             reasons.append(and_(*present, self._rated(node, form).is_(None)))
@@ -406,7 +432,7 @@ def _blank(value: Sql, node: Typed) -> Sql:
 def has_form(overload: Overload) -> bool:
     """True when PostgreSQL can work out this form of a function (REGEX: with a pattern that is written out)."""
     form = overload.form
-    known = form in FORMS or form in BRANCHES or form in LOGIC or form in HIDING or form in AGGREGATES
+    known = form in ZONED or form in FORMS or form in BRANCHES or form in LOGIC or form in HIDING or form in AGGREGATES
     return known or form == "REGEX" or form.startswith("compare") or overload.volatile or overload.sql is not None
 
 
@@ -422,6 +448,8 @@ def refusal(nodes: Sequence[Typed], depth: int) -> str | None:
         form = node.overload.form
         if form in ("ISNEW", "ISCHANGED", "PRIORVALUE"):
             return f"{node.name} needs the values before the change"
+        if form in ZONED and any(isinstance(part, Read) for part in walk(node.args[1])):
+            return f"the time zone of {node.name} must not come out of a field"
         if form == "REGEX":
             pattern = node.args[1]
             if not isinstance(pattern, Constant) or for_postgresql(pattern.value or "") is None:

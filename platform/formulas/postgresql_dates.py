@@ -250,6 +250,14 @@ FORMS: Mapping[str, Callable[..., Sql]] = MappingProxyType(
         "WEEKDAY": lambda a: part("dow", a) + 1,
         "ISOWEEK": lambda a: part("week", a),
         "ISOYEAR": lambda a: part("isoyear", a),
+        "QUARTER": lambda a: part("quarter", a),
+        "STARTOFMONTH": lambda a: cast(func.date_trunc("month", cast(a, TIMESTAMP())), Date()),
+        "ENDOFMONTH": lambda a: cast(
+            func.date_trunc("month", cast(a, TIMESTAMP()), type_=TIMESTAMP()).op("+")(
+                cast(literal("1 month -1 day", Text()), Interval())
+            ),
+            Date(),
+        ),
         "DAYOFYEAR": lambda a: part("doy", a),
         "ADDMONTHS": _add_months_date,
         "ADDMONTHS_DATETIME": lambda a, n: _moment(_add_months(_stamp(a), n)),

@@ -191,6 +191,7 @@ FORMS: Mapping[str, Callable[..., Sql]] = MappingProxyType(
         "ACOS": _angle(func.acos, inside=True),
         "ATAN": _angle(func.atan),
         "ATAN2": _angle(func.atan2),
+        "XOR": lambda a, b: a != b,
         "SIGN": lambda a: func.sign(a, type_=Numeric()),
         "ROUNDUP": _step(func.ceil),
         "ROUNDDOWN": _step(func.floor),

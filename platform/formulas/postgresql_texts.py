@@ -166,6 +166,8 @@ FORMS: Mapping[str, Callable[..., Sql]] = MappingProxyType(
         "INITCAP": lambda a: func.initcap(a, type_=Text()),
         "PROPER": lambda a: func.initcap(a, type_=Text()),
         "ASCII": lambda a: numeric(func.nullif(func.ascii(a), 0)),
+        "CONCAT": concat,
+        "HTMLENCODE": lambda a: case((a.is_not(None), _escape(a)), else_=null()),
         "BR": lambda: literal("\n", Text()),
         "HYPERLINK": _link,
         "IMAGE": _image,

@@ -305,6 +305,16 @@ FUNCTIONS = (
         examples=[('INITCAP("ada LOVELACE")', "Ada Lovelace")],
     ),
     define(
+        "CONCAT",
+        "text, more: text*",
+        "text",
+        lambda *parts: "".join(part or "" for part in parts) or None,
+        strict=False,
+        group="Text",
+        doc="Joins texts, as & does; blank counts as nothing.",
+        examples=[('CONCAT("a", NULL, "b")', "ab")],
+    ),
+    define(
         "EXACT",
         "first: text, second: text",
         "boolean",
