@@ -13,6 +13,7 @@ local edits changed the same places, both answer 409 with the conflicts; send th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import orjson
@@ -21,12 +22,14 @@ from flask import Blueprint, Response, request
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.api.body import flag, known_parameters, parse, read_bytes, whole_number, words
 from ratoon.platform.api.context import Api, answer_value
-from ratoon.platform.api.shapes import PackageShape, RollbackShape, SettingsCallShape, UninstallShape, load
+from ratoon.platform.api.shapes import PackageShape, PurgeShape, RollbackShape, SettingsCallShape, UninstallShape, load
 from ratoon.platform.errors import BadRequest, Forbidden, MetadataRefused
 from ratoon.platform.metadata.documents import canonical
+from ratoon.platform.metadata.lint import lint
 from ratoon.platform.packages import (
     Applied,
     Choices,
+    Conditions,
     Manner,
     Target,
     apply_package,
@@ -34,6 +37,7 @@ from ratoon.platform.packages import (
     export,
     history,
     plan_package,
+    plan_rollback,
     read_resolutions,
     rollback,
 )
@@ -41,10 +45,12 @@ from ratoon.platform.packages.drift import Side, drift, read_side
 from ratoon.platform.packages.environment_settings import change_settings, needs
 from ratoon.platform.packages.merging import Side as Preferred
 from ratoon.platform.packages.planning import present_documents
+from ratoon.platform.packages.purging import plan_purge, purge
 from ratoon.platform.packages.sources import Source, read_sources
 from ratoon.platform.packages.uninstalling import plan_uninstall, uninstall
 
 ZIP = "application/zip"
+CONDITIONS = ("allow_violations", "fingerprint")
 MANNER = ("edit", "discard_edits", "prefer")
 MAX_MESSAGE = 500
 
@@ -59,6 +65,8 @@ class MetadataViews:
         """Adds the routes."""
         blueprint.add_url_rule("/metadata/settings", "metadata_settings", self.settings, methods=["GET"])
         blueprint.add_url_rule("/metadata/settings", "metadata_keep_settings", self.keep_settings, methods=["PUT"])
+        blueprint.add_url_rule("/metadata/lint", "metadata_lint", self.lint, methods=["POST"])
+        blueprint.add_url_rule("/metadata/purge", "metadata_purge", self.purge, methods=["POST"])
         blueprint.add_url_rule("/metadata/check", "metadata_check", self.check, methods=["POST"])
         blueprint.add_url_rule("/metadata/drift", "metadata_drift", self.drift, methods=["POST"])
         blueprint.add_url_rule("/metadata/edits", "metadata_edits", self.edits, methods=["GET"])
@@ -77,6 +85,29 @@ class MetadataViews:
         with target.database.read() as connection:
             present = present_documents(connection)
         return answer_value(check_packages([source], target.language, present).as_json())
+
+    def lint(self) -> Response:
+        """What a package may do and will be sorry for."""
+        self._administrator()
+        known_parameters(request, ())
+        target, (source, _) = self._target(), self._package()
+        with target.database.read() as connection:
+            checked = check_packages([source], target.language, present_documents(connection))
+        if checked.registry is None:
+            raise MetadataRefused(checked.findings)
+        found = lint(checked.documents, checked.registry)
+        return answer_value({"packages": list(checked.packages), "findings": [asdict(finding) for finding in found]})
+
+    def purge(self) -> Response:
+        """Drops for good what removed fields and objects left; without ``fingerprint`` only says what it would be."""
+        actor = self._administrator()
+        known_parameters(request, ())
+        call = load(PurgeShape, self._api.object_body())
+        target, names, before = self._target(), call["names"], call["before"]
+        if call["fingerprint"] is None:
+            return answer_value(plan_purge(target, names, before).as_json())
+        done = purge(target, names, before=before, fingerprint=call["fingerprint"], by=actor.id)
+        return answer_value(done.as_json())
 
     def plan(self) -> Response:
         """What applying a package would change."""
@@ -145,7 +176,7 @@ class MetadataViews:
     def apply(self) -> Response:
         """Applies a package."""
         actor = self._administrator()
-        known = ("allow_destructive", "validate_only", "message", "expected_revision", *MANNER)
+        known = (*CONDITIONS, "allow_destructive", "validate_only", "message", "expected_revision", *MANNER)
         given = known_parameters(request, known)
         source, sent = self._package()
         applied = apply_package(
@@ -157,6 +188,7 @@ class MetadataViews:
             validate_only=flag(given, "validate_only"),
             expected_revision=_revision(given, "expected_revision"),
             manner=_manner(given, sent),
+            conditions=_conditions(given),
         )
         self._notice()
         return answer_value(applied.as_json())
@@ -190,6 +222,9 @@ class MetadataViews:
         actor = self._administrator()
         known_parameters(request, ())
         call = load(RollbackShape, self._api.object_body())
+        if call["plan_only"]:
+            plan = plan_rollback(self._target(), call["revision"])
+            return answer_value(Applied(plan.revision, plan, validated_only=True).as_json())
         applied = rollback(
             self._target(),
             call["revision"],
@@ -198,6 +233,7 @@ class MetadataViews:
             allow_destructive=call["allow_destructive"],
             validate_only=call["validate_only"],
             expected_revision=call["expected_revision"],
+            conditions=Conditions(allow_violations=call["allow_violations"]),
         )
         self._notice()
         return answer_value(applied.as_json())
@@ -251,6 +287,10 @@ def _manner(given: Mapping[str, str], sent: Mapping[str, Any]) -> Manner:
         raise BadRequest("edit and discard_edits exclude one another.", field="edit")
     choices = Choices(read_resolutions(sent.get("resolve", [])), prefer)
     return Manner(edit=edit, discard_edits=discard, choices=choices, settings=sent.get("settings", {}))
+
+
+def _conditions(given: Mapping[str, str]) -> Conditions:
+    return Conditions(allow_violations=flag(given, "allow_violations"), fingerprint=given.get("fingerprint") or None)
 
 
 def _message(text: str) -> str:

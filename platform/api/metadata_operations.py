@@ -38,9 +38,15 @@ def metadata_paths() -> Iterator[tuple[str, Operations]]:
             query("validate_only", "do everything, then take it back", FLAG),
             query("message", "what the revision is called", {"type": "string", "maxLength": 500}),
             query("expected_revision", "the revision of the plan; refused when it is another one by now", REVISION),
+            query("allow_violations", "also when records are left that break their own rules", FLAG),
+            query("fingerprint", "of the plan that was agreed to; another one is refused"),
             *MANNER,
         ),
     )
+    yield "/metadata/lint", post("metadata_lint", "What a package will be sorry for", "the findings", "_lint")
+    purging = body(reference("_purge_call"))
+    purge = post("metadata_purge", "Drop for good what was removed", "what is lost", "_purged", sent=purging)
+    yield "/metadata/purge", purge
     drifted = post("metadata_drift", "How packages differ from what stands here", "the differences", "_drift")
     yield "/metadata/drift", drifted
     call = body(reference("_uninstall_call"))

@@ -238,6 +238,32 @@ class RollbackShape(Schema):
     allow_destructive = fields.Boolean(load_default=False)
     validate_only = fields.Boolean(load_default=False, metadata={"description": "do everything, then take it back"})
     expected_revision = fields.Integer(load_default=None, allow_none=True, strict=True)
+    plan_only = fields.Boolean(load_default=False, metadata={"description": "only say what would change"})
+    allow_violations = fields.Boolean(load_default=False)
+
+
+class PurgeShape(Schema):
+    """What to drop for good."""
+
+    names = fields.List(fields.String(), load_default=list, metadata={"description": "pet.weight, toy; empty = all"})
+    before = fields.Integer(load_default=None, allow_none=True, strict=True)
+    fingerprint = fields.String(
+        load_default=None, allow_none=True, metadata={"description": "of the answer without it: then it is done"}
+    )
+
+
+class PurgedShape(Schema):
+    """What is lost for good."""
+
+    losses = fields.List(fields.Dict(), required=True)
+    fingerprint = fields.String(required=True)
+
+
+class LintShape(Schema):
+    """What a package may do and will be sorry for."""
+
+    packages = fields.List(fields.String(), required=True)
+    findings = fields.List(fields.Nested(FindingShape), required=True)
 
 
 class PlanShape(Schema):
@@ -335,6 +361,9 @@ FIXED: dict[str, type[Schema]] = {
     "package": PackageShape,
     "rollback_call": RollbackShape,
     "uninstall_call": UninstallShape,
+    "purge_call": PurgeShape,
+    "purged": PurgedShape,
+    "lint": LintShape,
     "settings_call": SettingsCallShape,
     "settings": SettingsShape,
     "drift": DriftShape,

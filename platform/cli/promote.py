@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--component", "components", multiple=True, help="Only this and what it needs: object/account …")
 @click.option("--sign", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Sign it with this key.")
 @click.option("--allow-destructive", is_flag=True, help="Also when something is taken away there.")
+@click.option("--allow-violations", is_flag=True, help="Also when records there would break their own rules.")
 @click.option("--ours", "prefer", flag_value="ours", help="Where both changed something: keep the edit made there.")
 @click.option("--theirs", "prefer", flag_value="theirs", help="Where both changed something: take what is promoted.")
 @click.option("--resolve", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A file of resolutions.")
@@ -42,6 +43,7 @@ def command(
     components: tuple[str, ...],
     sign: Path | None,
     allow_destructive: bool,
+    allow_violations: bool,
     prefer: str | None,
     resolve: Path | None,
     conflicts: Path | None,
@@ -84,7 +86,9 @@ def command(
             more["settings"] = {**settings, **asked(missing)}
         if not yes:
             click.confirm(f"Apply this to {there.url}?", abort=True)
-        options = {**manner, "expected_revision": str(plan["revision"])} if plan["revision"] else manner
+        options = {**manner, "expected_revision": str(plan["revision"])} if plan["revision"] else dict(manner)
+        options |= {"fingerprint": plan["fingerprint"]} if not missing else {}
+        options |= {"allow_violations": "true"} if allow_violations else {}
         options |= {"allow_destructive": "true"} if allow_destructive else {}
         options |= {"message": message} if message else {}
         applied = there.apply(files, more, **options)

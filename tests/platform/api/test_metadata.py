@@ -188,3 +188,32 @@ def test_settings_are_asked_for_given_and_never_shown_again(admin: Any) -> None:
     shown = admin.get("/metadata/settings")["settings"]
     assert [(n["name"], n["has_value"], n.get("value")) for n in shown] == [("key", True, None), ("tries", True, 4)]
     assert admin.call("PUT", "/metadata/settings", json={"package": "no", "values": {}}).status_code == 404
+
+
+def test_lint_purge_and_a_rollback_say_first_what_they_would_do(admin: Any) -> None:
+    lonely = grown()
+    lonely["plant/layouts/default.json"] = {
+        "kind": "layout", "object": "plant", "name": "default", "label": "Default",
+        "sections": [{"name": "all", "label": "All", "fields": ["name"]}],
+    }  # fmt: skip
+    view = {"kind": "view", "object": "plant", "name": "all", "label": "All", "columns": ["name"]}
+    lonely["plant/views/all.json"] = view
+    found = admin.post("/metadata/lint", {"files": lonely}, status=200)["findings"]
+    assert [(f["code"], f["pointer"]) for f in found] == [("unused_field", "/fields/1")]
+    broken = grown()
+    broken["plant/object.json"]["fields"][0]["type"] = "txt"
+    admin.post("/metadata/lint", {"files": broken}, status=422)
+    admin.post("/metadata/apply", {"files": grown()}, status=200)
+    admin.post("/records/plant", {"name": "Fern", "height": 4})
+    plan = admin.post("/metadata/plan", {"files": PACKAGE}, status=200)
+    agreed = f"allow_destructive=true&fingerprint={plan['fingerprint']}"
+    admin.post(f"/metadata/apply?{agreed[:-2]}", {"files": PACKAGE}, status=409)
+    admin.post(f"/metadata/apply?{agreed}", {"files": PACKAGE}, status=200)
+    before = admin.get("/metadata/history")["revisions"][1]["revision"]
+    back = admin.post("/metadata/rollback", {"revision": before, "plan_only": True}, status=200)
+    assert back["plan"]["components"][0]["details"][0]["path"] == "fields.height"
+    lost = admin.post("/metadata/purge", {"names": ["plant.height"]}, status=200)
+    assert [loss["name"] for loss in lost["losses"]] == ["plant.height"]
+    admin.post("/metadata/purge", {"names": ["plant.height"], "fingerprint": "no"}, status=409)
+    admin.post("/metadata/purge", {"names": ["plant.height"], "fingerprint": lost["fingerprint"]}, status=200)
+    admin.post("/metadata/purge", {"names": ["plant.height"]}, status=404)
