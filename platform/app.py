@@ -18,7 +18,7 @@ from ratoon.platform.access.actor import SYSTEM
 from ratoon.platform.api import create_api
 from ratoon.platform.api.sessions import BrowserSessions
 from ratoon.platform.automation import Actions, AutomationReactions
-from ratoon.platform.automation.approvals import ESCALATE, submit_action
+from ratoon.platform.automation.approvals import ESCALATE, MAIL, submit_action
 from ratoon.platform.automation.assigning import ASSIGN
 from ratoon.platform.automation.escalating import escalate
 from ratoon.platform.config import Settings, World
@@ -64,6 +64,7 @@ def open_environment(
             actions=actions,
         )
     )
+    environment.jobs.add(JobType(MAIL, _mail_questions, description="Mails those who are asked for an approval."))
     environment.jobs.add(JobType(ESCALATE, escalate, description="Asks more people when nobody answered in time."))
     with environment.database.write() as connection:
         create_system_tables(connection)
@@ -86,6 +87,12 @@ def builtin_jobs(actions: Actions) -> list[JobType]:
         return automation_job(actions)(run)
 
     return [JobType("automation", automation, description="An automation after the commit.")]
+
+
+def _mail_questions(run: JobRun) -> Any:
+    from ratoon.platform.automation.approval_links import mail_questions
+
+    return mail_questions(run)
 
 
 def _look_at_the_clock(environment: Environment, now: datetime) -> None:

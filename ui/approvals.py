@@ -10,8 +10,10 @@ from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
+from ratoon.platform.automation.approval_links import follow
 from ratoon.platform.automation.approvals import approvals_of
 from ratoon.platform.automation.standing_in import end, own, stand_in
+from ratoon.platform.environment import Environment
 from ratoon.platform.errors import BadRequest, Conflict, Forbidden, NotFound, ValidationFailed
 from ratoon.platform.metadata.model import Object
 from ratoon.platform.records.service import RecordService
@@ -160,6 +162,20 @@ def stand_in_for_me(screen: Screen) -> ResponseReturnValue:
 def end_standing_in(screen: Screen, id: str) -> ResponseReturnValue:
     """Ends it."""
     return _try(screen, None, url_for("screens.approvals"), _("You are asked yourself again."), lambda r: end(r, id))
+
+
+def by_link(environment: Environment, text: str) -> ResponseReturnValue:
+    """The page behind the link in a mail: what is asked, and the answer; nobody needs to sign in."""
+    actor, id = follow(environment, text)
+    if request.method == "GET":
+        with environment.read(actor) as records:
+            told = approvals_of(records).tell(id)
+            title = records.titles(told["object"], [told["record"]]).get(told["record"], "—")
+        return render_template("approval_link.html", told=told, title=title, text=text, name=actor.name)
+    approve, comment = request.form.get("what") == "approve", request.form.get("comment", "")
+    environment.transact(actor, lambda r: approvals_of(r).decide(id, approve=approve, comment=comment))
+    done = _("You approved it.") if approve else _("You rejected it.")
+    return render_template("approval_link.html", told=None, done=done, name=actor.name)
 
 
 def _day_end(screen: Screen, text: str) -> datetime | None:

@@ -118,6 +118,10 @@ def create_screens(environment: Environment) -> Blueprint:
 
     for rule, endpoint, view, methods in ROUTES:
         screens.add_url_rule(rule, endpoint, signed_in(environment, view), methods=list(methods))
+    screens.add_url_rule(
+        "/approvals/link/<text>", "approval_link", lambda text: approvals.by_link(environment, text),
+        methods=["GET", "POST"],
+    )  # fmt: skip
     screens.add_url_rule("/sign-in", "sign_in", lambda: door.sign_in(environment), methods=["GET", "POST"])
     screens.add_url_rule("/language", "language", lambda: door.language(environment, _actor()), methods=["POST"])
     screens.app_context_processor(lambda: template_names(environment))

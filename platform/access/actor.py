@@ -12,8 +12,8 @@ from functools import cached_property
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-Source = Literal["session", "token", "command", "system"]
-"""How the actor came in: a browser session, an API token, the command line, or the platform by itself."""
+Source = Literal["session", "token", "command", "link", "system"]
+"""How the actor came in: a browser session, an API token, the command line, a link in a mail, the platform itself."""
 
 
 PERMISSION_SET = "permission_set:"

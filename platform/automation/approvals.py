@@ -32,11 +32,14 @@ from ratoon.platform.records.reading import context_of
 from ratoon.platform.records.service import RecordService
 from ratoon.platform.storage import approvals as store
 from ratoon.platform.storage import role_members
+from ratoon.platform.storage.notifications import notify
 from ratoon.platform.storage.runs import About, enqueue
 
 Row = dict[str, Any]
 ESCALATE = "escalate approval"
 """The kind of job that asks more people when nobody answered in time."""
+MAIL = "mail approval"
+"""The kind of job that mails those who are asked."""
 
 
 @dataclass(frozen=True)
@@ -264,6 +267,26 @@ class Approvals:
                 },
             )  # fmt: skip
         store.add_votes(self._conn, list(rows.values()))
+        self._tell_asked(case, step, list(rows.values()))
+
+    def _tell_asked(self, case: _Case, step: ApprovalStep, votes: Sequence[Row]) -> None:
+        """A notification for everybody who is asked, and one job that mails them a link."""
+        world, request = self._records.engine.world, case.request
+        row = self._records.engine.store.load(self._conn, case.object.name, [request["record"]]).get(
+            request["record"], {}
+        )
+        title = f"{case.process.label}: {row.get(case.object.title) or request['record']}"
+        for vote in votes:
+            notify(
+                self._conn, world, vote["user_id"], title, step.label, object=case.object.name,
+                record=request["record"], key=f"approval/{vote['id']}", rule=f"{case.object.name}.{case.process.name}",
+            )  # fmt: skip
+        if votes:
+            about = About(
+                trigger="approval", rule=f"{case.object.name}.{case.process.name}", object=case.object.name,
+                records={request["record"]: None}, by=self._actor.id,
+            )  # fmt: skip
+            enqueue(self._conn, world, MAIL, {"votes": [v["id"] for v in votes]}, about=about)
 
     def _set_timer(self, case: _Case, hours: int) -> None:
         request = case.request

@@ -67,3 +67,25 @@ def test_somebody_stands_in_until_it_is_ended(site: Any, ada: Any, trip: str) ->
     mark = page[page.index("/approvals/standing-in/") :].split("/")[3]
     ada.post(f"/approvals/standing-in/{mark}/end")
     assert "Grace Standin stands in" not in ada.get("/approvals").text
+
+
+def test_the_link_of_a_mail_answers_without_signing_in_and_only_once(site: Any, ada: Any, trip: str) -> None:
+    from ratoon.platform.automation.approval_links import sign
+    from ratoon.platform.storage import approvals as store
+
+    ada.get(f"/o/trip/{trip}")
+    ada.post(f"/o/trip/{trip}/submit", {"process": "trip"})
+    with site.environment.read(SYSTEM) as records:
+        request = store.pending(records.connection, [trip])[trip]
+        (vote,) = store.votes_of(records.connection, request["id"])
+    text = sign(site.environment.secret(), vote["id"], vote["user_id"], site.environment.world.clock())
+    visitor = site.visitor()
+    page = visitor.get(f"/approvals/link/{text}")
+    assert page.status_code == 200
+    assert "Lisbon" in page.text
+    assert site.read("trip", trip)["version"] == 1, "opening decides nothing"
+    assert visitor.get(f"/approvals/link/{text[:-2]}AA").status_code == 404
+    visitor.get(f"/approvals/link/{text}")
+    assert "You rejected it." in visitor.post(f"/approvals/link/{text}", {"what": "reject", "comment": "no"}).text
+    assert visitor.get(f"/approvals/link/{text}").status_code == 404
+    assert "no" in ada.get(f"/o/trip/{trip}").text

@@ -331,3 +331,38 @@ def test_a_process_that_is_gone_can_only_be_taken_back(office: Office) -> None:
         office.decide("bob", request["id"])
     assert office.update("ann", request["record"], amount=9)["amount"] == 9, "nothing locks it"
     assert office.do("ann", lambda a: a.recall(request["id"]))["state"] == "recalled"
+
+
+def test_those_who_are_asked_are_told_and_mailed_a_link(office: Office, time: Any, monkeypatch: Any) -> None:
+    from dataclasses import replace
+    from datetime import timedelta
+
+    from ratoon.platform.automation import approval_links, mailing
+    from ratoon.platform.errors import NotFound
+    from ratoon.platform.storage import notifications
+
+    mails: list[Any] = []
+    monkeypatch.setattr(mailing.Mailer, "send", lambda self, mail: mails.append(mail))
+    world = office.world
+    world.settings = replace(world.settings, smtp_host="mail.test", public_url="https://crm.test")
+    request = office.submit(office.deal())
+    drain(world)
+    drain(world)
+    assert [(m.to, m.subject) for m in mails] == [(("bob@x.cn",), "Discount: D")]
+    with world.read(SYSTEM) as records:
+        told = notifications.of_user(records.connection, office.id("bob"))
+    assert [(n.title, n.body, n.record) for n in told] == [("Discount: D", "Manager", request["record"])]
+    token = mails[0].text.strip().rpartition("/")[2]
+    actor, id = approval_links.follow(world, token)
+    assert (actor.id, actor.source, id) == (office.id("bob"), "link", request["id"])
+    secret = world.secret()
+    for wrong in (token[:-3] + "abc", "", "x" * 80, token + "\u00e9"):
+        with pytest.raises(NotFound):
+            approval_links.follow(world, wrong)
+    with pytest.raises(NotFound):
+        approval_links.read(secret, token, time.now + timedelta(days=15))
+    with pytest.raises(NotFound):
+        approval_links.read(b"another", token, time.now)
+    office.decide("bob", request["id"])
+    with pytest.raises(NotFound):
+        approval_links.follow(world, token)
