@@ -20,6 +20,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from importlib.util import find_spec
 from typing import IO, Any
 
@@ -65,6 +66,7 @@ from ratoon.platform.metadata.names import suggestion
 @click.option("--translate", type=click.Choice(["native", "salesforce"]), help="Print the formula in this dialect.")
 @click.option("--reads", is_flag=True, help="Print the names the formula reads, one a line.")
 @click.option("--functions", "reference", is_flag=True, help="Print what functions there are (or the one given).")
+@click.option("--where-used", metavar="OBJECT.FIELD", help="Print every place of the applied metadata that names it.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 @click.option("--batch", type=click.File("rb"), help="JSON lines of cases; - is standard input.")
 @click.option("--backend", type=click.Choice(["python", "sqlite", "postgresql"]), default="python", show_default=True)
@@ -80,6 +82,7 @@ def command(
     translate: Any,
     reads: bool,
     reference: bool,
+    where_used: str | None,
     as_json: bool,
     batch: IO[bytes] | None,
     backend: str,
@@ -88,6 +91,9 @@ def command(
     """Work out a formula: EXPRESSION for one record, or a file of cases with --batch."""
     if batch is not None:
         _run_batch(batch, backend, database_url)
+        return
+    if where_used is not None:
+        _print_uses(where_used, as_json)
         return
     if reference:
         _print_reference(expression, as_json)
@@ -123,6 +129,29 @@ def _rewrite(expression: str, dialect: Any, formatted: bool, target: Any, reads:
         click.echo(orjson.dumps({"reads": names} if reads else {"formula": written}))
     else:
         click.echo("\n".join(names) if reads else written)
+
+
+def _print_uses(name: str, as_json: bool) -> None:
+    """Prints the places of the applied metadata that name a field."""
+    from ratoon.platform.cli.opening import environment  # only this needs a database
+    from ratoon.platform.metadata.uses import uses_of
+    from ratoon.platform.storage import revisions
+
+    owner, _, field = name.partition(".")
+    with environment() as opened:
+        registry = opened.registry
+        if owner not in registry.objects or field not in registry[owner].fields:
+            known = registry[owner].fields if owner in registry.objects else registry.objects
+            hint = suggestion(field if owner in registry.objects else owner, known)
+            raise click.UsageError(f"There is no field {name}." + (f" → {hint}" if hint else ""))
+        with opened.database.read() as connection:
+            documents = revisions.documents_at(connection, registry.revision)
+        uses = uses_of(documents, registry, owner, field)
+    if as_json:
+        click.echo(orjson.dumps({"uses": [asdict(use) for use in uses]}))
+        return
+    for use in uses:
+        click.echo(f"{use.package}/{use.file}: {use.text}")
 
 
 def _print_reference(name: str | None, as_json: bool) -> None:

@@ -155,7 +155,7 @@ class Checker:
         if name.many:
             keys.append("id")
         if volatile and not name.volatile:
-            name = Name(name.key, name.type, name.target, name.label, name.values, name.scale, name.percent, True)
+            name = replace(name, volatile=True)
         return Read(node.position, node.end, name.type, ".".join(keys), name, _name_scale(name), _written(node))
 
     def context_name(self, node: Reference) -> Typed:

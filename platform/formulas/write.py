@@ -132,6 +132,14 @@ def rename(
     return source
 
 
+def names_field(
+    source: str, scope: Scope, owner: Callable[[Scope], bool], name: str, dialect: Dialect = "native"
+) -> bool:
+    """True when the formula names the field of the object whose scope ``owner`` recognises."""
+    nodes = walk_nodes(parse(source, dialect))
+    return any(_spots(node, scope, owner, name) for node in nodes if isinstance(node, Reference))
+
+
 rename_in_formula = rename
 """The same under the name that says it without its module."""
 
