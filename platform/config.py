@@ -76,7 +76,7 @@ class Settings:
     mail_from: str = "ratoon@localhost"
     """Sender of mails."""
     webhook_secret: str = ""
-    """Signs outgoing calls; empty = made from the installation's secret (``ratoon runs --webhook-secret`` shows it)."""
+    """Signs outgoing calls; empty = made from the installation's secret (``ratoon runs webhook-secret`` shows it)."""
     webhook_private_addresses: bool = False
     """Set to 1 to let automations call addresses of private networks and of this machine."""
     worker_silence_seconds: float = 20.0

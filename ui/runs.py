@@ -217,7 +217,7 @@ def notifications(screen: Screen) -> ResponseReturnValue:
             "body": n.body,
             "when": presenter.moment(n.at),
             "unread": n.read_at is None,
-            "url": screen.record_url(n.object, n.record) if n.object in screen.registry.objects and n.record else "",
+            "url": _record_url(screen, n.object, n.record),
         }
         for n in found
     ]
@@ -278,6 +278,11 @@ def _shown(screen: Screen, presenter: Presenter, run: Run) -> dict[str, Any]:
         "worker": run.worker or "",
         "parent": run.parent,
     }
+
+
+def _record_url(screen: Screen, object: str | None, record: str | None) -> str:
+    known = object is not None and object in screen.registry.objects
+    return screen.record_url(object, record) if known and object is not None and record is not None else ""
 
 
 def _badge(state: str) -> dict[str, str]:

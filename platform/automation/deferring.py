@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ratoon.platform.automation.matching import could, triggered
-from ratoon.platform.errors import FormulaError, LoopStopped
+from ratoon.platform.automation.matching import could, fitting
+from ratoon.platform.errors import LoopStopped
 from ratoon.platform.formulas import Formula
 from ratoon.platform.formulas.batch import write_value
 from ratoon.platform.metadata.model import Action, Automation, Object
@@ -41,52 +41,28 @@ def enqueue_matching(records: RecordService, touched: Mapping[str, Mapping[str, 
 
 
 def _of_object(records: RecordService, obj: Object, later: Sequence[Automation]) -> None:
-    saving, plan = records.saving, records.plan(obj.name)
-    drafts = [
-        (t.event, t.computed, Draft(0, record, t.old, t.new, frozenset()))
-        for record, t in saving.touched[obj.name].items()
-        if t.event == "deleted" or t.new.get("deleted_at") is None
-    ]
-    loaded = False
-    for automation in later:
-        paths = dotted([automation.condition]) if automation.condition is not None else frozenset()
-        candidates = [
-            (event, draft)
-            for event, computed, draft in drafts
-            if could(automation, event)
-            and (not computed or automation.fields)
-            and triggered(obj, automation, event, draft)
-        ]
-        if not candidates:
-            continue
-        if paths and not loaded:
-            every = dotted([a.condition for a in later if a.condition is not None])
-            rows = [draft.row for _, _, draft in drafts]
-            records.engine.store.attach_paths(records.connection, obj.name, rows, every, saving.context())
-            loaded = True
-        _of_automation(records, plan, automation, candidates)
-
-
-def _of_automation(
-    records: RecordService, plan: ObjectPlan, automation: Automation, candidates: Sequence[tuple[Event, Draft]]
-) -> None:
     saving = records.saving
-    matching: dict[Event, list[Draft]] = {}
-    unclear: dict[Event, list[Draft]] = {}
-    for event, draft in candidates:
-        try:
-            condition = automation.condition
-            fits = condition is None or condition.evaluate(draft.row, saving.context(draft)) is True
-        except FormulaError:
-            unclear.setdefault(event, []).append(draft)
-            continue
-        saving.note(15, plan.name, draft.id, automation.name, "enqueued" if fits else "condition is false")
-        if fits:
-            matching.setdefault(event, []).append(draft)
-    for event, drafts in matching.items():
-        start(records, automation, event, drafts)
-    for event, drafts in unclear.items():
-        start(records, automation, event, drafts, check=True)
+    by_event: dict[tuple[Event, bool], list[Draft]] = {}
+    for record, touched in saving.touched[obj.name].items():
+        if touched.event == "deleted" or touched.new.get("deleted_at") is None:
+            draft = Draft(0, record, touched.old, touched.new, frozenset())
+            by_event.setdefault((touched.event, touched.computed), []).append(draft)
+    paths = dotted([a.condition for a in later if a.condition is not None])
+    for (event, computed), drafts in by_event.items():
+        concerned = [a for a in later if could(a, event) and (not computed or a.fields)]
+        if concerned and paths:
+            rows = [draft.row for draft in drafts]
+            records.engine.store.attach_paths(records.connection, obj.name, rows, paths, saving.context())
+        for automation in concerned:
+            fits, others, unclear = fitting(obj, automation, event, drafts, saving.context)
+            if saving.trace is not None:
+                for name, group in (("enqueued", fits), ("condition is false", others)):
+                    for draft in group:
+                        saving.note(15, obj.name, draft.id, automation.name, name)
+            if fits:
+                start(records, automation, event, fits)
+            if unclear:
+                start(records, automation, event, [draft for draft, _ in unclear], check=True)
 
 
 def start(
@@ -138,7 +114,7 @@ def seen(condition: Formula | None, row: Mapping[str, Any]) -> dict[str, Any] | 
     """The values that a condition read, as JSON."""
     if condition is None:
         return None
-    return {path: write_value(row.get(path)) for path in sorted(condition.paths)}
+    return {path: write_value(row.get(path)) for path in condition.paths}
 
 
 def formulas_of(actions: Sequence[Action]) -> Iterator[Formula]:

@@ -2,9 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
+from ratoon.platform.errors import FormulaError
+from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.metadata.model import Automation, Object
 from ratoon.platform.records.drafts import Draft
 from ratoon.platform.records.engine import Event
+
+Contexts = Callable[[Draft], EvalContext]
+Unclear = list[tuple[Draft, FormulaError]]
+
+
+def fitting(
+    obj: Object, automation: Automation, event: Event, drafts: Sequence[Draft], contexts: Contexts
+) -> tuple[list[Draft], list[Draft], Unclear]:
+    """The drafts that trigger the automation and for which its condition is true, those for which it is false, and
+    those for which it cannot be worked out.
+
+    This runs for every automation and every row of an import: it is a loop over ready-made closures and little else.
+    """
+    if event not in automation.on or (event == "updated" and automation.fields):
+        drafts = [draft for draft in drafts if triggered(obj, automation, event, draft)]
+    condition = automation.condition
+    if condition is None:
+        return list(drafts), [], []
+    fits: list[Draft] = []
+    not_: list[Draft] = []
+    unclear: Unclear = []
+    run = condition.run
+    plain = contexts(drafts[0]) if drafts and event == "created" else None
+    for draft in drafts:
+        try:
+            (fits if run(draft.row, plain or contexts(draft)) is True else not_).append(draft)
+        except FormulaError as error:
+            unclear.append((draft, error))
+        except (ArithmeticError, ValueError) as error:
+            message = "A value is out of range ({reason})"
+            unclear.append((draft, FormulaError("out_of_range", message, reason=type(error).__name__)))
+    return fits, not_, unclear
 
 
 def triggered(obj: Object, automation: Automation, event: Event, draft: Draft) -> bool:

@@ -14,8 +14,8 @@ from typing import Literal
 from ratoon.platform.automation.actions import ActionRun, Actions, values_of
 from ratoon.platform.automation.assigning import assign_new
 from ratoon.platform.automation.deferring import enqueue_matching
-from ratoon.platform.automation.matching import could, triggered
-from ratoon.platform.errors import FormulaError, Invalid
+from ratoon.platform.automation.matching import could, fitting
+from ratoon.platform.errors import Invalid
 from ratoon.platform.metadata.model import Automation, Object
 from ratoon.platform.records.drafts import Draft
 from ratoon.platform.records.engine import Event, Reactions, Step
@@ -40,9 +40,8 @@ class AutomationReactions:
         obj = records.plan(object).object
         for automation in obj.automations:
             if automation.when == "before":
-                for draft in drafts:
-                    if matches(records, obj, automation, event, draft):
-                        _set_before(records, obj, automation, draft)
+                for draft in matching(records, obj, automation, event, drafts):
+                    _set_before(records, obj, automation, draft)
         if event == "created" and obj.assignments:
             assign_new(records, obj.assignments, drafts)
         self._plugins.before_save(records, object, event, drafts)
@@ -60,9 +59,9 @@ class AutomationReactions:
                 rows, context = [d.row for d in drafts], records.saving.context()
                 records.engine.store.attach_paths(records.connection, object, rows, paths, context)
         for automation in after:
-            matching = [d for d in drafts if matches(records, obj, automation, event, d)]
-            if matching:
-                self._perform(records, obj, automation, matching)
+            fits = matching(records, obj, automation, event, drafts)
+            if fits:
+                self._perform(records, obj, automation, fits)
         self._plugins.after_save(records, object, event, drafts)
 
     def _perform(self, records: RecordService, obj: Object, automation: Automation, drafts: list[Draft]) -> None:
@@ -91,23 +90,21 @@ class AutomationReactions:
         return [*steps, *self._plugins.explain(object, event, phase)]
 
 
-def matches(records: RecordService, obj: Object, automation: Automation, event: Event, draft: Draft) -> bool:
-    """Whether an automation is triggered by what happened to this record and its condition is true."""
-    if not triggered(obj, automation, event, draft):
-        return False
+def matching(
+    records: RecordService, obj: Object, automation: Automation, event: Event, drafts: Sequence[Draft]
+) -> list[Draft]:
+    """The drafts that trigger an automation and for which its condition is true; one for which it cannot be worked
+    out is refused."""
     saving = records.saving
-    if automation.condition is None:
-        return True
-    try:
-        answer = automation.condition.evaluate(draft.row, saving.context(draft)) is True
-    except FormulaError as error:
+    fits, others, unclear = fitting(obj, automation, event, drafts, saving.context)
+    for draft, error in unclear:
         draft.refuse("automation_failed", "The condition of automation {rule} could not be worked out: {reason}",
                      rule=automation.name, reason=error.text())  # fmt: skip
-        return False
-    step = 4 if automation.when == "before" else 11
-    if not answer:
-        saving.note(step, obj.name, draft.id, automation.name, "condition is false")
-    return answer
+    if saving.trace is not None:
+        step = 4 if automation.when == "before" else 11
+        for draft in others:
+            saving.note(step, obj.name, draft.id, automation.name, "condition is false")
+    return fits
 
 
 def _set_before(records: RecordService, obj: Object, automation: Automation, draft: Draft) -> None:
