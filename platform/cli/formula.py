@@ -155,7 +155,9 @@ def _print_uses(name: str, as_json: bool) -> None:
 
 
 def _print_reference(name: str | None, as_json: bool) -> None:
-    functions = builtin_functions()
+    from ratoon.platform.plugins import load_plugins  # they bring functions too
+
+    functions = builtin_functions().plus(load_plugins().collect("formula_functions"))
     if name is not None:
         found = functions.get(name)
         if found is None:

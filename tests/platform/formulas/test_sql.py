@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 import pytest
 
 from ratoon.platform.errors import FormulaError
-from ratoon.platform.formulas import builtin_functions, compile_formula
+from ratoon.platform.formulas import builtin_functions, compile_formula, define, register_sqlite_functions
 from ratoon.platform.formulas.batch import write_value
+from ratoon.platform.formulas.reference import reference_json
 from ratoon.platform.formulas.tree import depth
 
 CONDITIONS = [
@@ -150,3 +152,43 @@ def test_deep_formulas_are_refused_and_nested_ones_stay_short(deal: Any, deals: 
 def test_context_values_are_bound_and_not_written_into_the_statement(deal: Any, deals: Any) -> None:
     context = type(deal.context)(user={"id": deal.user, "name": "x' OR '1'='1"}, now=deal.context.now)
     assert deals.matching(compile_formula("name = $user.name", deal.scope), context) == set()
+
+
+def test_a_plugins_function_brings_its_type_its_doc_and_its_sql_form(deal: Any, deals: Any) -> None:
+    doubled = define(
+        "TWICE", "number", "number", lambda value: value * 2, doc="Two of it.", group="Plugin",
+        examples=[("TWICE(4)", "8")], sql=lambda args, dialect: args[0] * 2,
+    )  # fmt: skip
+    functions = builtin_functions().plus([doubled])
+    if deals.dialect == "sqlite":  # as the environment does for every connection
+        register_sqlite_functions(deals.connection.connection.dbapi_connection, functions)
+    formula = deal.compiled("TWICE(amount) > 2000 && TWICE(quantity) = 14", functions=functions)
+    assert formula.sql_refusal is None
+    assert formula.evaluate(deal.full, deal.context) is True
+    assert deals.matching(formula) == {deal.full["id"]}
+    (told,) = [f for f in reference_json(functions) if f["name"] == "TWICE"]
+    assert (told["signatures"], told["in_sql"]) == (["TWICE(number) → number"], True)
+    with pytest.raises(FormulaError, match="Expected number, found text"):
+        deal.compiled("TWICE(name)", functions=functions)
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ('DATEVALUE(seen_at, "Asia/Tokyo")', date(2026, 11, 21)),
+        ('DATEVALUE(seen_at, "America/New_York")', date(2026, 11, 20)),
+        ('TIMEVALUE(seen_at, "Asia/Tokyo")', time(3, 15, 30)),
+        ('DATETIMEVALUE(starts_on, "Asia/Tokyo")', datetime(2026, 1, 30, 15, tzinfo=UTC)),
+        ('ISBLANK(DATEVALUE(seen_at, "Mars/Base"))', None),
+    ],
+)
+def test_moments_are_read_in_a_time_zone_that_is_named(deal: Any, deals: Any, source: str, value: Any) -> None:
+    formula = deal.compiled(source)
+    if value is None:
+        with pytest.raises(FormulaError, match="not a time zone"):
+            formula.evaluate(deal.full, deal.context)
+        value = False
+    else:
+        assert formula.evaluate(deal.full, deal.context) == value
+    assert deals.values(formula)[deal.full["id"]] == value
+    assert "must not come out of a field" in str(deal.compiled("DATEVALUE(seen_at, name)").sql_refusal)
