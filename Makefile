@@ -51,6 +51,7 @@ fuzz: env
 bench: env
 	$(BIN)/python tests/benchmarks/__main__.py
 	$(BIN)/python tests/benchmarks/formulas.py
+	$(BIN)/python tests/benchmarks/sharing.py
 
 clean:
 	rm -rf $(VENV) $(STAMPS) .typecheck build dist *.egg-info ui/node_modules ui/static/vendor

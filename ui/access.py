@@ -109,8 +109,8 @@ def _apply(
         flash(_("The rights were changed."), "success")
     except RatoonError as refused:
         flash(error_text(screen, refused), "danger")
-    where = {"role": name, "kind": kind, **({"object": chosen.name} if chosen else {})}
-    return redirect(url_for("screens.access_matrix", **where), 303)
+    shown = chosen.name if chosen is not None else None
+    return redirect(url_for("screens.access_matrix", role=name, kind=kind, object=shown), 303)
 
 
 def _changed(screen: Screen, data: Mapping[str, Any], chosen: Object | None) -> dict[str, Any]:

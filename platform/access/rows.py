@@ -143,17 +143,18 @@ class Rows:
             return None
         ways = list(self.ways(actor, object, action, table, context))
         every = any(way.condition is None for way in ways)
-        shared = None if every else or_(false(), *(way.condition for way in ways if way.condition is not None))
+        shared = None if every else [way.condition for way in ways if way.condition is not None]
         if shared is None and any(reach.limit is None for reach in reaches):
             return None
         parts = [self.limit(object, reach, table, context) for reach in reaches if reach.every or shared is None]
         if shared is not None:
             rest = [reach for reach in reaches if not reach.every]
             if any(reach.limit is None for reach in rest):
-                parts.append(shared)
+                parts += shared
             elif rest:
-                parts.append(and_(shared, or_(*(self.limit(object, reach, table, context) for reach in rest))))
-        return or_(*parts)
+                limit = or_(*(self.limit(object, reach, table, context) for reach in rest))
+                parts += [and_(way, limit) for way in shared]
+        return or_(false(), *parts)
 
     def limit(self, object: str, reach: Reach, table: FromClause, context: EvalContext) -> ColumnElement[bool]:
         """A role's row formula over ``table``; the reach must have one."""

@@ -107,11 +107,11 @@ def default_access(draft: ObjectDraft, report: Report) -> str:
 
 
 def access_indexes(default: str, rules: tuple[SharingRule, ...]) -> list[tuple[str, ...]]:
-    """Column lists that row rights read: the owner where ownership counts, and the criteria of sharing rules."""
+    """Column lists that row rights read, newest first: the owner where ownership counts, criteria of sharing rules."""
     found: list[tuple[str, ...]] = []
     if default in ("private", "read"):
         found.append(("owner", "created_at", "id"))
     for rule in rules:
         own = sorted(path for path in rule.when.paths if "." not in path) if rule.when is not None else []
-        found += [(path, "id") for path in own[:3] if path not in ("id", "owner", "created_at")]
+        found += [(path, "created_at", "id") for path in own[:3] if path not in ("id", "owner", "created_at")]
     return found

@@ -38,7 +38,8 @@ def as_csv(records: RecordService, query: Query) -> str:
     policy.require(actor, query.object, "export")
     made = io.StringIO()
     writer = csv.writer(made, lineterminator="\r\n")
-    rows, cursor, keys = 0, query.cursor, ()
+    rows, cursor = 0, query.cursor
+    keys: tuple[str, ...] = ()
     lookups: list[str] = []
     while True:
         page = records.list(replace(query, limit=records.engine.limits.page, cursor=cursor, count=False))

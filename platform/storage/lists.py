@@ -19,7 +19,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Connection, Integer, and_, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Integer, and_, func, literal, or_, select, tuple_, union
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import BooleanClauseList
 from sqlalchemy.sql.expression import Select
 
 from ratoon.platform.formulas import Formula
@@ -33,6 +35,8 @@ from ratoon.platform.storage.tables import ALWAYS_FILLED
 if TYPE_CHECKING:
     from ratoon.platform.storage.store import RecordStore
 
+MOST_WAYS = 8
+"""Ways to a record that are asked for one by one; further ones are asked together."""
 Sort = tuple[tuple[str, bool], ...]
 """(key or dotted path, descending) …"""
 
@@ -118,8 +122,18 @@ class Lists:
         guards = _guards(self._store, request, ())
 
         def build() -> Select[Any]:
-            inner = _filtered(self._store, request, select(literal(1).label("one")), conditions, (), guards)
-            return select(func.count()).select_from(inner.limit(parameter("limit", Integer())).subquery())
+            most: Any = parameter("limit", Integer())
+            rest, ways = _ways(request, conditions)
+            if not ways:
+                inner = _filtered(self._store, request, select(literal(1).label("one")), rest, (), guards)
+                return select(func.count()).select_from(inner.limit(most).subquery())
+            table = self._store.tables.table(request.object)
+            found = [
+                _filtered(self._store, request, select(table.c.id), [*rest, way], (), guards).limit(most).subquery()
+                for way in ways
+            ]
+            either = union(*(select(one.c.id) for one in found)).subquery()
+            return select(func.count()).select_from(select(either.c.id).limit(most).subquery())
 
         shape = ("count", request.object, request.deleted, _paths_of(request), *guards)
         statement, values = self._store.shapes.get(shape, (*conditions, *guards.values()), build)
@@ -153,7 +167,8 @@ class Lists:
 
         def build() -> Select[Any]:
             query = grouping.query(column).limit(parameter("limit", Integer()))
-            return _filtered(self._store, request, query, conditions, grouping.paths, guards)
+            elements = [condition.element for condition in conditions]
+            return _filtered(self._store, request, query, elements, grouping.paths, guards)
 
         statement, values = self._store.shapes.get(shape, (*conditions, *guards.values()), build)
         found = statement.tuples(conn, limit=limit, **grouping.given, **values)
@@ -176,11 +191,30 @@ def _guards(store: RecordStore, request: ListRequest, paths: Sequence[str]) -> d
     return {step: store.shapes.condition(element) for step, element in found.items()}
 
 
+def _ways(
+    request: ListRequest, conditions: Sequence[Condition]
+) -> tuple[list[ColumnElement[Any]], list[ColumnElement[Any]]]:
+    """The conditions that all rows meet, and the ways of which rows meet one.
+
+    Whoever sees records in several ways (owned, shared, by a rule) would make the database read the list in its order
+    until enough rows pass; it finds each way by an index of its own. So each is asked for its first rows alone.
+    """
+    elements = [condition.element for condition in conditions]
+    for at in range(len(elements) - len(request.where), len(elements)):
+        element = elements[at]
+        if isinstance(element, BooleanClauseList) and element.operator is operators.or_:
+            ways = list(element.clauses)
+            if len(ways) > MOST_WAYS:
+                ways = [*ways[: MOST_WAYS - 1], or_(*ways[MOST_WAYS - 1 :])]
+            return elements[:at] + elements[at + 1 :], ways
+    return elements, []
+
+
 def _filtered(
     store: RecordStore,
     request: ListRequest,
     query: Select[Any],
-    conditions: tuple[Condition, ...],
+    conditions: Sequence[ColumnElement[Any]],
     paths: Sequence[str],
     guards: Mapping[str, Condition],
 ) -> Select[Any]:
@@ -188,7 +222,7 @@ def _filtered(
     elements = {step: guard.element for step, guard in guards.items()}
     source = store.paths.joined(request.object, (*_paths_of(request), *paths), elements)
     state = deleted_at.is_not(None) if request.deleted else deleted_at.is_(None)
-    return query.select_from(source).where(state, *(condition.element for condition in conditions))
+    return query.select_from(source).where(state, *conditions)
 
 
 def _query(
@@ -200,9 +234,31 @@ def _query(
     guards: Mapping[str, Condition],
 ) -> Select[Any]:
     keys = [key for key, _ in order]
+    rest, ways = _ways(request, conditions)
+    query = select(*_selected(store, request, keys))
+    if not ways:
+        return _ranged(store, request, order, segment, query, rest, guards)
+    table = store.tables.table(request.object)
+    found = [
+        _ranged(store, request, order, segment, select(table.c.id), [*rest, way], guards).subquery() for way in ways
+    ]
+    chosen = table.c.id.in_(union(*(select(one.c.id) for one in found)))
+    return _ranged(store, request, order, segment, query, [chosen], guards)
+
+
+def _ranged(
+    store: RecordStore,
+    request: ListRequest,
+    order: Sort,
+    segment: _Segment,
+    query: Select[Any],
+    conditions: Sequence[ColumnElement[Any]],
+    guards: Mapping[str, Condition],
+) -> Select[Any]:
+    """The rows of one segment that meet the conditions, in order, as many as are wanted."""
+    keys = [key for key, _ in order]
     columns = [store.paths.column(request.object, key, request.context) for key in keys]
     places = [parameter(f"k{at}", column.type) for at, column in enumerate(columns)]
-    query = select(*_selected(store, request, keys))
     query = _filtered(store, request, query, conditions, (*keys, *(request.fields or ())), guards)
     for at, equal in enumerate(segment.before):
         query = query.where(columns[at] == places[at] if equal else columns[at].is_(None))

@@ -58,7 +58,7 @@ def documents(roles: int, rules: int) -> list[dict[str, Any]]:
     for number in range(rules):
         made.append({"kind": "sharing", "name": f"rule_{number}", "label": f"Rule {number}", "object": "deal",
                      "when": f'region = "r{number}" && amount > {500 + number}',
-                     "with": [{"role_and_below": f"role_{number % roles}"}], "access": "read"})  # fmt: skip
+                     "with": [{"role_and_below": f"role_{roles - 1 - number % roles}"}], "access": "read"})  # fmt: skip
     return made
 
 
@@ -112,8 +112,9 @@ def fill(environment: Environment, options: argparse.Namespace) -> None:
             text(
                 "INSERT INTO deal (id, name, amount, region, owner, created_at, modified_at, version) "
                 "SELECT ('01900000-0000-7000-8000-2' || lpad(to_hex(n), 11, '0'))::uuid, 'Deal ' || n, "
-                "(n * 7919) % 1000, 'r' || ((n * 31) % :regions), "
-                "('01900000-0000-7000-8000-1' || lpad(to_hex(1 + (n * 104729) % :users), 11, '0'))::uuid, "
+                "(CAST(n AS bigint) * 7919) % 1000, 'r' || ((CAST(n AS bigint) * 31) % :regions), "
+                "('01900000-0000-7000-8000-1' "
+                "|| lpad(to_hex(1 + (CAST(n AS bigint) * 104729) % :users), 11, '0'))::uuid, "
                 f"{common} FROM generate_series(1, :rows) n"
             ),
             {"rows": options.rows, "users": options.users, "regions": REGIONS},
@@ -173,7 +174,8 @@ def main() -> None:
     with postgresql() as url, tempfile.TemporaryDirectory() as files:
         environment = open_environment(Settings(database_url=url, files_dir=files), plugins=Plugins())
         fill(environment, options)
-        people = {f"role {n}": actor_of(environment, n) for n in (1, 7, options.roles // 2, options.roles - 1)}
+        last = options.roles - 1
+        people = {f"role {n}": actor_of(environment, n) for n in (1, 7, last // 2, last - 60, last - 9, last)}
         people["admin"] = SYSTEM
         times: dict[str, list[float]] = {name: [] for name in people}
         for _ in range(options.rounds + 3):
