@@ -14,6 +14,7 @@ field types         ``FieldType``, ``FieldSpec``, ``Part``, ``Option``, ``part``
 formulas            ``define``, ``overload``, ``Function``, ``Formula``, ``EvalContext``, ``Type``
 automation          ``ActionType``, ``ActionRun``
 jobs                ``JobType``, ``JobRun``, ``Again``, ``GiveUp``, ``About``, ``enqueue``, ``reschedule``, ``cancel``
+settings            ``package_settings(connection, package)``: what the package asks for in this environment
 refusals            ``Problem`` and every error of ``errors.py`` that a plugin raises or catches
 =================== ==================================================================================
 """
@@ -46,6 +47,7 @@ from ratoon.platform.formulas.types import EvalContext, Type
 from ratoon.platform.hookspecs import NavigationEntry, hookimpl
 from ratoon.platform.jobs import About, Again, GiveUp, JobRun, JobType, cancel, enqueue, reschedule
 from ratoon.platform.metadata.model import Field, Object, Registry
+from ratoon.platform.packages.environment_settings import package_settings
 from ratoon.platform.records.drafts import Change, Draft
 from ratoon.platform.records.engine import Event
 from ratoon.platform.records.reading import Page, Query
@@ -100,6 +102,7 @@ __all__ = [
     "hookimpl",
     "integer_part",
     "overload",
+    "package_settings",
     "part",
     "reference_part",
     "reschedule",

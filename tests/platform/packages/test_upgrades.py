@@ -131,3 +131,32 @@ def test_a_version_that_brings_the_local_edit_makes_it_the_packages(clinic: Any,
     assert applied.plan.components == ()
     assert applied.plan.upgrade.local == ()
     assert clinic.plan(ours).empty
+
+
+def test_a_local_edit_follows_a_field_that_the_new_version_renames(clinic: Any, package: Any) -> None:
+    edited_here(clinic, package)
+    theirs = new_version(package)
+    theirs.field("pet", "weight").update(name="mass", renamed_from="weight")
+    for document in theirs.files.values():
+        for rule in document.get("rules", ()):
+            rule["error_when"] = rule["error_when"].replace("weight", "mass")
+        for group in ("sections", "columns"):
+            listed = document.get(group, [])
+            for section in listed if group == "sections" else [document]:
+                key = "fields" if group == "sections" else "columns"
+                section[key] = ["mass" if name == "weight" else name for name in section.get(key, [])]
+    for file, document in theirs.files.items():
+        if not document.get("columns"):
+            document.pop("columns", None)
+        if "rules" in document:
+            for rule in document["rules"]:
+                if rule.get("field") == "weight":
+                    rule["field"] = "mass"
+        theirs.files[file] = document
+    clinic.apply(theirs)
+    fields = pet(clinic)
+    assert "weight" not in fields
+    assert (fields["mass"]["label"], fields["mass"]["max"]) == ("Weight in kg", 500)
+    assert "colour" in fields
+    clinic.apply(theirs)
+    assert pet(clinic)["mass"]["label"] == "Weight in kg"
