@@ -77,6 +77,7 @@ class Database:
         self.dialect: str = engine.dialect.name
         """``sqlite`` or ``postgresql``."""
         self._writer = threading.Lock() if self.dialect == "sqlite" else None
+        self._begin = "BEGIN IMMEDIATE" if self.dialect == "sqlite" else "BEGIN"
         self._epoch = 0
         self._idle: deque[Connection] = deque()
         """Open connections that nobody uses: to take one from SQLAlchemy's pool and bring it back costs more than to
@@ -107,8 +108,10 @@ class Database:
             connection = self._connect()
             try:
                 self.fresh(connection)
-                with connection.begin():
-                    yield connection
+                executor(connection).execute(self._begin)
+                yield connection
+                # SQLAlchemy knows of the transaction only if something went through it, and does not begin it then.
+                (connection if connection.in_transaction() else driver(connection)).commit()
             except DATABASE_ERRORS as error:
                 raise _translated(connection, error) from error
             finally:
