@@ -31,7 +31,7 @@ STATUS: tuple[tuple[type[RatoonError], int], ...] = (
     (LoopStopped, 422),
 )
 """The first that fits counts."""
-_SECRET_INPUTS = frozenset({"csrf_token", "password"})
+_SECRET_INPUTS = frozenset({"csrf_token", "password", "new", "code"})
 _MOST_KEPT = 200_000
 
 

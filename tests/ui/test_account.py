@@ -135,3 +135,20 @@ def test_administrators_see_and_change_who_may_do_what(site: Any, admin: Any) ->
     with site.environment.database.read() as conn:
         assert verify(conn).flaws == ()
         assert {"signed_in"} <= {entry.action for entry in entries(conn, trail="sign_in")}
+
+
+def test_a_record_is_given_away_and_a_list_taken_out_from_its_page(site: Any, admin: Any) -> None:
+    account = site.create("account", name="Given Ltd")
+    with site.environment.write(SYSTEM) as records:
+        other = Accounts(site.environment.world).create_user(
+            records, name="Other", email=f"{uuid.uuid4().hex[:12]}@example.com"
+        )
+    page = admin.get(f"/o/account/{account}").text
+    assert f"/o/account/{account}/owner" in page
+    assert "Give it away" in admin.get(f"/o/account/{account}/owner").text
+    admin.post(f"/o/account/{account}/owner", {"do": "transfer", "owner": other, "children": "1"})
+    assert site.read("account", account)["owner"] == other
+    assert "/o/account/export" in admin.get("/o/account").text
+    answer = admin.get("/o/account/export")
+    assert answer.content_type == "text/csv; charset=utf-8"
+    assert "Given Ltd" in answer.text
