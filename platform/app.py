@@ -27,6 +27,7 @@ from ratoon.platform.fields import builtin_types
 from ratoon.platform.formulas import builtin_functions
 from ratoon.platform.jobs import Jobs, JobType
 from ratoon.platform.jobs.kinds import JobRun
+from ratoon.platform.jobs.moving_on import MOVE_ON, MovingOn, move_on
 from ratoon.platform.packages import bootstrap
 from ratoon.platform.packages.stage_times import complete_stage_columns
 from ratoon.platform.plugins import Plugins, load_plugins
@@ -60,10 +61,11 @@ def open_environment(
             types=types,
             functions=functions,
             reactions=AutomationReactions(actions, PluginReactions(plugins)),
-            jobs=Jobs([*builtin_jobs(actions), *plugins.collect("jobs")], [_look_at_the_clock]),
+            jobs=Jobs([*builtin_jobs(actions), *plugins.collect("jobs")], [_look_at_the_clock, MovingOn()]),
             actions=actions,
         )
     )
+    environment.jobs.add(JobType(MOVE_ON, move_on, description="Moves records on whose time has come."))
     environment.jobs.add(JobType(MAIL, _mail_questions, description="Mails those who are asked for an approval."))
     environment.jobs.add(JobType(ESCALATE, escalate, description="Asks more people when nobody answered in time."))
     with environment.database.write() as connection:

@@ -149,8 +149,10 @@ def card_columns(screen: Screen, object: Object, view: View, key: str) -> list[s
 def _groups(screen: Screen, object: Object, key: str, pipeline: Pipeline | None) -> list[tuple[str, str, str, bool]]:
     """(value, label, colour, shown even when empty) of the columns a board may have."""
     if pipeline is not None:
+        # Cards are dropped into won and lost, too, though a board of open records never has any there.
+        into = _editable(screen, object.field_of[key])
         return [
-            (s.name, screen.translate(s.label, pipeline.owner), stage_color(s), s.category == "open")
+            (s.name, screen.translate(s.label, pipeline.owner), stage_color(s), into or s.category == "open")
             for s in pipeline.stages
         ]
     owner = object.field_of[key]

@@ -7,6 +7,7 @@ they refuse, the record stays where it is and the save that set it off goes thro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ratoon.platform.errors import FormulaError, Problem
@@ -15,7 +16,7 @@ from ratoon.platform.records.drafts import Draft
 from ratoon.platform.records.plan import ObjectPlan, dotted
 
 if TYPE_CHECKING:
-    from ratoon.platform.records.saving import Saving, Touched
+    from ratoon.platform.records.saving import Saving
 
 
 def advance(saving: Saving, tried: set[tuple[str, str, str]]) -> bool:
@@ -28,30 +29,43 @@ def advance(saving: Saving, tried: set[tuple[str, str, str]]) -> bool:
     return any_moved
 
 
+def advance_now(saving: Saving, plan: ObjectPlan, ids: Sequence[str]) -> bool:
+    """Moves those of these records that are ready by now, though nobody changed them: time went by."""
+    rows = saving.store.load(saving.connection, plan.name, ids, lock=True)
+    return _advance_rows(saving, plan, rows, set())
+
+
 def _advance_object(saving: Saving, plan: ObjectPlan, tried: set[tuple[str, str, str]]) -> bool:
+    touched = saving.touched[plan.name]
+    rows = {record: dict(t.new) for record, t in touched.items() if t.event != "deleted"}
+    return _advance_rows(saving, plan, rows, tried)
+
+
+def _advance_rows(
+    saving: Saving, plan: ObjectPlan, found: dict[str, dict[str, Any]], tried: set[tuple[str, str, str]]
+) -> bool:
     waiting = {}
-    for record, touched in saving.touched[plan.name].items():
-        stage = stages.of_row(plan, touched.new)[1]
-        if touched.event != "deleted" and stage is not None and stage.advance:
-            waiting[record] = (touched, dict(touched.new))
+    for record, row in found.items():
+        stage = stages.of_row(plan, row)[1]
+        if stage is not None and stage.advance:
+            waiting[record] = row
     if not waiting:
         return False
     formulas = [a.when for p in plan.object.pipelines for s in p.stages for a in s.advance]
-    rows = [row for _, row in waiting.values()]
-    saving.store.attach_paths(saving.connection, plan.name, rows, dotted(formulas), saving.context())
+    saving.store.attach_paths(saving.connection, plan.name, list(waiting.values()), dotted(formulas), saving.context())
     moves: dict[str, dict[str, str]] = {}
-    for record, (touched, row) in waiting.items():
+    for record, row in waiting.items():
         pipeline, stage = stages.of_row(plan, row)
         assert pipeline is not None
         assert stage is not None
-        to = _wanted(saving, plan, record, touched, row)
+        to = _wanted(saving, plan, record, row)
         if to is not None and (record, stage.name, to) not in tried:
             moves.setdefault(f"{plan.name}.{pipeline.name}.{stage.name}", {})[record] = to
     done = [_move(saving, plan, name, group, tried) for name, group in moves.items()]
     return any(done)
 
 
-def _wanted(saving: Saving, plan: ObjectPlan, record: str, touched: Touched, row: dict[str, Any]) -> str | None:
+def _wanted(saving: Saving, plan: ObjectPlan, record: str, row: dict[str, Any]) -> str | None:
     stage = stages.of_row(plan, row)[1]
     context = saving.context()
     for key, formula in plan.volatile:

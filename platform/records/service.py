@@ -20,7 +20,7 @@ from typing import Any
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.errors import BadRequest, NotFound, Problem, Stale, ValidationFailed
 from ratoon.platform.metadata.model import Field
-from ratoon.platform.records import deletion, finding, money, reading, stage_paths
+from ratoon.platform.records import advancing, deletion, finding, money, reading, stage_paths
 from ratoon.platform.records.coercion import coerce_given
 from ratoon.platform.records.drafts import Change, Draft
 from ratoon.platform.records.engine import Engine, Event
@@ -171,6 +171,14 @@ class RecordService:
         saving = self.saving
         saving.enter(name, [f"{object}/{record}" for object, record in records])
         return _Nested(self, saving, name)
+
+    def advance(self, object: str, ids: Sequence[str]) -> None:
+        """Moves records on whose stage says so by now: what an ``advance`` reads may change with the time of day."""
+        plan = self.plan(object)
+        self.engine.policy.require(self.actor, object, "edit")
+        self._editable_rows(plan, ids, "edit")
+        with self._operation() as saving:
+            advancing.advance_now(saving, plan, ids)
 
     @contextmanager
     def platform(self, name: str, object: str, record: str) -> Iterator[RecordService]:

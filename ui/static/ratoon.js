@@ -176,7 +176,7 @@
     var place = lane(event), button = place && choice(dragged, place);
     if (!button) return;
     event.preventDefault();
-    button.form.requestSubmit(button);
+    button.click();
   });
   document.addEventListener("dragend", function () {
     $$(".rt-over, .rt-closed, .rt-dragged").forEach(function (e) { e.classList.remove("rt-over", "rt-closed", "rt-dragged"); });

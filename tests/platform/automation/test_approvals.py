@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.access.actor import SYSTEM, Actor
@@ -14,6 +16,7 @@ from ratoon.platform.environment import Environment
 from ratoon.platform.errors import Conflict, Forbidden, MetadataRefused, RatoonError, ValidationFailed
 from ratoon.platform.jobs import drain
 from ratoon.platform.records.drafts import Change
+from ratoon.platform.storage import approvals as store
 
 
 def field(name: str, kind: str, **options: Any) -> dict[str, Any]:
@@ -205,8 +208,6 @@ def test_only_who_is_asked_decides_and_only_who_submitted_takes_back(office: Off
 def test_who_is_away_is_not_asked_and_questions_can_be_handed_over(office: Office, time: Any) -> None:
     from datetime import timedelta
 
-    from ratoon.platform.storage import approvals as store
-
     def away(name: str, delegate: str) -> None:
         with office.world.write(SYSTEM) as records:
             store.add_delegation(records.connection, {
@@ -366,3 +367,65 @@ def test_those_who_are_asked_are_told_and_mailed_a_link(office: Office, time: An
     office.decide("bob", request["id"])
     with pytest.raises(NotFound):
         approval_links.follow(world, token)
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("submit"), st.sampled_from(["ann", "bob", "fay"]), st.none()),
+        st.tuples(st.just("decide"), st.sampled_from(["ann", "bob", "cem", "dai", "eve", "fay"]), st.booleans()),
+        st.tuples(st.just("recall"), st.sampled_from(["ann", "bob"]), st.none()),
+        st.tuples(st.just("change"), st.sampled_from(["ann", "bob", "cem"]), st.integers(1, 9000)),
+        st.tuples(st.just("escalate"), st.just("system"), st.none()),
+    ),
+    max_size=14,
+)
+
+
+@settings(
+    max_examples=12, deadline=None, phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)  # fmt: skip
+@given(steps=STEPS)
+def test_whatever_happens_requests_votes_locks_and_status_agree(office: Office, steps: Any) -> None:
+    record = office.deal(amount=2000, checker=office.id("fay"))
+    for what, who, value in steps:
+        with office.world.read(SYSTEM) as records:
+            pending = store.pending(records.connection, [record]).get(record)
+        before = office.read(record)
+        try:
+            if what == "submit":
+                office.submit(record, who)
+            elif what == "change":
+                office.update(who, record, amount=value)
+                assert pending is None, "a locked record was changed"
+            elif pending is None:
+                continue
+            elif what == "decide":
+                office.decide(who, pending["id"], value)
+            elif what == "recall":
+                office.do(who, lambda a, id=pending["id"]: a.recall(id))
+            else:
+                office.do(who, lambda a, id=pending["id"], n=pending["round"]: a.escalate(id, n))
+        except RatoonError:
+            assert office.read(record) == before, "what is refused leaves nothing"
+        _agree(office, record)
+
+
+def _agree(office: Office, record: str) -> None:
+    row = office.read(record)
+    with office.world.read(SYSTEM) as records:
+        requests = store.requests_of(records.connection, record)
+        waiting = [r for r in requests if r["state"] == "pending"]
+        assert len(waiting) <= 1
+        assert row["status"] == (requests[0]["state"] if requests else None)
+        for request in requests:
+            votes = store.votes_of(records.connection, request["id"])
+            still = [v for v in votes if v["state"] == "open"]
+            if request["state"] == "pending":
+                assert still
+                assert {(v["step"], v["round"]) for v in still} == {(request["step"], request["round"])}
+            else:
+                assert not still
+                assert request["finished_at"] is not None
+            asked = [(v["round"], v["user_id"]) for v in votes]
+            assert len(asked) == len(set(asked)), "nobody is asked twice in one round"

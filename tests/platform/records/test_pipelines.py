@@ -215,6 +215,25 @@ def test_an_automatic_move_that_is_refused_leaves_the_save_alone_and_says_why(wo
     assert put(world, record, amount="7")["stage"] == "won"
 
 
+def test_records_whose_time_has_come_are_moved_once_an_hour(
+    open_world: Any, documents: list[dict[str, Any]], time: Any
+) -> None:
+    from ratoon.platform.jobs import drain
+
+    renewal = next(d for d in documents if d.get("name") == "renewal")
+    renewal["stages"][0]["advance"] = [{"when": "stage_due < NOW()", "to": "won"}]
+    world = open_world(documents)
+    late, early = deal(world, kind="renewal"), deal(world, kind="a")
+    world.jobs.tick(world, time.now)
+    drain(world)
+    time.pass_(hours=3)
+    world.jobs.tick(world, time.now)
+    drain(world)
+    with world.read(SYSTEM) as records:
+        assert (records.get("deal", late["id"])["stage"], records.get("deal", early["id"])["stage"]) == ("won", "new")
+        assert [p["stage"] for p in records.stage_history("deal", late["id"])] == ["due", "won"]
+
+
 def test_explain_and_the_trace_show_gates_and_moves(world: Environment) -> None:
     steps = explain(world.registry, "deal", "updated", world.reactions)
     shown = {s.number: {(p.kind, p.name): p.detail for p in s.parts} for s in steps}
