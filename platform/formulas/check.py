@@ -237,7 +237,8 @@ class Checker:
         return Read(node.position, node.end, name.type, f"{name.key}.id", name, written=_written(node))
 
     def _apply(self, function: Function, args: tuple[Typed, ...], node: Node, position: int) -> Typed:
-        overloads = [o for o in function.overloads if o.least <= len(args) and (o.most is None or len(args) <= o.most)]
+        count = len(args)
+        overloads = [o for o in function.overloads if o.least <= count and (o.most is None or count <= o.most)]
         if not overloads:
             raise _arguments(function, len(args), position)
         best = next((o for o in overloads if _accepts(o, args)), None)

@@ -79,12 +79,12 @@ class Overload:
     aggregate: bool = False
     """True: its arguments are worked out for every related record (SUM, COUNT …)."""
 
-    @property
+    @functools.cached_property
     def least(self) -> int:
         """Fewest arguments."""
         return sum(not (p.optional or p.repeated) for p in self.params)
 
-    @property
+    @functools.cached_property
     def most(self) -> int | None:
         """Most arguments; ``None`` = no limit."""
         return None if self.params and self.params[-1].repeated else len(self.params)
