@@ -70,6 +70,7 @@ STATUS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "unreachable": (502, "The other environment does not answer"),
         "settings_missing": (409, "The package asks for settings"),
         "tests_failed": (409, "Tests that the packages carry fail"),
+        "metadata_locked": (409, "The metadata is being changed"),
         "merge_conflict": (409, "The new version and local edits changed the same places"),
         "destructive": (409, "The change takes something away"),
         "data_refuses": (409, "The records do not allow the change"),

@@ -134,7 +134,9 @@ def merge_documents(
         if data is not ABSENT:
             kind = next(d.kind for d in found if d is not None)
             documents.append(Document(file, str(data.get("kind", kind)), data, package))
-    return Merged(tuple(in_order(documents)), tuple(open_), tuple(settled))
+    # By place, not by which side was walked first: it must not matter which side is ours.
+    in_place = [tuple(sorted(found, key=lambda one: one.place)) for found in (open_, settled)]
+    return Merged(tuple(in_order(documents)), *in_place)
 
 
 def merge_values(base: Any, ours: Any, theirs: Any, choices: Choices | None = None) -> tuple[Any, list[Disagreement]]:
