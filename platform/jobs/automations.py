@@ -47,7 +47,9 @@ def find(registry: Registry, object: str, name: str) -> Automation | None:
 
 def _perform(run: JobRun, actions: Actions) -> Any:
     environment, payload = run.environment, run.payload
-    registry = environment.registry
+    with environment.database.read() as connection:
+        # Not what this process last looked at: the rule may have been applied a moment before the save.
+        registry = environment.engine_at(connection).registry
     automation = find(registry, payload["object"], payload["automation"])
     if automation is None:
         message = "The automation {rule} is not there any more, or not active."

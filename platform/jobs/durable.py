@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from dbos import DBOS, DBOSClient, DBOSConfig
@@ -111,6 +111,12 @@ class DurableEngine:
     def take_over(self, dead: Collection[str]) -> int:
         """Gives out again what these workers had begun; returns how many workflows."""
         return len(DBOS._recover_pending_workflows(sorted(dead))) if dead else 0
+
+    def forget(self, gone: Sequence[tuple[str, int]]) -> None:
+        """Drops what the engine kept of runs that are forgotten: (run, how often it was handed over)."""
+        workflows = [f"{run}-{number}" for run, handed in gone for number in range(1, handed + 1)]
+        if workflows and self._client is not None:
+            self._client.delete_workflows(workflows)
 
     def stop(self, patience: int = 10) -> None:
         """Ends; waits up to ``patience`` seconds for what is going on. What is not finished goes on elsewhere."""

@@ -93,7 +93,8 @@ class Worker:
         alive = {w.id for w in everyone} - set(dead)
         with environment.database.write() as connection:
             runs.abandoned(connection, alive, now - STUCK, now)
-            runs.forget_before(connection, now - KEPT)
+            forgotten = runs.forget_before(connection, now - KEPT)
+        engine.forget(forgotten)
 
     def _gone(self, worker: workers.Worker) -> bool:
         """Whether a worker of this machine has no process any more."""

@@ -265,16 +265,20 @@ def give_records(connection: Connection, run: str, heir: str, records: Collectio
         connection.execute(insert(_table("ratoon_run_record")), rows)
 
 
-def forget_before(connection: Connection, at: datetime, limit: int = 1000) -> int:
-    """Drops runs that ended well before ``at``, with their records and steps; returns how many."""
+def forget_before(connection: Connection, at: datetime, limit: int = 1000) -> list[tuple[str, int]]:
+    """Drops runs that ended well before ``at``, with their records and steps; returns (id, how often handed over)."""
     table = _table()
-    old = select(table.c.id).where(table.c.state.in_(("done", "cancelled")), table.c.finished_at < at).limit(limit)
-    ids: Sequence[str] = list(connection.execute(old).scalars())
+    ended = table.c.state.in_(("done", "cancelled")), table.c.finished_at < at
+    gone = [
+        (row.id, row.handed)
+        for row in connection.execute(select(table.c.id, table.c.handed).where(*ended).limit(limit))
+    ]
+    ids: Sequence[str] = [run for run, _ in gone]
     if ids:
         for name, column in (("ratoon_run_step", "run"), ("ratoon_run_record", "run"), ("ratoon_run", "id")):
             part = _table(name)
             connection.execute(delete(part).where(one_of(part.c[column], "ids", connection.dialect.name)), {"ids": ids})
-    return len(ids)
+    return gone
 
 
 def abandoned(connection: Connection, alive: Collection[str], before: datetime, now: datetime) -> list[str]:

@@ -207,4 +207,4 @@ def test_a_run_knows_its_records_and_old_runs_are_forgotten(world: Environment, 
     with world.database.write() as connection:
         assert runs.records_of(connection, str(run)) == {record: {"name": "x"}}
         assert steps.of_run(connection, str(run)) == []
-        assert runs.forget_before(connection, time.now + timedelta(days=1)) == 1
+        assert runs.forget_before(connection, time.now + timedelta(days=1)) == [(run, 1)]
