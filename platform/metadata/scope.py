@@ -34,8 +34,8 @@ class ScopedField(Protocol):
 class ObjectScope:
     """The names of one object. ``scopes`` gives the scopes that its references lead to; it may be filled later.
 
-    ``relations`` gives the relationships of every object when they are first asked for; ``aliases`` are earlier names of
-    keys, which a filter may still use.
+    ``relations`` gives the relationships of every object when they are first asked for; ``aliases`` are earlier names
+    of keys, which a filter may still use.
     """
 
     def __init__(
