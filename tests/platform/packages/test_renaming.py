@@ -40,7 +40,7 @@ def test_a_renamed_field_keeps_values_history_and_every_reference(clinic: Clinic
     package.add("visit", "heavy", "formula", formula="pet.weight > 4 /* kg */", returns="boolean")
     applied = clinic.apply(package)
     assert [c.kind for c in applied.plan.schema] == ["add_column"]
-    assert [(c.action, c.name) for c in applied.plan.components][0] == ("renamed", "pet.mass was weight")
+    assert next((c.action, c.name) for c in applied.plan.components) == ("renamed", "pet.mass was weight")
     assert clinic.get("pet", pet)["mass"] == Decimal("4.50")
     registry = clinic.environment.registry
     assert registry["visit"].fields["heavy"].formula.source == "pet.mass > 4 /* kg */"
