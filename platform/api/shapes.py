@@ -255,6 +255,7 @@ class PurgeShape(Schema):
 class PurgedShape(Schema):
     """What is lost for good."""
 
+    revision = fields.Integer(required=True)
     losses = fields.List(fields.Dict(), required=True)
     fingerprint = fields.String(required=True)
 
@@ -277,6 +278,12 @@ class PlanShape(Schema):
     findings = fields.List(fields.Nested(FindingShape), required=True)
     destructive = fields.List(fields.String(), required=True, metadata={"description": "what would be taken away"})
     refusals = fields.List(fields.String(), required=True, metadata={"description": "why the data does not allow it"})
+    violations = fields.List(
+        fields.String(), required=True, metadata={"description": "rules that records there are would break"}
+    )
+    rights = fields.List(fields.Dict(), required=True, metadata={"description": "permissions that widen"})
+    moves = fields.List(fields.Dict(), required=True, metadata={"description": "what is renamed or replaced"})
+    fingerprint = fields.String(required=True, metadata={"description": "the same for plans that promise the same"})
     local_edits = fields.List(fields.Dict(), required=True, metadata={"description": "edits made here that stay"})
     settings = fields.List(fields.Dict(), required=True, metadata={"description": "what the packages ask for"})
     settled = fields.List(fields.Dict(), required=True, metadata={"description": "conflicts and what was chosen"})

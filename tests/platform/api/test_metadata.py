@@ -217,3 +217,20 @@ def test_lint_purge_and_a_rollback_say_first_what_they_would_do(admin: Any) -> N
     admin.post("/metadata/purge", {"names": ["plant.height"], "fingerprint": "no"}, status=409)
     admin.post("/metadata/purge", {"names": ["plant.height"], "fingerprint": lost["fingerprint"]}, status=200)
     admin.post("/metadata/purge", {"names": ["plant.height"]}, status=404)
+
+
+def test_plans_and_what_was_applied_have_the_shape_that_is_published(admin: Any) -> None:
+    shapes = admin.get("/openapi.json")["components"]["schemas"]
+    plan = admin.post("/metadata/plan", {"files": PACKAGE}, status=200)
+    applied = admin.post("/metadata/apply", {"files": PACKAGE}, status=200)
+    purged = admin.post("/metadata/purge", {}, status=200)
+    drifted = admin.post("/metadata/drift", {"files": grown()}, status=200)
+    checked = admin.post("/metadata/check", {"files": grown()}, status=200)
+    for name, answer in (
+        ("plan", plan),
+        ("applied", applied),
+        ("purged", purged),
+        ("drift", drifted),
+        ("check", checked),
+    ):
+        assert set(answer) == set(shapes[f"_{name}"]["properties"]), name
