@@ -89,12 +89,34 @@ PLACES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "group_by": "field",
             "date_field": "field",
         },
-        "automation": {"fields/*": "field", "condition": "formula", "date_field": "field", "date": "field"},
+        "automation": {
+            "fields/*": "field",
+            "condition": "formula",
+            "date/field": "field",
+            "date/time_zone_field": "formula",
+            "button/visible_when": "formula",
+            "inbound/key": "field",
+        },
         "duplicate": {"match/*/field": "field", "condition": "formula"},
         "sharing": {"when": "formula"},
-        "approval": {"condition": "formula", "when": "formula", "entry": "formula", "steps/*/condition": "formula",
-                     "steps/*/when": "formula", "locked_fields/*": "field"},
-        "assignment": {"condition": "formula", "rules/*/when": "formula", "rules/*/condition": "formula"},
+        "approval": {
+            "condition": "formula",
+            "steps/*/condition": "formula",
+            "steps/*/approvers/*/field": "field",
+            "steps/*/approvers/*/manager_of": "field",
+            "steps/*/approvers/*/formula": "formula",
+            "lock/open_fields/*": "field",
+            "lock/approver_fields/*": "field",
+            "status_field": "field",
+        },
+        "assignment": {
+            "field": "field",
+            "rules/*/condition": "formula",
+            "rules/*/to/*/field": "field",
+            "rules/*/to/*/manager_of": "field",
+            "rules/*/to/*/formula": "formula",
+        },
+        "data": {"key": "field"},
     }
 )  # fmt: skip
 """Kind → place (``*`` = every item) → what stands there."""
@@ -217,10 +239,15 @@ def _layout(data: dict[str, Any], own: str, visitor: Visitor) -> None:
 
 def _automation(data: dict[str, Any], own: str, visitor: Visitor) -> None:
     _each(data, "stages/*", lambda stage: visitor.stage(own, None, stage))
+    if isinstance(data.get("inbound"), dict):
+        _keys(data["inbound"], "mapping", lambda key: visitor.field(own, key))
     _actions(data, own, visitor)
 
 
 def _actions(data: dict[str, Any], own: str, visitor: Visitor) -> None:
+    for case in _items(data, "cases"):
+        _each(case, "condition", lambda source: visitor.formula(own, source))
+        _actions(case, own, visitor)
     for group in ("actions", "then", "else", "otherwise"):
         for action in _items(data, group):
             _action(action, own, visitor)
@@ -247,7 +274,9 @@ def _action(action: dict[str, Any], own: str, visitor: Visitor) -> None:
             for key, value in values.items()
         }
         action["values"] = changed
-    for key in ("condition", "when", "if"):
+    if action.get("type") == "upsert_record":
+        _each(action, "key", lambda key: visitor.field(target, key))
+    for key in ("condition", "when", "if", "to", "cc", "bcc", "reply_to", "subject", "text", "until"):
         _each(action, key, lambda source: visitor.formula(own, source))
     _each(action, "object", visitor.object)
 
@@ -268,6 +297,67 @@ def _dotted(written: str, visitor: Visitor) -> str:
     return f"{visitor.object(name)}{dot}{visitor.field(name, key) if dot else ''}"
 
 
+def _approval(data: dict[str, Any], own: str, visitor: Visitor) -> None:
+    groups = data.get("actions")
+    for name in groups if isinstance(groups, dict) else ():
+        _actions({"actions": groups[name]}, own, visitor)
+
+
+def _data(data: dict[str, Any], own: str, visitor: Visitor) -> None:
+    records = data.get("records")
+    if isinstance(records, list):
+        data["records"] = [_values(own, item, visitor) if isinstance(item, dict) else item for item in records]
+
+
+def _values(object: str, values: Mapping[str, Any], visitor: Visitor) -> dict[str, Any]:
+    """The values of a record, as the API would be given them."""
+    return {
+        visitor.field(object, key): visitor.value(object, key, value) if isinstance(value, str) else value
+        for key, value in values.items()
+    }
+
+
+def _test(data: dict[str, Any], own: str, visitor: Visitor) -> None:
+    """A test names records by names of its own; the object of each is said where it is made."""
+    objects: dict[str, str] = {}
+    steps = _items(data, "steps")
+    for made in [*_items(data, "given"), *(s["create"] for s in steps if isinstance(s.get("create"), dict))]:
+        objects[str(made.get("record"))] = str(made.get("object"))
+        _record(made, str(made.get("object")), visitor)
+        _each(made, "object", visitor.object)
+    for step in steps:
+        about = None
+        for verb in ("create", "update", "move", "delete", "restore"):
+            call = step.get(verb)
+            if isinstance(call, dict):
+                about = objects.get(str(call.get("record")), about)
+                if about is not None and verb in ("update", "move"):
+                    _record(call, about, visitor)
+                    _each(call, "stage", lambda stage, o=about: visitor.stage(o, None, stage))  # type: ignore[misc]
+        _expected(step.get("then"), objects, about, visitor)
+
+
+def _record(call: dict[str, Any], object: str, visitor: Visitor) -> None:
+    if isinstance(call.get("values"), dict):
+        call["values"] = _values(object, call["values"], visitor)
+
+
+def _expected(then: Any, objects: Mapping[str, str], about: str | None, visitor: Visitor) -> None:
+    if not isinstance(then, dict):
+        return
+    if about is not None:
+        _each(then, "errors/*/field", lambda key: visitor.field(about, key))
+    values = then.get("values")
+    for record in values if isinstance(values, dict) else ():
+        if record in objects and isinstance(values[record], dict):
+            values[record] = _values(objects[record], values[record], visitor)
+    for found in _items(then, "found"):
+        name = str(found.get("object"))
+        _each(found, "filter", lambda source, o=name: visitor.formula(o, source))  # type: ignore[misc]
+        _record(found, name, visitor)
+        _each(found, "object", visitor.object)
+
+
 def _picklist(data: dict[str, Any], own: str, visitor: Visitor) -> None:
     _each(data, "values/*/value", lambda value: visitor.value("", f"*{data.get('name')}", value))
 
@@ -282,5 +372,8 @@ _SPECIAL: Mapping[str, Callable[[dict[str, Any], str, Visitor], None]] = Mapping
         "role": _role,
         "permission_set": _role,
         "picklist": _picklist,
+        "approval": _approval,
+        "data": _data,
+        "test": _test,
     }
 )

@@ -25,7 +25,7 @@ from ratoon.platform.metadata.relations import identifier, plural
 USERS = frozenset({"owner", "created_by", "modified_by"})
 SUFFIXES: Mapping[str, tuple[str, ...]] = {
     "currency": ("_currency",),
-    "stage": ("_pipeline",),
+    "stage": ("_pipeline", "_since", "_due"),
     "polymorphic": ("_object",),
     "address": ("_street", "_city", "_state", "_postal_code", "_country"),
     "geolocation": ("_latitude", "_longitude"),

@@ -365,7 +365,9 @@ def _day(moment: Any) -> Any:
 
 def _retyped(old: Object, new: Object, key: str) -> bool:
     was, now = old.parts.get(key), new.parts.get(key)
-    return was is None or now is None or repr(was.sql) != repr(now.sql)
+    if was is None or now is None:
+        return True
+    return was.sql is not now.sql and repr(was.sql) != repr(now.sql)
 
 
 def _rollup_facts(field: Field) -> Any:

@@ -95,7 +95,10 @@ def check_documents(
     report = Report(names[0] if len(names) == 1 else None, findings)
     report.offer(offered)
     others = [d for d in with_system(present) if d.package not in names]
-    shaped = language.structure.check(documents, report)
+    passed = {(d.package, d.file): d.data for d in present}
+    fresh = [d for d in documents if passed.get((d.package, d.file)) != d.data]
+    places = {(d.package, d.file) for d in fresh}
+    shaped = [*language.structure.check(fresh, report), *(d for d in documents if (d.package, d.file) not in places)]
     registry = assemble([*others, *shaped], language.types, language.functions, revision, report, language.actions)
     check_carried(shaped, registry, report)
     refused = bool(report.errors)

@@ -41,6 +41,8 @@ class Situation:
     tables: Tables
     """The tables of ``before`` as they are in the database."""
     replaced: Replaced
+    changed: frozenset[str] | None = None
+    """Objects whose documents differ; ``None`` = any may."""
 
 
 def data_notes(situation: Situation) -> tuple[DataNote, ...]:
@@ -58,7 +60,7 @@ class _Impact:
     def all(self) -> Iterator[DataNote]:
         for new in self._s.after:
             old = self._before.objects.get(new.name)
-            if old is None:
+            if old is None or not (self._s.changed is None or new.name in self._s.changed):
                 continue
             for field in new.fields.values():
                 if not field.system:
@@ -282,11 +284,10 @@ class _Impact:
                     message = f"{rows} records of {old.name} are lost from view; they are kept until they are purged."
                     yield DataNote(old.name, "object_goes", rows, message, samples=self._census.some(old))
                 continue
-            columns = self._tables.table(old.name).c
             for field in old.fields.values():
                 if field.name in new.fields or field.computed or not field.parts or field.parts[0].sql is None:
                     continue
-                filled = columns[field.name].is_not(None)
+                filled = self._tables.table(old.name).c[field.name].is_not(None)
                 rows = self._census.count(old, filled)
                 if rows:
                     message = (

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection
 
 from ratoon.platform.errors import Finding, MetadataRefused
-from ratoon.platform.metadata.documents import Document, canonical, in_order
+from ratoon.platform.metadata.documents import Document, in_order
 from ratoon.platform.metadata.model import Registry
 from ratoon.platform.metadata.moves import Move
 from ratoon.platform.packages.checking import Checked, check_documents
@@ -119,12 +120,12 @@ class Plan:
         promised = [
             self.revision,
             self.since,
-            [[d.package, d.file, canonical(d.data)] for d in self.documents],
+            [[d.package, d.file, d.data] for d in self.documents],
             [move.as_json() for move in self.moves],
             [[c.kind, c.table, c.name, c.description] for c in self.schema],
             sorted([n.object, n.code, n.field or ""] for n in self.notes),
         ]
-        return hashlib.sha256(canonical(promised).encode()).hexdigest()[:32]
+        return hashlib.sha256(orjson.dumps(promised, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
 
     def as_json(self) -> dict[str, Any]:
         """For ``--json`` and the API."""
@@ -235,18 +236,20 @@ def make_plan(
         relocation = Relocation(before, standing, journey.moves)
     kept = read_kept(connection) if relocation is None else relocation.kept(read_kept(connection))
     moves = journey.moves
+    components = component_changes(journey.standing, documents)
+    changed = _changed_objects(components)
     data = tuple(batches(journey.standing, documents, after))
 
     def count(now: Connection) -> tuple[DataNote, ...]:
         if standing is None:
             return tuple(data_plan(now, None, data))
         tables = Tables(standing, dialect) if relocation is None else RelocatedTables(relocation, dialect)
-        notes = data_notes(Situation(target, now, standing, after, tables, _replaced(standing, moves)))
+        notes = data_notes(Situation(target, now, standing, after, tables, _replaced(standing, moves), changed))
         return (*notes, *data_plan(now, RecordStore(standing, tables, dialect), data))
 
     return Plan(
         revision=revision,
-        components=(*journey.components(documents), *component_changes(journey.standing, documents)),
+        components=(*journey.components(documents), *components),
         schema=tuple(schema.changes(standing, after, dialect, kept, since, target.language.types)),
         notes=count(connection),
         count=count,
@@ -262,6 +265,13 @@ def make_plan(
         rebased=dict(made.bases) != bases,
         rights=widenings(present, documents) if before is not None else (),
     )
+
+
+def _changed_objects(components: Sequence[ComponentChange]) -> frozenset[str] | None:
+    """The objects whose records a change may concern; ``None`` = any, because a shared value set changed."""
+    if any(change.kind == "picklist" for change in components):
+        return None
+    return frozenset(change.name.partition(".")[0] for change in components)
 
 
 def _replaced(standing: Registry, moves: Sequence[Move]) -> dict[tuple[str, str], dict[str, str]]:

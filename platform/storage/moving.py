@@ -29,8 +29,7 @@ from ratoon.platform.storage.tables import (
     checked_references,
     foreign_key_name,
     index_name,
-    plain_indexes,
-    unique_keys,
+    index_parts,
 )
 from ratoon.platform.storage.undo import remember
 
@@ -198,15 +197,10 @@ def _indexes(
 ) -> Iterator[tuple[str, str]]:
     """(index, its new name)."""
     for obj, new, keys in renamed:
-        for prefix, parts in _index_parts(obj):
+        for prefix, parts in index_parts(obj):
             was, now = index_name(prefix, obj.name, *parts), index_name(prefix, new, *(keys.get(p, p) for p in parts))
             if was != now:
                 yield was, now
-
-
-def _index_parts(obj: Object) -> list[tuple[str, tuple[str, ...]]]:
-    gone = [("ix", (key, "gone")) for key in ("deleted_at", "deletion_id")]
-    return [*(("uq", keys) for keys in unique_keys(obj)), *(("ix", keys) for keys in plain_indexes(obj)), *gone]
 
 
 def _rename_indexes(connection: Connection, present: Present, indexes: Sequence[tuple[str, str]]) -> None:
@@ -359,7 +353,7 @@ class ValueMoves:
         field = None if obj is None else obj.stage_field
         if obj is None or field is None:
             return set()
-        stage, pipeline = (self._quote(part.key) for part in field.parts)
+        stage, pipeline = (self._quote(part.key) for part in field.parts[:2])
         table = self._quote(obj.name)
         if move.kind == "pipeline":
             done = self._run(f"UPDATE {table} SET {pipeline} = {self._mark} WHERE {pipeline} = {self._mark}",
@@ -381,7 +375,7 @@ class ValueMoves:
 
     def _merge_stage(self, obj: Object, field: Field, move: Move) -> set[tuple[str, str]]:
         """Records of a stage that goes enter the one that takes its place; their history says so."""
-        stage_key, pipeline_key = (part.key for part in field.parts)
+        stage_key, pipeline_key = (part.key for part in field.parts[:2])
         stage, pipeline = self._quote(stage_key), self._quote(pipeline_key)
         named, dot, old = move.old.rpartition(".")
         was = named if dot else move.pipeline

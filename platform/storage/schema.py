@@ -34,7 +34,14 @@ from ratoon.platform.storage.kept import Kept, chain_of, declaration_of, forget,
 from ratoon.platform.storage.present import Present, operations_on, operations_with
 from ratoon.platform.storage.retyping import Retyping, Step
 from ratoon.platform.storage.statements import sql_dialect
-from ratoon.platform.storage.tables import Tables, checked_references, foreign_key_name, stored_parts
+from ratoon.platform.storage.tables import (
+    Tables,
+    checked_references,
+    foreign_key_name,
+    index_name,
+    index_parts,
+    stored_parts,
+)
 
 if TYPE_CHECKING:
     from alembic.operations import Operations
@@ -141,7 +148,6 @@ class _Difference:
         self.kept = kept
         self.since = since
         self.tables = Tables(after, dialect)
-        self.old_tables = Tables(before, dialect) if before is not None else None
         self.types = sql_dialect(dialect)
 
     def all(self) -> Iterator[Change]:
@@ -340,27 +346,25 @@ class _Difference:
                       run=retyping.finish, retyping=retyping)  # fmt: skip
 
     def _indexes(self, old: Object | None, new: Object) -> Iterator[Change]:
-        wanted = {str(index.name): index for index in self.tables.indexes(new)}
-        there: set[str] = set()
-        if old is not None and self.old_tables is not None:
+        wanted = {index_name(prefix, new.name, *keys) for prefix, keys in index_parts(new)}
+        there: dict[str, tuple[str, ...]] = {}
+        dropped: set[str] = set()
+        if old is not None:
+            there = {index_name(prefix, old.name, *keys): keys for prefix, keys in index_parts(old)}
             remade = self.remade(old, new)
-            before = self.old_tables.indexes(old)
-            stale = {str(i.name) for i in before if remade.intersection(column.name for column in i.columns)}
-            there = {str(i.name) for i in before}
-            dropped = (there - wanted.keys()) | stale
-            there -= stale
-        else:
-            dropped = set()
+            stale = {name for name, keys in there.items() if remade.intersection(keys)}
+            dropped = (there.keys() - wanted) | stale
         for name in sorted(dropped):
             text = f"Drop the index {name} of {new.name}."
             run = partial(self._drop_index, new.name, name)
             yield self._change("drop_index", new.name, name, text, run)
-        for name, index in wanted.items():
-            if name in there:
-                continue
-            columns = ", ".join(column.name for column in index.columns)
-            text = f"Create the {'unique ' if index.unique else ''}index {name} on {new.name} ({columns})."
-            yield self._change("create_index", new.name, name, text, partial(self._create_index, index))
+        missing = wanted - (there.keys() - dropped)
+        for index in self.tables.indexes(new) if missing else ():
+            name = str(index.name)
+            if name in missing:
+                columns = ", ".join(column.name for column in index.columns)
+                text = f"Create the {'unique ' if index.unique else ''}index {name} on {new.name} ({columns})."
+                yield self._change("create_index", new.name, name, text, partial(self._create_index, index))
 
     def _create_index(self, index: Index, operations: Operations, present: Present | None) -> None:
         operations.impl.create_index(index, if_not_exists=True)

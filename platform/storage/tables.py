@@ -136,6 +136,12 @@ def stored_parts(obj: Object) -> tuple[Part, ...]:
     return tuple(sorted(parts, key=lambda part: part.key != "id"))
 
 
+def index_parts(obj: Object) -> list[tuple[str, tuple[str, ...]]]:
+    """What the names of an object's indexes are made of: (``uq`` or ``ix``, keys)."""
+    gone = [("ix", (key, "gone")) for key in ("deleted_at", "deletion_id")]
+    return [*(("uq", keys) for keys in unique_keys(obj)), *(("ix", keys) for keys in plain_indexes(obj)), *gone]
+
+
 def checked_references(registry: Registry, obj: Object) -> Iterator[Field]:
     """The reference fields that a foreign key stands on."""
     for field in obj.references:
