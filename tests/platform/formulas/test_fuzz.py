@@ -65,6 +65,10 @@ class Anything:
         """The type of a name."""
         return list(VALUES)[sum(map(ord, name)) % len(VALUES)]
 
+    def related(self, name: str) -> Name | None:
+        """Lines are related records."""
+        return Name("line@deal", Type.REFERENCE, target=self, many=True) if name.lower() == "lines" else None
+
     def names(self) -> list[str]:
         """Some, for suggestions."""
         return ["amount", "stage"]
@@ -140,6 +144,10 @@ def grown(rng: random.Random, kind: Type, depth: int = 0) -> str:
     parts = []
     for index in range(count):
         spec = chosen.param(index)
+        if chosen.aggregate and rng.random() < 0.8:
+            inside = NAMES[rng.choice(sorted(spec.types & NAMES.keys(), key=lambda k: k.value))]
+            parts.append(rng.choice(("lines.", "x.lines.", "lines.y.")) + rng.choice(inside or ["a"]))
+            continue
         wanted = together if spec.spec in ("T", "any") else rng.choice(sorted(spec.types, key=lambda k: k.value))
         if spec.spec == "field":
             parts.append(rng.choice(NAMES[together] or ["a"]))
@@ -164,7 +172,9 @@ def rubbish(rng: random.Random) -> str:
 def use(source: str, dialect: Any, blanks: Any) -> None:
     """Everything one can do with a text."""
     context = EvalContext(old={"amount": Decimal(1)}, user={"id": "u"})
-    row = {name: VALUES[kind] for kind, names in NAMES.items() for name in names}
+    row: dict[str, Any] = {name: VALUES[kind] for kind, names in NAMES.items() for name in names}
+    line = {f"line@deal.{key}": value for key, value in row.items()}
+    row["line@deal"] = [line, dict.fromkeys(line), line]
     parse(source, dialect)
     again = format_formula(source, dialect)
     assert format_formula(again, dialect) == again, again
