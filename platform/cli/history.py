@@ -7,6 +7,7 @@ import click
 from ratoon.platform.cli.opening import environment
 from ratoon.platform.cli.printing import print_json, table
 from ratoon.platform.packages import Target, history
+from ratoon.platform.packages.locking import interrupted
 
 
 @click.command()
@@ -16,6 +17,14 @@ def command(limit: int, as_json: bool) -> None:
     """List who changed the metadata, when, and what for."""
     with environment() as opened:
         revisions = history(Target.of(opened), limit)
+        left = interrupted(opened.database)
+    if left is not None:
+        click.secho(
+            f"A change by {left.text} was broken off. Nothing of it happened: "
+            f"the metadata is entirely at revision {revisions[0].revision if revisions else 0}.",
+            fg="yellow",
+            err=True,
+        )
     if as_json:
         print_json(
             [{"revision": r.revision, "at": r.at.isoformat(), "by": r.by, "message": r.message} for r in revisions]

@@ -298,7 +298,7 @@ def _dotted(written: str, visitor: Visitor) -> str:
 
 
 def _approval(data: dict[str, Any], own: str, visitor: Visitor) -> None:
-    groups = data.get("actions")
+    groups: Any = data.get("actions")
     for name in groups if isinstance(groups, dict) else ():
         _actions({"actions": groups[name]}, own, visitor)
 
@@ -347,7 +347,7 @@ def _expected(then: Any, objects: Mapping[str, str], about: str | None, visitor:
         return
     if about is not None:
         _each(then, "errors/*/field", lambda key: visitor.field(about, key))
-    values = then.get("values")
+    values: Any = then.get("values")
     for record in values if isinstance(values, dict) else ():
         if record in objects and isinstance(values[record], dict):
             values[record] = _values(objects[record], values[record], visitor)
