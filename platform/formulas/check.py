@@ -7,6 +7,7 @@ Every name is resolved, every function gets the overload that fits its arguments
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -180,6 +181,14 @@ class Checker:
 
     def _unknown_name(self, step: str, position: int, scope: Scope) -> FormulaError:
         hint = nearest(step, [*scope.names(), *related_names(scope)])
+        if hint and len(hint) == len(step):
+            odd = [(at, char) for at, (char, meant) in enumerate(zip(step, hint, strict=True)) if char.lower() != meant]
+            if odd and not any(char.isascii() for _, char in odd):
+                at, char = odd[0]
+                return FormulaError(
+                    "lookalike_character", "{found} ({name}) looks like {meant} but is another character",
+                    position=position + at, found=char, name=unicodedata.name(char, "?"), meant=hint[at],
+                )  # fmt: skip
         if not hint and self._functions.get(step):
             hint = f"{step.upper()}(…)"
         return _unknown("unknown_name", "There is no field {name}", position, step, hint)

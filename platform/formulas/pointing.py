@@ -6,6 +6,9 @@ import unicodedata
 
 from ratoon.platform.errors import FormulaError
 
+AROUND = 60
+"""Characters shown on either side of the place in a long line."""
+
 
 def point(source: str, position: int) -> str:
     """The line of ``position`` (0-based offset) and a caret below that place."""
@@ -14,6 +17,12 @@ def point(source: str, position: int) -> str:
     end = source.find("\n", position)
     line = source[start : end if end >= 0 else len(source)].replace("\t", " ")
     before = line[: position - start]
+    if len(line) > 2 * AROUND:
+        cut = max(0, len(before) - AROUND)
+        line = (
+            ("…" if cut else "") + line[cut : len(before) + AROUND] + ("…" if len(line) > len(before) + AROUND else "")
+        )
+        before = ("…" if cut else "") + before[cut:]
     indent = sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in before)
     return f"{line}\n{' ' * indent}^"
 

@@ -9,6 +9,7 @@ import pytest
 
 from ratoon.platform.errors import FormulaError
 from ratoon.platform.formulas import builtin_functions, compile_formula, define
+from ratoon.platform.formulas.pointing import point
 from ratoon.platform.formulas.scopes import Names
 from ratoon.platform.formulas.types import EvalContext, Name, Type
 
@@ -106,3 +107,17 @@ def test_a_plugin_adds_a_function(deal: Any) -> None:
         functions.plus([initials])
     with pytest.raises(FormulaError):
         deal.compiled('INITIALS("x")')
+
+
+def test_a_letter_of_another_script_in_a_name_is_pointed_at(deal: Any) -> None:
+    with pytest.raises(FormulaError) as caught:
+        deal.compiled("1 + аmount")
+    assert (caught.value.error_code, caught.value.position) == ("lookalike_character", 4)
+    assert "CYRILLIC SMALL LETTER A" in str(caught.value)
+
+
+def test_a_long_line_is_shown_around_the_place() -> None:
+    shown = point("x" * 5000 + "?" + "y" * 5000, 5000)
+    line, caret = shown.split("\n")
+    assert len(line) < 130
+    assert line[caret.index("^")] == "?"

@@ -28,7 +28,7 @@ from ratoon.platform.formulas.write import format_formula, translate
 
 SECONDS = float(os.environ.get("RATOON_FUZZ_SECONDS", "3"))
 SLOW = 2.0
-"""A single text that takes longer is a hang."""
+"""A single text that takes more processor time (for everything one can do with it) is a hang."""
 ROOT = Path(__file__).parents[3]
 TABLES = Path(os.environ.get("RATOON_CONFORMANCE") or ROOT.parent / "shared" / "conformance")
 PIECES = (
@@ -207,7 +207,7 @@ def test_any_text_is_answered_or_refused_at_once() -> None:
         if time.monotonic() > end:
             break
         dialect, blanks = rng.choice(("native", "salesforce")), rng.choice(("blank", "zero"))
-        began, answered = time.monotonic(), False
+        began, answered = time.process_time(), False
         refusal: FormulaError | None = None
         try:
             use(source, dialect, blanks)
@@ -217,7 +217,7 @@ def test_any_text_is_answered_or_refused_at_once() -> None:
         finally:
             if not answered:
                 print(f"\nseed {seed}, {dialect}, {blanks}: {source!r}")
-        took = time.monotonic() - began
+        took = time.process_time() - began
         if refusal is not None:
             refused += 1
             assert refusal.position is None or 0 <= refusal.position <= len(source), (source, refusal.position)
