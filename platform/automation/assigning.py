@@ -48,14 +48,18 @@ class Assigning:
         self._load: dict[str, int] = {}
         """How many records count for a user, those of this call included."""
         self._given: Counter[str] = Counter()
-        self._held = False
+        self._standing: dict[str, list[str]] = {}
+        """Rule → its people, where they do not depend on the record."""
+        self._first: int | None = None
+        """The first number of this call; the counter is held from then on, so the next ones are counted here."""
+        self._used = 0
 
     def choose(self, row: Mapping[str, Any], context: EvalContext) -> tuple[str, str] | None:
         """(user, name of the rule) for a record; ``None`` when no rule finds anybody."""
         for rule in self._assignment.rules:
             if rule.condition is not None and not _true(rule, row, context):
                 continue
-            user = self._by_rule(rule, people.find(self._records, rule.people, row, context))
+            user = self._by_rule(rule, self._candidates(rule, row, context))
             if user is not None:
                 if self._counts({**row, self._assignment.field: user}, context):
                     self._given[user] += 1
@@ -65,17 +69,18 @@ class Assigning:
         return None
 
     def finish(self) -> None:
-        """Keeps whose turn it was."""
+        """Keeps whose turn it was, and how far the numbers went."""
+        if self._used > 1:
+            self._take(self._used - 1)
         for name, state in self._rules.items():
             turns.keep(self._records.connection, self._key(name), state.had)
 
     def _by_rule(self, rule: AssignmentRule, candidates: Sequence[str]) -> str | None:
         if not candidates:
             return None
-        if not self._held:
+        if self._first is None:
             # Whoever assigns next waits here until this transaction ends.
-            self._number()
-            self._held = True
+            self._first = self._take(1)
         state = self._state(rule, candidates)
         if rule.method == "least_loaded" or rule.capacity is not None:
             self._count(candidates)
@@ -93,9 +98,21 @@ class Assigning:
         state.last[chosen] = state.had[chosen] = self._number()
         return chosen
 
+    def _candidates(self, rule: AssignmentRule, row: Mapping[str, Any], context: EvalContext) -> list[str]:
+        if any(person.formula is not None for person in rule.people):
+            return people.find(self._records, rule.people, row, context)
+        if rule.name not in self._standing:
+            self._standing[rule.name] = people.find(self._records, rule.people, row, context)
+        return self._standing[rule.name]
+
     def _number(self) -> int:
+        assert self._first is not None
+        self._used += 1
+        return self._first + self._used - 1
+
+    def _take(self, count: int) -> int:
         name = f"{self._assignment.object}.{self._assignment.name}"
-        return turns.take(self._records.engine.store, self._records.connection, name, 1)[0]
+        return turns.take(self._records.engine.store, self._records.connection, name, count)[0]
 
     def _counts(self, row: Mapping[str, Any], context: EvalContext) -> bool:
         """Whether a record will count as somebody's load."""
