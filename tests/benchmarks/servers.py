@@ -117,10 +117,10 @@ def handwritten(folder: Path, url: str, token: str, probe: str) -> Server:
 
 
 def generic(folder: Path, url: str, token: str, probe: str) -> Server:
-    """The product."""
+    """The product, without the process beside it that does the work after a commit: the other one has none."""
     port = free_port()
     environ = {"RATOON_DATABASE_URL": url, "RATOON_LOG_LEVEL": "error", "RATOON_FILES_DIR": str(folder / "files")}
-    command = [str(SCRIPTS / "ratoon"), "serve", "--port", str(port), "--workers", str(WORKERS)]
+    command = [str(SCRIPTS / "ratoon"), "serve", "--port", str(port), "--workers", str(WORKERS), "--no-worker"]
     return Server("generic", command, folder, environ, port, token, probe)
 
 
