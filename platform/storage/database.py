@@ -155,7 +155,8 @@ class Database:
     def fresh(self, connection: Connection) -> None:
         """Makes sure of that for one connection."""
         if self._epoch and self.dialect == "postgresql" and connection.info.get(_EPOCH, 0) != self._epoch:
-            driver(connection).execute("DEALLOCATE ALL")
+            # psycopg forgets its statements, too, but only for a text that it has not seen on this connection.
+            driver(connection).execute(f"DEALLOCATE ALL -- {self._epoch}")
             connection.info[_EPOCH] = self._epoch
 
     def dispose(self) -> None:
