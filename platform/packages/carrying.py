@@ -125,6 +125,7 @@ def carry_out(
                 applied = _Carrier(target, connection, plan, conditions).run(by, message, claimed)
         except _TakeBack as back:
             return back.applied
+        target.database.forget_statements()
         conditions.on_phase("committed")
         return applied
 

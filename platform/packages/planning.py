@@ -224,6 +224,8 @@ def make_plan(
 
     ``since`` is the revision that a rollback goes back to.
     """
+    target.database.forget_statements()  # another process may have changed a table since this connection asked last
+    target.database.fresh(connection)
     revision = revisions.current_revision(connection)
     before = target.registry_at(connection, revision)
     bases = standing_bases(connection)
