@@ -128,7 +128,7 @@ class Program:
         began = time.perf_counter()
         drafts, gone = self._rows.load(records, ids, list(formulas_of([action])), self._templates(action))
         if drafts:
-            contexts = [self._rows.context(draft) for draft in drafts]
+            contexts = [self._rows.context(records, draft) for draft in drafts]
             run = ActionRun(records, self._object, self._automation, action, drafts, contexts)
             if action.kind == "notify":
                 self._messages.notify(run, self._hands.run, step)
@@ -167,7 +167,7 @@ class Program:
     ) -> list[tuple[str, Any]]:
         ready = []
         for draft in drafts:
-            context = self._rows.context(draft)
+            context = self._rows.context(records, draft)
             key = f"{self._hands.run}/{step}/{draft.id}"
             try:
                 make = self._messages.mail if action.kind == "send_email" else self._messages.call
@@ -220,7 +220,7 @@ class Program:
             marks = []
             for draft in drafts:
                 try:
-                    context = self._rows.context(draft)
+                    context = self._rows.context(records, draft)
                     fits = [n for n, (c, _) in zip(names, cases, strict=True) if c.evaluate(draft.row, context) is True]
                 except FormulaError as error:
                     self._failures_of(action, step, draft.id, error)
@@ -248,12 +248,12 @@ class Program:
         else:
             with self._hands.reading() as records:
                 drafts, _ = self._rows.load(records, left, [action.options["until"]], frozenset())
-            for draft in drafts:
-                try:
-                    answer = action.options["until"].evaluate(draft.row, self._rows.context(draft))
-                    times.setdefault(self._moment(answer, now), []).append(draft.id)
-                except RatoonError as error:
-                    self._failures_of(action, step, draft.id, error)
+                for draft in drafts:
+                    try:
+                        answer = action.options["until"].evaluate(draft.row, self._rows.context(records, draft))
+                        times.setdefault(self._moment(answer, now), []).append(draft.id)
+                    except RatoonError as error:
+                        self._failures_of(action, step, draft.id, error)
         passed = [record for at, members in times.items() if at <= now for record in members]
         coming = {at: members for at, members in times.items() if at > now and members}
         if len(coming) == 1 and set(self._everyone) == set(next(iter(coming.values()))):
@@ -285,14 +285,14 @@ class Program:
             return list(ids)
         with self._hands.reading() as records:
             drafts, _ = self._rows.load(records, ids, [condition], frozenset())
-        fitting = []
-        for draft in drafts:
-            try:
-                if condition.evaluate(draft.row, self._rows.context(draft)) is True:
-                    fitting.append(draft.id)
-            except FormulaError as error:
-                words = f"The condition could not be worked out: {error.text()}"
-                self.failures[draft.id] = Failure("condition", error.code, words, False)
+            fitting = []
+            for draft in drafts:
+                try:
+                    if condition.evaluate(draft.row, self._rows.context(records, draft)) is True:
+                        fitting.append(draft.id)
+                except FormulaError as error:
+                    words = f"The condition could not be worked out: {error.text()}"
+                    self.failures[draft.id] = Failure("condition", error.code, words, False)
         return fitting
 
     def _templates(self, action: Action) -> frozenset[str]:

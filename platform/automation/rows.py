@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.formulas import Formula
+from ratoon.platform.formulas.tree import MANY, relation_of
 from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.metadata.model import Object
 from ratoon.platform.records.drafts import Draft
 from ratoon.platform.records.plan import dotted
+from ratoon.platform.records.reading import context_of
 from ratoon.platform.records.service import RecordService
 
 
@@ -42,7 +45,9 @@ class Rows:
         seen = store.visible(records.connection, name, list(rows), where) if where else rows.keys()
         found = {record: rows[record] for record in ids if record in rows and record in seen}
         wanted = dotted(formulas) | {path for path in paths if "." in path}
-        context = self._context()
+        if not self.actor.admin:  # which related records they are decides whether the actor may see them
+            wanted |= {f"{relation}.id" for path in wanted if (relation := relation_of(path)) is not None}
+        context = self._context(records)
         if wanted and found:
             store.attach_paths(records.connection, name, list(found.values()), wanted, context)
         self._work_out(records, found.values(), context)
@@ -53,13 +58,19 @@ class Rows:
                   enumerate(found.items())]  # fmt: skip
         return drafts, [record for record in ids if record not in found]
 
-    def context(self, draft: Draft) -> EvalContext:
-        """What formulas see beside the row."""
-        return self._context(draft.old)
+    def context(self, records: RecordService, draft: Draft) -> EvalContext:
+        """What formulas see beside the row; exchange rates are read through ``records``."""
+        return self._context(records, draft.old)
 
-    def _context(self, old: Mapping[str, Any] | None = None) -> EvalContext:
-        user, organization = self.actor.facts, self.organization
-        return EvalContext(now=self.now, time_zone=self.zone, user=user, organization=organization, old=old)
+    def _context(self, records: RecordService, old: Mapping[str, Any] | None = None) -> EvalContext:
+        return replace(
+            context_of(records, self.now),
+            time_zone=self.zone,
+            user=self.actor.facts,
+            organization=self.organization,
+            words=partial(records.engine.registry.text, locale=self.actor.locale),
+            old=old,
+        )
 
     def _work_out(self, records: RecordService, rows: Any, context: EvalContext) -> None:
         plan = records.plan(self.object.name)
@@ -78,16 +89,38 @@ class Rows:
 
     def _hide(self, records: RecordService, row: dict[str, Any]) -> None:
         """Blanks what the actor may not read; the row is only looked at, never written."""
-        registry, policy = records.engine.registry, records.engine.policy
-        for key in row:
-            here = self.object
-            *steps, last = key.split(".")
-            allowed = True
-            for step in steps:
-                field = here.field_of.get(step)
-                if field is None or step not in policy.readable_keys(self.actor, here.name):
-                    allowed = False
-                    break
-                here = registry[field.targets[0]]
-            if not allowed or (last in here.parts and last not in policy.readable_keys(self.actor, here.name)):
+        policy = records.engine.policy
+        for key, value in row.items():
+            before, _, last = key.rpartition(".")
+            target = self._reached(records, before)
+            if MANY in last:
+                row[key] = self._visible(records, last.partition(MANY)[0], key, value) if target is not None else []
+            elif target is None or (last in target.parts and last not in policy.readable_keys(self.actor, target.name)):
                 row[key] = None
+
+    def _reached(self, records: RecordService, path: str) -> Object | None:
+        """The object at the end of a path; ``None`` when a step of it is not for the actor."""
+        registry, policy, here = records.engine.registry, records.engine.policy, self.object
+        for step in path.split(".") if path else ():
+            child, many, _ = step.partition(MANY)
+            if many:
+                here = registry[child]
+                continue
+            field = here.field_of.get(step)
+            if field is None or step not in policy.readable_keys(self.actor, here.name):
+                return None
+            here = registry[field.targets[0]]
+        return here
+
+    def _visible(self, records: RecordService, child: str, key: str, rows: Any) -> list[dict[str, Any]]:
+        """The related records that the actor may see, with what the actor may read of them."""
+        policy, store = records.engine.policy, records.engine.store
+        if not rows or not policy.may(self.actor, child, "read"):
+            return []
+        ids = [one[f"{key}.id"] for one in rows]
+        where = policy.row_filter(self.actor, child, "read")
+        seen = store.visible(records.connection, child, ids, where) if where else set(ids)
+        kept = [dict(one) for one, record in zip(rows, ids, strict=True) if record in seen]
+        for one in kept:
+            self._hide(records, one)
+        return kept

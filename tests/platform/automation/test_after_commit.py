@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from ratoon.platform.access.actor import SYSTEM
+from ratoon.platform.access.accounts import Accounts
+from ratoon.platform.access.actor import SYSTEM, Actor
 from ratoon.platform.environment import Environment
 from ratoon.platform.errors import Conflict
 from ratoon.platform.jobs import drain
@@ -309,3 +310,34 @@ def test_explain_shows_it_in_step_15(agency: Agency) -> None:
     engine = env.engine
     (step,) = engine.reactions.explain(engine.registry["contract"], "created", "job")
     assert (step.name, step.detail) == ("call", "amount > 1")
+
+
+def test_sums_of_an_automation_that_acts_for_a_person_leave_out_what_that_person_may_not_see(agency: Agency) -> None:
+    counting = {
+        "type": "set_fields",
+        "values": {"note": 'TEXT(COUNT(task)) & " " & TEXT(CONVERT(amount, "EUR", "CNY"))'},
+    }
+    rights = {"contract": ["create", "read", "edit"], "task": ["read"], "exchange_rate": ["read"]}
+    rep = {"kind": "role", "name": "rep", "label": "Rep", "objects": rights, "rows": {"task": "owner = $user.id"}}
+    env = agency(rep, automation("count", counting, run_as="user", on=["updated"], fields=["state"]),
+                 automation("count_all", counting, on=["updated"], fields=["name"]))  # fmt: skip
+    create(env, "exchange_rate", {"currency": "EUR", "starts_on": "2020-01-01", "rate": "8"})
+    (user,) = create(env, "user", {"name": "Ann", "email": "ann@x.cn"})
+    (contract,) = create(env, "contract", {"name": "c", "amount": 10})
+    create(
+        env, "task", *({"subject": n, "contract": contract, "owner": o} for n, o in (("mine", user), ("other", None)))
+    )
+
+    def note() -> Any:
+        with env.read(SYSTEM) as records:
+            return records.get("contract", contract)["note"]
+
+    with env.write(SYSTEM) as records:
+        Accounts(env.world).set_roles(records.connection, user, ["rep"])
+    ann = Actor(id=user, name="Ann", roles=frozenset({"rep"}))
+    env.transact(ann, lambda records: records.update("contract", [Change(contract, {"state": "open"})]))
+    drain(env)
+    assert note() == "1 80"
+    env.transact(ann, lambda records: records.update("contract", [Change(contract, {"name": "d"})]))
+    drain(env)
+    assert note() == "2 80"
