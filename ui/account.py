@@ -96,6 +96,11 @@ def _begin_factor(screen: Screen) -> None:
         _factor(screen).begin(conn, str(screen.actor.id), screen.actor.email)
 
 
+def _cancel_factor(screen: Screen) -> None:
+    with screen.environment.database.write() as conn:
+        _factor(screen).cancel(conn, str(screen.actor.id))
+
+
 def _confirm_factor(screen: Screen) -> ResponseReturnValue | None:
     with screen.environment.database.write() as conn:
         codes = _factor(screen).confirm(conn, str(screen.actor.id), request.form.get("code", ""))
@@ -148,6 +153,7 @@ _ACTIONS = {
     "make_token": _make_token,
     "revoke_token": _revoke_token,
     "begin_factor": _begin_factor,
+    "cancel_factor": _cancel_factor,
     "confirm_factor": _confirm_factor,
     "drop_factor": _drop_factor,
     "password": _new_password,

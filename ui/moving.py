@@ -82,6 +82,8 @@ def card(screen: Screen, object: str, id: str) -> ResponseReturnValue:
     field = found.fields.get(key)
     if field is None or field.type.name not in ("stage", "picklist"):
         raise BadRequest("{key} does not make the columns of a board.", field="key", key=key[:60])
+    if "to" not in request.form or (not wanted and field.type.name == "stage"):
+        raise BadRequest("Say with {field} into which column.", field="to")
     board = local_path(request.form.get("back", "")) or url_for("screens.records", object=object)
     problems = _changed(screen, found, id, {key: wanted or None})
     if not problems:

@@ -100,6 +100,12 @@ class SecondFactor:
         conn.execute(update(_FACTOR).where(_FACTOR.c.user_id == user_id).values(recovery=left))
         return True
 
+    def cancel(self, conn: Connection, user_id: str) -> None:
+        """Forgets the secret that waits; a confirmed one stays in force."""
+        mine = _FACTOR.c.user_id == user_id
+        conn.execute(delete(_FACTOR).where(mine, _FACTOR.c.confirmed_at.is_(None)))
+        conn.execute(update(_FACTOR).where(mine).values(waiting=None))
+
     def drop(self, conn: Connection, user_id: str) -> None:
         """The user signs in with the password alone again."""
         conn.execute(delete(_FACTOR).where(_FACTOR.c.user_id == user_id))

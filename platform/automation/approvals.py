@@ -238,15 +238,18 @@ class Approvals:
             asked = self._people(case, step.approvers)
             if not step.own:
                 asked = [u for u in asked if u != case.request["submitted_by"]]
-            if not asked:
+            readers = people.readers(self._records, case.object.name, case.request["record"], asked)
+            if not readers:
                 if step.nobody == "skip":
                     self._note(case, "skipped", "", step)
                     continue
                 message = "There is nobody to ask in step {stage}."
+                if asked:
+                    message = "Nobody who would be asked in step {stage} may read this record."
                 raise ValidationFailed([Problem("no_approver", message, None, {"stage": step.label}, index=0)])
             case.request.update(step=step.name, round=case.request["round"] + 1)
             store.change_request(self._conn, case.request["id"], step=step.name, round=case.request["round"])
-            self._ask(case, step, asked)
+            self._ask(case, step, readers)
             if step.escalate_hours is not None:
                 self._set_timer(case, step.escalate_hours)
             return

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.errors import FormulaError
 from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.metadata.people import Person
@@ -20,6 +21,20 @@ def find(records: RecordService, people: Sequence[Person], row: Mapping[str, Any
         found.update(dict.fromkeys(_users(records, person, row, context)))
     there = role_members.active(records.connection, list(found))
     return [user for user in found if user in there]
+
+
+def readers(records: RecordService, object: str, record: str, users: Sequence[str]) -> list[str]:
+    """Those of the users who may read the record, in the same order."""
+    engine, accounts = records.engine, Accounts(records.engine.world)
+    found = []
+    for user in users:
+        actor = accounts.actor_for_user(records.connection, user)
+        if actor is None or not engine.policy.may(actor, object, "read"):
+            continue
+        where = engine.policy.row_filter(actor, object, "read")
+        if not where or record in engine.store.visible(records.connection, object, [record], where):
+            found.append(user)
+    return found
 
 
 def paths_of(people: Sequence[Person]) -> frozenset[str]:

@@ -21,11 +21,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from ratoon.platform.access.actor import SYSTEM
 from ratoon.platform.automation.deferring import CHUNK, start
 from ratoon.platform.errors import FormulaError
-from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.metadata.model import Automation
 from ratoon.platform.metadata.triggers import DateTrigger
 from ratoon.platform.records.drafts import Draft
 from ratoon.platform.records.plan import dotted
+from ratoon.platform.records.reading import context_of
 from ratoon.platform.records.service import RecordService
 from ratoon.platform.storage import timers
 
@@ -127,14 +127,8 @@ def _zones(
     store, name = records.engine.store, automation.object
     rows = store.load(records.connection, name, ids)
     if "." in path:
-        store.attach_paths(records.connection, name, list(rows.values()), frozenset({path}), _context(records))
+        store.attach_paths(records.connection, name, list(rows.values()), frozenset({path}), context_of(records))
     return {record: _zone(row.get(path), default) for record, row in rows.items()}
-
-
-def _context(records: RecordService) -> EvalContext:
-    engine, actor = records.engine, records.actor
-    now, zone = engine.world.clock(), actor.zone
-    return EvalContext(now=now, time_zone=zone, user=actor.facts, organization=engine.organization)
 
 
 def _zone(name: Any, default: ZoneInfo) -> ZoneInfo:
@@ -162,7 +156,7 @@ def matching(records: RecordService, automation: Automation, ids: Sequence[str])
     condition = automation.condition
     if condition is None:
         return drafts, []
-    context = _context(records)
+    context = context_of(records)
     paths = dotted([condition])
     if paths:
         store.attach_paths(records.connection, automation.object, list(rows.values()), paths, context)

@@ -25,6 +25,7 @@ from ratoon.platform.jobs.dates import matching
 from ratoon.platform.metadata.model import Automation, Object
 from ratoon.platform.records.drafts import Draft
 from ratoon.platform.records.plan import dotted
+from ratoon.platform.records.reading import context_of
 from ratoon.platform.records.saving import TraceEntry
 from ratoon.platform.records.service import RecordService
 from ratoon.platform.storage import runs, steps
@@ -90,14 +91,7 @@ def _row(records: RecordService, obj: Object, record: str) -> dict[str, Any]:
 
 
 def _context(records: RecordService, row: Mapping[str, Any]) -> EvalContext:
-    engine, actor = records.engine, records.actor
-    return EvalContext(
-        now=engine.world.clock(),
-        time_zone=actor.zone,
-        user=actor.facts,
-        organization=engine.organization,
-        old=dict(row),
-    )
+    return replace(context_of(records), old=dict(row))
 
 
 @dataclass(frozen=True)

@@ -172,7 +172,7 @@ def _check(
     if stage.category == "lost" and pipeline.loss_reason is not None and pipeline.loss_reason not in required:
         required = (*required, pipeline.loss_reason)
     for name in required:
-        if draft.row.get(name) is None and not any(p.field == name and p.code == "required" for p in draft.problems):
+        if draft.row.get(name) is None and not any(p.field == name and p.severity == "error" for p in draft.problems):
             label = plan.object.field_of[name].label
             draft.refuse("required_in_stage", "{label} is required in stage {stage}.", name, label=label,
                          stage=stage.label, rule=f"{pipeline.name}.{stage.name}")  # fmt: skip

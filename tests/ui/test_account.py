@@ -34,6 +34,10 @@ def test_a_second_factor_is_set_up_asked_for_and_good_once(site: Any, admin: Any
     admin.post("/account", {"do": "begin_factor"})
     page = admin.get("/account").text
     assert "<svg" in page
+    admin.post("/account", {"do": "cancel_factor"})
+    assert "confirm_factor" not in admin.get("/account").text
+    admin.post("/account", {"do": "begin_factor"})
+    page = admin.get("/account").text
     secret = re.search(r"<code>([A-Z2-7]{32})</code>", page)
     assert secret is not None
     totp = pyotp.TOTP(secret.group(1))

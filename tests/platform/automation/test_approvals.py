@@ -429,3 +429,13 @@ def _agree(office: Office, record: str) -> None:
                 assert request["finished_at"] is not None
             asked = [(v["round"], v["user_id"]) for v in votes]
             assert len(asked) == len(set(asked)), "nobody is asked twice in one round"
+
+
+def test_only_who_may_read_the_record_is_asked(open_world: Any) -> None:
+    rows = {"deal": "amount < 100"}
+    blind = {"kind": "role", "name": "boss", "label": "Boss", "objects": {"deal": ["read"]}, "rows": rows}
+    office = Office(open_world([*(d for d in SALES if d.get("name") != "boss"), blind]))
+    request = office.submit(office.deal(amount=50))
+    assert (request["step"], office.asked(request)) == ("manager", {"bob"})
+    with pytest.raises(ValidationFailed, match="Nobody who would be asked in step Bosses may read this record"):
+        office.submit(office.deal(amount=5000))
