@@ -60,7 +60,7 @@ class Settings:
     """Set to 1 to take only signed packages."""
     job_threads: int = 8
     """Runs that one worker does at the same time."""
-    job_poll_seconds: float = 0.1
+    job_poll_seconds: float = 0.25
     """How often a worker looks for runs that are due."""
     timer_poll_seconds: float = 1.0
     """How often a worker looks at schedules and date-relative rules."""
