@@ -11,6 +11,7 @@ from flask_babel import gettext as _
 
 from ratoon.platform.errors import BadRequest
 from ratoon.platform.fields.base import OPERATORS
+from ratoon.platform.fields.stage import SUFFIX
 from ratoon.platform.metadata.model import Object, View
 from ratoon.platform.metadata.pipelines import Pipeline
 from ratoon.platform.records.reading import COUNT_CEILING, Page, Query
@@ -335,8 +336,10 @@ def choices_of(screen: Screen, object: Object, key: str) -> list[tuple[str, str]
     if owner is None or part is None or part.formula is None:
         return []
     if owner.type.name == "stage":
-        if key != owner.name:
+        if part.suffix == SUFFIX:
             return [(p.name, screen.label(p)) for p in object.pipelines]
+        if part.suffix:
+            return []
         stages = {s.name: screen.translate(s.label, p.owner) for p in object.pipelines for s in p.stages}
         return list(stages.items())
     if owner.choices and key == owner.name:

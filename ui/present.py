@@ -120,7 +120,8 @@ class Presenter:
         owner = object.field_of[key]
         if key != owner.name:
             value = row.get(key)
-            return Shown(key, self.screen.key_label(object, key), text="" if value is None else str(value))
+            text = self.moment(value) if isinstance(value, datetime) else "" if value is None else str(value)
+            return Shown(key, self.screen.key_label(object, key), text=text)
         return self.show_field(owner, row)
 
     def show_field(self, owner: Field, row: Mapping[str, Any]) -> Shown:

@@ -65,6 +65,8 @@ def test_a_button_on_the_record_page(rules: Any, ada: Any) -> None:
 
 
 def test_the_bell_counts_and_the_page_reads(rules: Any, ada: Any) -> None:
+    ada.get("/notifications")
+    ada.post("/notifications/read")  # what other tests of this site told her
     with rules.environment.write(SYSTEM) as records:
         user = records.engine.store.existing(records.connection, "user", "email", ["ada@example.com"])
         (id,) = user.values()
