@@ -15,6 +15,8 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from ratoon.platform.errors import Forbidden, NotFound
+from ratoon.platform.jobs.listing import find, version_at
+from ratoon.platform.metadata.documents import canonical
 from ratoon.platform.metadata.model import Object
 from ratoon.platform.records.service import RecordService
 from ratoon.platform.storage import notifications as bell
@@ -60,7 +62,7 @@ def trigger_names() -> dict[str, str]:
 
 def all_runs(screen: Screen) -> ResponseReturnValue:
     """The list of runs, newest first."""
-    _administrator(screen)
+    administrator(screen)
     state, rule, before = (request.args.get(name) or None for name in ("state", "rule", "before"))
     wanted = Wanted(state=state if state in STATES else None, rule=rule, before=_id(before), limit=PAGE)
     with screen.environment.database.read() as connection:
@@ -72,7 +74,7 @@ def all_runs(screen: Screen) -> ResponseReturnValue:
         "runs.html",
         screen=screen,
         current="runs",
-        runs=[_shown(screen, presenter, run) for run in found],
+        runs=[shown_run(screen, presenter, run) for run in found],
         counts=counts,
         states=state_names(),
         state=state,
@@ -83,11 +85,12 @@ def all_runs(screen: Screen) -> ResponseReturnValue:
 
 def one_run(screen: Screen, id: str) -> ResponseReturnValue:
     """One run with its records and steps."""
-    _administrator(screen)
+    administrator(screen)
     with screen.environment.database.read() as connection:
         run = _run(connection, id)
         seen = runs.records_of(connection, run.id)
         done = steps.of_run(connection, run.id, limit=500)
+        version = version_at(connection, run.rule, run.revision)
     presenter = Presenter(screen)
     known = run.object in screen.registry.objects
     titles: Mapping[str, str] = {}
@@ -98,19 +101,22 @@ def one_run(screen: Screen, id: str) -> ResponseReturnValue:
         "run.html",
         screen=screen,
         current="runs",
-        run=_shown(screen, presenter, run),
+        run=shown_run(screen, presenter, run),
         known=known,
         titles=titles,
         seen={record: _pairs(values) for record, values in list(seen.items())[:200]},
-        steps=[{**step, "badge": _badge(step["state"]), "when": presenter.moment(step["at"]),
+        steps=[{**step, "badge": badge(step["state"]), "when": presenter.moment(step["at"]),
                 "detail": _json(step["detail"])} for step in done],
         result=_json(run.result),
+        version=version.since.revision if version is not None else None,
+        rule_text=canonical(version.data) if version is not None else "",
+        rule_url=_rule_url(screen, run),
     )  # fmt: skip
 
 
 def steer(screen: Screen, id: str, what: str) -> ResponseReturnValue:
     """Repeats or cancels a run."""
-    _administrator(screen)
+    administrator(screen)
     environment = screen.environment
     with environment.database.write() as connection:
         run = _run(connection, id)
@@ -131,7 +137,7 @@ def why(screen: Screen, object: str, id: str) -> ResponseReturnValue:
     """For a record: every automation, whether it would run, and the part of the condition that decides."""
     from ratoon.platform.jobs.looking import why as reasons_of
 
-    _administrator(screen)
+    administrator(screen)
     found = screen.object(object)
     presenter = Presenter(screen)
     with screen.read() as records:
@@ -145,9 +151,11 @@ def why(screen: Screen, object: str, id: str) -> ResponseReturnValue:
             "on": ", ".join(names.get(on, on) for on in r.automation.on),
             "when": r.automation.when,
             "condition": r.automation.condition.source if r.automation.condition else "",
+            "status": r.automation.status,
+            "url": url_for("screens.automation", object=object, name=r.automation.name),
             "fits": r.fits,
             "because": r.sentence,
-            "last": _shown(screen, presenter, r.last) if r.last else None,
+            "last": shown_run(screen, presenter, r.last) if r.last else None,
         }
         for r in reasons
     ]
@@ -161,7 +169,7 @@ def try_out(screen: Screen, object: str, id: str, name: str) -> ResponseReturnVa
     """What an automation would do to a record; nothing is kept."""
     from ratoon.platform.jobs.looking import try_out as tried
 
-    _administrator(screen)
+    administrator(screen)
     found = screen.object(object)
     with screen.read() as records:
         title = title_of(found, records.get(object, id))
@@ -170,7 +178,7 @@ def try_out(screen: Screen, object: str, id: str, name: str) -> ResponseReturnVa
     return render_template(
         "tried.html",
         screen=screen, current=object, object=found, id=id, title=title, name=name, told=told, sent=sent,
-        steps=[{**step, "badge": _badge(step["state"])} for step in told.steps],
+        steps=[{**step, "badge": badge(step["state"])} for step in told.steps],
         changed={key: _pairs(values) for key, values in told.records.items()},
     )  # fmt: skip
 
@@ -244,7 +252,8 @@ def unread_count(screen: Screen | None) -> int:
         return bell.unread(connection, screen.actor.id)
 
 
-def _administrator(screen: Screen) -> None:
+def administrator(screen: Screen) -> None:
+    """Raises ``Forbidden`` for everybody else."""
     if not screen.actor.admin:
         raise Forbidden("Only an administrator may see and steer runs.")
 
@@ -256,7 +265,8 @@ def _run(connection: Any, id: str) -> Run:
     return run
 
 
-def _shown(screen: Screen, presenter: Presenter, run: Run) -> dict[str, Any]:
+def shown_run(screen: Screen, presenter: Presenter, run: Run) -> dict[str, Any]:
+    """A run as the screens show it."""
     seconds = ""
     if run.started_at is not None and run.finished_at is not None:
         seconds = _("%(count)s s", count=f"{(run.finished_at - run.started_at).total_seconds():.2f}")
@@ -264,7 +274,7 @@ def _shown(screen: Screen, presenter: Presenter, run: Run) -> dict[str, Any]:
         "id": run.id,
         "url": url_for("screens.run", id=run.id),
         "rule": run.rule or run.name,
-        "badge": _badge(run.state),
+        "badge": badge(run.state),
         "state": run.state,
         "trigger": trigger_names().get(run.trigger, run.trigger),
         "object": run.object,
@@ -280,12 +290,18 @@ def _shown(screen: Screen, presenter: Presenter, run: Run) -> dict[str, Any]:
     }
 
 
+def _rule_url(screen: Screen, run: Run) -> str:
+    object, _dot, name = (run.rule or "").partition(".")
+    return url_for("screens.automation", object=object, name=name) if find(screen.registry, object, name) else ""
+
+
 def _record_url(screen: Screen, object: str | None, record: str | None) -> str:
     known = object is not None and object in screen.registry.objects
     return screen.record_url(object, record) if known and object is not None and record is not None else ""
 
 
-def _badge(state: str) -> dict[str, str]:
+def badge(state: str) -> dict[str, str]:
+    """The state of a run or step as a badge."""
     text, color = state_names().get(state, (state, "secondary"))
     return {"text": text, "color": color}
 

@@ -49,6 +49,20 @@ def run_paths(admin: bool) -> Iterator[tuple[str, Operations]]:
     for what, summary in (("retry", "Repeat what failed"), ("cancel", "Cancel a run")):
         done = answers("the run", ANYTHING)
         yield f"/runs/{{id}}/{what}", {"post": operation(f"run_{what}", summary, "runs", done, run)}
+    listed = answers("each automation with its status", ANYTHING)
+    only = query("object", "only of this object")
+    yield "/automations", {"get": operation("automations", "Which automations there are", "runs", listed, only)}
+    named = {**query("automation", "object.automation"), "required": True}
+    texts = answers("newest first, each with the document", ANYTHING)
+    yield (
+        "/automations/versions",
+        {
+            "get": operation(
+                "automations_versions", "What an automation said, revision by revision", "runs", texts, named
+            )
+        },
+    )
+    yield "/automations/status", _post("automations_status", "Make an automation active or not", "_automation_status")
     which = [
         {**query("object", "the object"), "required": True},
         {**query("record", "the record's id", UUID), "required": True},

@@ -15,8 +15,10 @@ from flask import Blueprint, Response, request
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.api.body import known_parameters, whole_number
 from ratoon.platform.api.context import Api, answer_value, record_id
-from ratoon.platform.api.shapes import AutomationCallShape, PreviewCallShape, ReadCallShape, load
+from ratoon.platform.api.shapes import AutomationCallShape, AutomationStatusShape, PreviewCallShape, ReadCallShape, load
 from ratoon.platform.errors import BadRequest, Conflict, Forbidden, NotFound
+from ratoon.platform.packages import Target
+from ratoon.platform.packages.automation_status import set_status
 from ratoon.platform.storage import notifications, runs, steps
 from ratoon.platform.storage.runs import Run, Wanted
 
@@ -42,6 +44,9 @@ class RunViews:
         add("/runs/<id>", "run", self.one, methods=["GET"])
         add("/runs/<id>/retry", "run_retry", self.retry, methods=["POST"])
         add("/runs/<id>/cancel", "run_cancel", self.cancel, methods=["POST"])
+        add("/automations", "automations", self.overview, methods=["GET"])
+        add("/automations/versions", "automations_versions", self.versions, methods=["GET"])
+        add("/automations/status", "automations_status", self.status, methods=["POST"])
         add("/automations/why", "automations_why", self.why, methods=["GET"])
         add("/automations/try", "automations_try", self.try_out, methods=["POST"])
         add("/automations/press", "automations_press", self.press, methods=["POST"])
@@ -103,6 +108,37 @@ class RunViews:
             made = run_json(self._run(connection, id))
         return answer_value(made)
 
+    def overview(self) -> Response:
+        """Every automation with its status and the runs that wait or failed."""
+        from ratoon.platform.jobs.listing import overview
+
+        self._administrator()
+        given = known_parameters(request, ("object",))
+        found = overview(self._api.environment, given.get("object"))
+        return answer_value({"automations": [line.as_json() for line in found]})
+
+    def versions(self) -> Response:
+        """The texts that an automation has had."""
+        from ratoon.platform.jobs.listing import version_json, versions
+
+        self._administrator()
+        object, _, name = known_parameters(request, ("automation",)).get("automation", "").partition(".")
+        with self._api.environment.database.read() as connection:
+            found = versions(connection, object, name)
+        return answer_value({"versions": [version_json(version) for version in found]})
+
+    def status(self) -> Response:
+        """Makes an automation active, a draft or off: a change of the metadata."""
+        actor = self._administrator()
+        known_parameters(request, ())
+        call = load(AutomationStatusShape, self._api.object_body())
+        object, _, name = call["automation"].partition(".")
+        target = Target.of(self._api.environment)
+        dry = call["validate_only"]
+        applied = set_status(target, object, name, call["status"], by=actor.id, validate_only=dry)
+        self._api.environment.look_again()
+        return answer_value(applied.as_json())
+
     def why(self) -> Response:
         """For a record: which automations would run on it, and what decides."""
         from ratoon.platform.jobs.looking import why
@@ -115,6 +151,7 @@ class RunViews:
         made = [
             {
                 "automation": r.automation.full_name,
+                "status": r.automation.status,
                 "label": r.automation.label,
                 "on": list(r.automation.on),
                 "when": r.automation.when,

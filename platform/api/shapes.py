@@ -337,6 +337,14 @@ class AutomationCallShape(Schema):
     record = fields.String(required=True, metadata={"description": "the record's id"})
 
 
+class AutomationStatusShape(Schema):
+    """Whether an automation runs."""
+
+    automation = fields.String(required=True, metadata={"description": "object.automation"})
+    status = fields.String(required=True, validate=validate.OneOf(["draft", "active", "off"]))
+    validate_only = fields.Boolean(load_default=False, metadata={"description": "only say what would change"})
+
+
 class PreviewCallShape(Schema):
     """A template with a record."""
 
@@ -354,6 +362,7 @@ class ReadCallShape(Schema):
 FIXED: dict[str, type[Schema]] = {
     "runs": RunsShape,
     "automation_call": AutomationCallShape,
+    "automation_status": AutomationStatusShape,
     "preview_call": PreviewCallShape,
     "read_call": ReadCallShape,
     "problem": ProblemShape,

@@ -103,6 +103,7 @@ def start(
                 object=automation.object,
                 records={d.id: seen(automation.condition, d.row) for d in chunk},
                 by=records.actor.id,
+                revision=records.engine.registry.revision,
             ),
         )
         if run is not None:

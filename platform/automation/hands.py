@@ -100,7 +100,8 @@ class RealHands:
         run = self._run
         payload = {**run.payload, "start": step, "check": False}
         seen = runs.records_of(records.connection, run.id)
-        about = About(run.trigger, run.rule, run.object, {i: seen.get(i) for i in ids}, run.by, parent=run.id)
+        of = {i: seen.get(i) for i in ids}
+        about = About(run.trigger, run.rule, run.object, of, run.by, parent=run.id, revision=run.revision)
         digest = hashlib.sha256(",".join(sorted(ids)).encode()).hexdigest()[:16]
         key = f"{run.id}/{step}/{at.isoformat()}/{digest}"
         runs.enqueue(records.connection, records.engine.world, run.name, payload, key=key, at=at, about=about)

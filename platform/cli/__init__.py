@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "serve": ("serve", "Serve the screens and the API."),
         "worker": ("worker", "Do the work after the commit: automations, mails, calls, timers."),
+        "automations": ("automations", "List automations and their versions; make them active, drafts or off."),
         "runs": ("runs", "Show what automations did; repeat, cancel, explain, try."),
         "check": ("check", "Check packages: every problem in one run, nothing is changed."),
         "plan": ("plan", "Show what applying a package would change."),

@@ -15,7 +15,8 @@ from ratoon.platform.automation.rows import Rows
 from ratoon.platform.automation.sending import Messages
 from ratoon.platform.errors import Conflict
 from ratoon.platform.jobs.kinds import Again, GiveUp, JobRun, Perform
-from ratoon.platform.metadata.model import Automation, Registry
+from ratoon.platform.jobs.listing import find
+from ratoon.platform.metadata.model import Automation
 from ratoon.platform.storage.runs import Run, records_of
 
 if TYPE_CHECKING:
@@ -37,23 +38,16 @@ def automation_job(actions: Actions) -> Perform:
     return perform
 
 
-def find(registry: Registry, object: str, name: str) -> Automation | None:
-    """An active automation after the commit."""
-    if object not in registry.objects:
-        return None
-    found = (a for a in registry[object].automations if a.name == name and a.when == "after_commit")
-    return next(found, None)
-
-
 def _perform(run: JobRun, actions: Actions) -> Any:
     environment, payload = run.environment, run.payload
-    with environment.database.read() as connection:
-        # Not what this process last looked at: the rule may have been applied a moment before the save.
-        registry = environment.engine_at(connection).registry
-    automation = find(registry, payload["object"], payload["automation"])
-    if automation is None:
-        message = "The automation {rule} is not there any more, or not active."
-        raise GiveUp(message, rule=run.run.rule or payload["automation"])
+    automation = find(run.registry, payload["object"], payload["automation"])
+    if automation is None or automation.when != "after_commit":
+        raise GiveUp("The automation {rule} is not there any more.", rule=run.run.rule or payload["automation"])
+    rule = automation.full_name
+    if automation.status == "draft":
+        raise GiveUp("The automation {rule} is a draft by now; repeat the run when it is active.", rule=rule)
+    if automation.status == "off":
+        raise GiveUp("The automation {rule} is off by now; repeat the run when it is active again.", rule=rule)
     actor = _actor(environment, payload.get("user"))
     with environment.database.read() as connection:
         everyone = list(records_of(connection, run.run.id))

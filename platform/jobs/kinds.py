@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ratoon.platform.access.actor import Actor, system_actor
 from ratoon.platform.errors import RatoonError
+from ratoon.platform.metadata.model import Registry
 from ratoon.platform.records.service import RecordService
 from ratoon.platform.storage import steps
 from ratoon.platform.storage.runs import Run
@@ -42,6 +43,8 @@ class JobRun:
 
     environment: Environment
     run: Run
+    registry: Registry
+    """The metadata as it stood when the run began."""
     actor: Actor = field(default_factory=system_actor)
     """For whom it acts: the platform."""
 

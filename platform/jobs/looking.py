@@ -20,8 +20,9 @@ from ratoon.platform.automation.program import Waits
 from ratoon.platform.errors import Conflict, Forbidden, FormulaError, NotFound
 from ratoon.platform.formulas.explain import explain, sentence
 from ratoon.platform.formulas.types import EvalContext
-from ratoon.platform.jobs.automations import find, program_for
+from ratoon.platform.jobs.automations import program_for
 from ratoon.platform.jobs.dates import matching
+from ratoon.platform.jobs.listing import find
 from ratoon.platform.metadata.model import Automation, Object
 from ratoon.platform.records.drafts import Draft
 from ratoon.platform.records.plan import dotted
@@ -51,14 +52,14 @@ class Reason:
 
 
 def why(records: RecordService, object: str, record: str) -> list[Reason]:
-    """Every active automation of the object, as it looks at this record now."""
+    """Every automation of the object, as it looks at this record now; drafts and those that are off come last."""
     obj = records.plan(object).object
     row = _row(records, obj, record)
     context = _context(records, row)
     with_record = runs.find(records.connection, Wanted(object=object, record=record, limit=200))
     return [
         _reason(automation, row, context, next((r for r in with_record if r.rule == automation.full_name), None))
-        for automation in obj.automations
+        for automation in (*obj.automations, *obj.resting)
     ]
 
 
@@ -78,7 +79,7 @@ def _row(records: RecordService, obj: Object, record: str) -> dict[str, Any]:
         raise NotFound("There is no {object} with id {id}.", object=obj.name, id=record)
     row = rows[record]
     context = _context(records, row)
-    paths = dotted([a.condition for a in obj.automations if a.condition is not None])
+    paths = dotted([a.condition for a in (*obj.automations, *obj.resting) if a.condition is not None])
     if paths:
         store.attach_paths(records.connection, obj.name, [row], paths, context)
     plan = records.plan(obj.name)
@@ -98,8 +99,9 @@ def _context(records: RecordService, row: Mapping[str, Any]) -> EvalContext:
 class Tried:
     """What an automation would do to a record."""
 
-    fits: bool
-    """Whether its condition is true; it was carried out in any case."""
+    automation: Automation
+    fits: bool | None
+    """Whether its condition is true now (``None``: it is about a change); it was carried out in any case."""
     changes: Mapping[str, Mapping[str, str]]
     """Object → record id → created, updated, deleted."""
     records: Mapping[str, Mapping[str, Any]]
@@ -115,6 +117,7 @@ class Tried:
         entries = [{"step": t.step, "depth": t.depth, "object": t.object, "record": t.record, "what": t.what,
                     "outcome": t.outcome} for t in self.trace]  # fmt: skip
         return {
+            "status": self.automation.status,
             "condition": self.fits,
             "changes": self.changes,
             "records": self.records,
@@ -134,7 +137,7 @@ class _Undone(Exception):
 
 
 def try_out(environment: Environment, actions: Actions, object: str, name: str, record: str) -> Tried:
-    """What an automation after the commit would do to a record now. Nothing is kept, nothing goes out.
+    """What an automation, also a draft, would do to a record now. Nothing is kept, nothing goes out.
 
     Waits are not waited for: what comes after them is shown as it would be now.
     """
@@ -157,7 +160,7 @@ def _try(
     actor: Actor,
     trace: list[TraceEntry],
 ) -> Tried:
-    object = automation.object
+    object, condition = automation.object, automation.condition
     fits, _ = matching(records, automation, [record])
     _row(records, records.plan(object).object, record)
     made = start(records, automation, "button", [Draft(0, record, None, {"id": record}, frozenset())])
@@ -177,7 +180,8 @@ def _try(
             place = wait.step
     changes = {o: dict(events) for o, events in records.changes.items()}
     return Tried(
-        fits=bool(fits),
+        automation=automation,
+        fits=bool(fits) if condition is None or not condition.uses_change else None,
         changes=changes,
         records={f"{o}/{i}": _shown(records, o, i) for o, events in changes.items() for i, e in events.items()
                  if e != "deleted"},
@@ -204,7 +208,7 @@ def _shown(records: RecordService, object: str, record: str) -> dict[str, Any]:
 def _known(environment: Environment, object: str, name: str) -> Automation:
     automation = find(environment.registry, object, name)
     if automation is None:
-        raise NotFound("{object} has no active automation {name} after the commit.", object=object, name=name)
+        raise NotFound("{object} has no automation {name}.", object=object, name=name)
     return automation
 
 

@@ -24,7 +24,9 @@ def execute(environment: Environment, run: str, handed: int, worker: str = HERE)
     A run that was handed over again since, is finished or was cancelled is left alone.
     """
     with environment.database.write() as connection:
-        begun = runs.begin(connection, run, handed, worker, environment.world.clock())
+        # Not what this process last looked at: the rule may have been applied a moment before the save.
+        registry = environment.engine_at(connection).registry
+        begun = runs.begin(connection, run, handed, worker, environment.world.clock(), registry.revision)
     if begun is None:
         return "left alone"
     kind = environment.jobs.get(begun.name)
@@ -32,7 +34,7 @@ def execute(environment: Environment, run: str, handed: int, worker: str = HERE)
         _failed(environment, begun, "unknown_job", f"There is no job called {begun.name}.")
         return "failed"
     try:
-        answer = kind.perform(JobRun(environment, begun))
+        answer = kind.perform(JobRun(environment, begun, registry))
     except GiveUp as error:
         _failed(environment, begun, error.code, error.text())
         return "failed"

@@ -7,7 +7,7 @@ by the worker that holds the rule's timer.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -16,7 +16,7 @@ from ratoon.platform.access.actor import SYSTEM
 from ratoon.platform.automation.deferring import CHUNK, start
 from ratoon.platform.errors import RatoonError
 from ratoon.platform.jobs.dates import matching, sweep
-from ratoon.platform.metadata.model import Automation, Registry
+from ratoon.platform.metadata.model import Automation
 from ratoon.platform.metadata.triggers import Schedule
 from ratoon.platform.records.reading import Query
 from ratoon.platform.records.service import RecordService
@@ -28,11 +28,18 @@ if TYPE_CHECKING:
 
 def tick(environment: Environment, now: datetime) -> None:
     """Starts what became due by ``now``."""
-    wanted = list(_timed(environment.registry))
-    if not wanted:
+    registry = environment.registry
+    wanted = [a for obj in registry for a in _timed(obj.automations)]
+    asleep = [a.full_name for obj in registry for a in _timed(obj.resting)]
+    if not wanted and not asleep:
         return
     with environment.database.read() as connection:
         resting = timers.due_names(connection, now)
+        stopped = timers.known(connection, asleep)
+    if stopped:
+        # Made active again, they begin then: what was due while they rested is not made up for.
+        with environment.database.write() as connection:
+            timers.drop(connection, stopped)
     for automation in wanted:
         triggers = automation.triggers
         shape = repr(triggers.date or triggers.schedule)
@@ -47,11 +54,10 @@ def tick(environment: Environment, now: datetime) -> None:
             logging.getLogger("ratoon.jobs").error("%s: %s", automation.full_name, error.text())
 
 
-def _timed(registry: Registry) -> Iterator[Automation]:
-    for obj in registry:
-        for automation in obj.automations:
-            if automation.triggers.date is not None or automation.triggers.schedule is not None:
-                yield automation
+def _timed(automations: Iterable[Automation]) -> Iterator[Automation]:
+    for automation in automations:
+        if automation.triggers.date is not None or automation.triggers.schedule is not None:
+            yield automation
 
 
 def next_time(schedule: Schedule, after: datetime, default_zone: str) -> datetime:

@@ -14,7 +14,7 @@ from ratoon.platform.metadata.indexes import LONG
 from ratoon.platform.metadata.model import EMPTY, Action, Automation, Key, Rule
 from ratoon.platform.metadata.names import shape_problem, suggestion
 from ratoon.platform.metadata.report import Path, Report
-from ratoon.platform.metadata.triggers import TriggerCheck
+from ratoon.platform.metadata.triggers import TriggerCheck, status_of
 
 OWN_ACTIONS = frozenset({"set_fields", "create_record", "update_related"}) | LATER_ACTIONS
 """Kinds of action of the platform itself."""
@@ -122,9 +122,9 @@ class Behaviour:
         return tuple(found.values())
 
     def automations(self, draft: ObjectDraft) -> tuple[Automation, ...]:
-        """The active automations in the order they run."""
+        """All automations in the order they run, drafts and those that are off included."""
         made = [self._automation(draft, document) for document in draft.components_of("automation")]
-        return tuple(sorted((a for a in made if a.active), key=lambda a: (a.order, a.name)))
+        return tuple(sorted(made, key=lambda a: (a.order, a.name)))
 
     def _automation(self, draft: ObjectDraft, document: Document) -> Automation:
         data = document.data
@@ -151,7 +151,7 @@ class Behaviour:
             stages=tuple(data.get("stages", ())),
             condition=condition,
             order=data.get("order", 100),
-            active=data.get("active", True),
+            status=status_of(data),
             owner=document.package,
             triggers=TriggerCheck(draft, document, self._formulas, self._report).triggers(),
             run_as=data.get("run_as", "platform"),

@@ -147,7 +147,7 @@ class _Lint:
     def _component(self, document: Document, obj: Object) -> None:
         name = str(document.data.get("name", ""))
         if document.kind == "automation":
-            found = next((a for a in obj.automations if a.name == name), None)
+            found = next((a for a in (*obj.automations, *obj.resting) if a.name == name), None)
             if found is not None and verdict(found.condition, obj, checked=False) is False:
                 self._constant(document, ("condition",), False, "automation")
         elif document.kind == "view":

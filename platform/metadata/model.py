@@ -233,7 +233,8 @@ class Automation:
     """``stage_entered`` / ``stage_left``: which."""
     condition: Formula | None = None
     order: int = 100
-    active: bool = True
+    status: Literal["draft", "active", "off"] = "active"
+    """Only active ones run; all of them can be tried."""
     owner: str = "local"
     triggers: Triggers = NONE
     run_as: Literal["platform", "user"] = "platform"
@@ -289,6 +290,8 @@ class Object:
     views: tuple[View, ...] = ()
     automations: tuple[Automation, ...] = ()
     """Active ones, in the order they run."""
+    resting: tuple[Automation, ...] = ()
+    """Automations that are drafts or off: they never run and can be tried."""
     approvals: tuple[Approval, ...] = ()
     """Active approval processes, in the order they are offered."""
     assignments: tuple[Assignment, ...] = ()

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ratoon.platform.formulas.types import Type
@@ -82,6 +82,15 @@ class Triggers:
 
 
 NONE = Triggers()
+Status = Literal["draft", "active", "off"]
+
+
+def status_of(data: Mapping[str, Any]) -> Status:
+    """The status in an automation document."""
+    status: Status = data.get("status") or ("active" if data.get("active", True) else "off")
+    return status
+
+
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 
 

@@ -31,7 +31,7 @@ def used_fields(obj: Object, registry: Registry) -> set[str]:
             for related in layout.related:
                 if related.object == obj.name:
                     keys |= {related.field, *related.columns}
-        for automation in other.automations:
+        for automation in (*other.automations, *other.resting):
             for action in automation.actions:
                 if action.object == obj.name or (action.path and other.name == obj.name):
                     keys |= {*action.values, action.path or ""}
@@ -61,7 +61,7 @@ def formulas_of(obj: Object) -> Iterator[Formula]:
             yield from (rule.error_when for rule in (*stage.entry, *stage.exit))
     for layout in obj.layouts:
         yield from (s.visible_when for s in layout.sections if s.visible_when is not None)
-    for automation in obj.automations:
+    for automation in (*obj.automations, *obj.resting):
         if automation.condition is not None:
             yield automation.condition
         for action in automation.actions:
@@ -83,7 +83,7 @@ def _rules(obj: Object) -> Iterator[str]:
     for pipeline in obj.pipelines:
         for stage in pipeline.stages:
             yield from stage.required_fields
-    for automation in obj.automations:
+    for automation in (*obj.automations, *obj.resting):
         yield from automation.fields
         for action in automation.actions:
             if action.kind == "set_fields":

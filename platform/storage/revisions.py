@@ -118,6 +118,33 @@ def documents_at(conn: Connection, revision: int) -> list[Document]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One text of a document: the revision that brought it, and what it said."""
+
+    since: Revision
+    until: int | None
+    """The revision that replaced it; ``None``: it stands."""
+    data: dict[str, Any]
+
+
+def versions_of(conn: Connection, kind: str, object: str, name: str) -> list[Version]:
+    """The texts that a component of an object has had, newest first."""
+    documents, made = system_tables().tables["ratoon_document"], system_tables().tables["ratoon_revision"]
+    query = (
+        select(documents.c.body, documents.c.until, made.c.revision, made.c.at, made.c.by, made.c.message)
+        .join(made, made.c.revision == documents.c.since)
+        .where(documents.c.kind == kind, documents.c.body.contains(f'"{name}"', autoescape=True))
+        .order_by(documents.c.since.desc())
+    )
+    found = []
+    for row in conn.execute(query):
+        data = orjson.loads(row.body)
+        if (data.get("object"), data.get("name")) == (object, name):
+            found.append(Version(Revision(row.revision, row.at, row.by, row.message), row.until, data))
+    return found
+
+
 def packages_ever(conn: Connection) -> set[str]:
     """The packages that stand or stood once."""
     return {row[0] for row in conn.execute(select(system_tables().tables["ratoon_document"].c.package).distinct())}

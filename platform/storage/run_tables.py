@@ -83,6 +83,7 @@ def _runs(metadata: MetaData) -> None:
         Column("error", Text),
         Column("result", Json),
         Column("parent", Id, comment="the run that this one goes on from"),
+        Column("revision", Integer, comment="of the metadata by which it was enqueued, then carried out last"),
         Index("ix_ratoon_run_due", "due_at", sqlite_where=waiting, postgresql_where=waiting),
         Index("ix_ratoon_run_state", "state", "id"),
         Index("ix_ratoon_run_rule", "rule", "id"),

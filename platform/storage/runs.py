@@ -52,6 +52,8 @@ class Run:
     error: str | None
     result: Any
     parent: str | None
+    revision: int | None = None
+    """The revision of the metadata by which it was enqueued and, once it began, carried out last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ class About:
     by: str | None = None
     """The user whose doing caused it."""
     parent: str | None = None
+    revision: int | None = None
+    """The revision of the metadata that asked for it."""
 
 
 NOTHING = About()
@@ -111,6 +115,7 @@ def enqueue(
         "tries": 0,
         "handed": 0,
         "parent": about.parent,
+        "revision": about.revision,
     }
     table = _table()
     kind = sqlite if connection.dialect.name == "sqlite" else postgresql
@@ -190,11 +195,16 @@ def next_due(connection: Connection) -> datetime | None:
     return answer
 
 
-def begin(connection: Connection, run: str, handed: int, worker: str, now: datetime) -> Run | None:
-    """Marks a run as running. ``None``: it is finished or cancelled, or was handed over again since."""
+def begin(
+    connection: Connection, run: str, handed: int, worker: str, now: datetime, revision: int | None = None
+) -> Run | None:
+    """Marks a run as running, by that revision of the metadata. ``None``: it is finished or cancelled, or was handed
+    over again since."""
     table = _table()
     mine = table.c.id == run, table.c.handed == handed, table.c.state.in_(("queued", "running"))
     values = {"state": "running", "worker": worker, "started_at": now, "tries": table.c.tries + 1}
+    if revision is not None:
+        values["revision"] = revision
     if connection.execute(update(table).where(*mine).values(values)).rowcount == 0:
         return None
     return load(connection, run)
@@ -314,6 +324,20 @@ def find(connection: Connection, wanted: Wanted) -> list[Run]:
     if wanted.before is not None:
         query = query.where(table.c.id < wanted.before)
     return [Run(**{**row, "payload": row["payload"] or {}}) for row in connection.execute(query).mappings()]
+
+
+def unfinished(connection: Connection) -> dict[str, dict[str, int]]:
+    """Rule → state → how many of its runs wait, run or failed."""
+    table = _table()
+    query = (
+        select(table.c.rule, table.c.state, func.count())
+        .where(table.c.state.in_((*OPEN, "failed")), table.c.rule.is_not(None))
+        .group_by(table.c.rule, table.c.state)
+    )
+    found: dict[str, dict[str, int]] = {}
+    for rule, state, count in connection.execute(query):
+        found.setdefault(rule, {})[state] = count
+    return found
 
 
 def counts(connection: Connection) -> dict[str, int]:

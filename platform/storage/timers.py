@@ -61,6 +61,20 @@ def due_names(connection: Connection, now: datetime) -> dict[str, str]:
     return {row.name: row.shape for row in rows}
 
 
+def known(connection: Connection, names: Sequence[str]) -> list[str]:
+    """Those of these timers that have begun."""
+    if not names:
+        return []
+    table = system_tables().tables["ratoon_timer"]
+    return list(connection.execute(select(table.c.name).where(table.c.name.in_(names))).scalars())
+
+
+def drop(connection: Connection, names: Sequence[str]) -> None:
+    """Forgets how far these timers got; what records had done stays known."""
+    table = system_tables().tables["ratoon_timer"]
+    connection.execute(delete(table).where(table.c.name.in_(names)))
+
+
 def dated(
     connection: Connection, store: RecordStore, object: str, key: str, low: date | datetime, high: date | datetime
 ) -> Iterator[tuple[str, Any]]:

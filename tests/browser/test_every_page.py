@@ -23,7 +23,7 @@ def addresses(site: Any) -> list[str]:
     opportunity = site.create("opportunity", name="缙桥（深圳）酒店管理有限公司 – 生产数字化二期", account=account,
                               amount="123456789.12", stage="proposal", stage_pipeline="sales")  # fmt: skip
     site.create("activity", subject="Call them", kind="call", about=opportunity, about_object="opportunity")
-    pages = ["/", "/search?q=company", "/o/account/trash", "/o/nothing"]
+    pages = ["/", "/search?q=company", "/o/account/trash", "/o/nothing", "/setup/automations", "/setup/runs"]
     for object in site.environment.registry:
         if not object.hidden:
             kinds = {view.kind: view.name for view in object.views}

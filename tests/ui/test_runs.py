@@ -76,3 +76,18 @@ def test_the_bell_counts_and_the_page_reads(rules: Any, ada: Any) -> None:
     assert 'aria-label="1 unread notification"' in page
     ada.post("/notifications/read")
     assert 'aria-label="0 unread notifications"' in ada.get("/").text
+
+
+def test_an_automation_is_switched_off_tried_and_made_active_on_its_page(rules: Any, ada: Any) -> None:
+    address = "/setup/automations/account/greet"
+    assert address in ada.get("/setup/automations").text
+    assert ada.post(f"{address}/status", data={"status": "off"}).status_code == 303
+    account = rules.create("account", name="Zeta Rest")
+    page = ada.get(f"{address}?q=Zeta+Rest").text
+    assert "Make active" in page
+    assert f"/o/account/{account}/automations/greet/try" in page
+    assert "&#34;status&#34;: &#34;off&#34;" in page
+    assert "The automation is not active" in ada.post(f"/o/account/{account}/automations/greet/try").text
+    assert ada.post(f"{address}/status", data={"status": "loud"}).status_code == 400
+    assert ada.post(f"{address}/status", data={"status": "active"}).status_code == 303
+    assert "Switch off" in ada.get(address).text

@@ -104,6 +104,19 @@ def test_a_try_shows_everything_and_keeps_nothing(web: Web) -> None:
         assert records.get("contract", record)["note"] is None
 
 
+def test_an_administrator_makes_an_automation_a_draft_over_http(web: Web) -> None:
+    body = {"automation": "contract.big", "status": "draft"}
+    web.call("POST", "/automations/status", body, who="bob", status=403)
+    assert web.call("POST", "/automations/status", {**body, "validate_only": True})["validated_only"] is True
+    web.call("POST", "/automations/status", body)
+    listed = web.call("GET", "/automations?object=contract")["automations"]
+    assert {a["automation"]: a["status"] for a in listed}["contract.big"] == "draft"
+    texts = web.call("GET", "/automations/versions?automation=contract.big")["versions"]
+    assert [v["status"] for v in texts] == ["draft", "active"]
+    web.call("POST", "/automations/status", {**body, "automation": "contract.nothing"}, status=404)
+    web.call("POST", "/automations/status", {**body, "status": "loud"}, status=422)
+
+
 def test_a_button_runs_for_those_who_may_edit(web: Web) -> None:
     record = create(web.env, name="c", amount=5)
     body = {"object": "contract", "automation": "offer", "record": record}
