@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection
-
 from ratoon.platform.errors import NotFound
 from ratoon.platform.metadata.model import Automation, Registry
 from ratoon.platform.metadata.triggers import status_of
@@ -16,6 +14,8 @@ from ratoon.platform.storage import revisions, runs
 from ratoon.platform.storage.revisions import Version
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from ratoon.platform.environment import Environment
 
 
