@@ -10,6 +10,7 @@ in one process.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -86,7 +87,7 @@ class Environment:
         self.actions = parts.actions
         self._lock = threading.Lock()
         self._engine: Engine | None = None
-        self._looked = 0.0
+        self._looked = -math.inf
         self._secret: bytes | None = None
 
     # -- metadata of the moment ----------------------------------------------------------------------------------
@@ -137,7 +138,7 @@ class Environment:
 
     def look_again(self) -> None:
         """The next read looks at the revision, however short ago that was done."""
-        self._looked = 0.0
+        self._looked = -math.inf
 
     def compile(self, connection: Connection, revision: int) -> Registry:
         """The registry of a stored revision."""

@@ -106,7 +106,6 @@ def change_status(screen: Screen, object: str, name: str) -> ResponseReturnValue
         raise BadRequest("status is one of {statuses}.", field="status", statuses=", ".join(STATUSES))
     try:
         set_status(Target.of(screen.environment), object, name, status, by=screen.actor.id)
-        screen.environment.look_again()
         flash(_("Its status is now: %(status)s.", status=status_names()[status][0]), "success")
     except NotFound:
         raise

@@ -136,7 +136,6 @@ class RunViews:
         target = Target.of(self._api.environment)
         dry = call["validate_only"]
         applied = set_status(target, object, name, call["status"], by=actor.id, validate_only=dry)
-        self._api.environment.look_again()
         return answer_value(applied.as_json())
 
     def why(self) -> Response:

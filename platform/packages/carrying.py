@@ -126,6 +126,7 @@ def carry_out(
         except _TakeBack as back:
             return back.applied
         target.database.forget_statements()
+        target.changed()
         conditions.on_phase("committed")
         return applied
 

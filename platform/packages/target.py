@@ -74,6 +74,9 @@ class Installation(Protocol):
     def build(self, registry: Registry) -> Engine:
         """An engine that serves this registry."""
 
+    def look_again(self) -> None:
+        """What is read next is served by the newest metadata."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -87,6 +90,8 @@ class Target:
     """Whose packages are taken."""
     build: Callable[[Registry], Engine] | None = None
     """Makes what saves records by a registry: for reference data and tests, which are left out without it."""
+    changed: Callable[[], None] = field(default=lambda: None)
+    """Called when a change was committed, so that the process that made it serves by it at once."""
 
     @classmethod
     def of(cls, installation: Installation) -> Target:
@@ -96,7 +101,13 @@ class Target:
         language = Language(installation.types, installation.functions, actions)
         trust = Trust(installation.settings.trusted, installation.settings.require_signature)
         return cls(
-            installation.database, language, installation.world, installation.organization, trust, installation.build
+            installation.database,
+            language,
+            installation.world,
+            installation.organization,
+            trust,
+            installation.build,
+            installation.look_again,
         )
 
     def context(self) -> EvalContext:

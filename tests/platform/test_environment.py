@@ -68,6 +68,13 @@ def test_a_field_added_by_another_process_is_there_at_the_next_click(open_world:
         assert records.create("item", [{"name": "b", "price": "1"}])[0]["gross"] == Decimal("1.19")
 
 
+def test_the_process_that_applied_serves_by_it_at_once(open_world: Any, install: Any) -> None:
+    environment = open_world(SHOP, revision_poll_seconds=3600.0)
+    assert "gross" not in environment.registry["item"].fields
+    install(environment, with_gross())
+    assert "gross" in environment.registry["item"].fields
+
+
 def test_no_write_is_lost_while_metadata_is_applied(open_world: Any, install: Any) -> None:
     environment = open_world(SHOP)
     stop, errors = Event(), list[RatoonError]()

@@ -7,17 +7,23 @@ from typing import Any
 
 import pytest
 
+from ratoon.platform.app import open_environment
+from ratoon.platform.config import World
 from ratoon.platform.metadata.documents import canonical, place
 from ratoon.platform.packages import Target, apply_package
+from ratoon.platform.plugins import Plugins
 from ratoon.platform.storage import revisions
 
 Shop = Any
 Client = Any
 
 
+def source_of(documents: list[dict[str, Any]]) -> dict[str, bytes]:
+    return {place(str(d["kind"]), d): canonical(d).encode() for d in documents}
+
+
 def apply(shop: Shop, documents: list[dict[str, Any]]) -> None:
-    source = {place(str(d["kind"]), d): canonical(d).encode() for d in documents}
-    apply_package(Target.of(shop.environment), source, allow_destructive=True)
+    apply_package(Target.of(shop.environment), source_of(documents), allow_destructive=True)
 
 
 @pytest.fixture
@@ -93,7 +99,9 @@ def test_a_process_that_has_not_noticed_yet_answers_all_the_same(
     weight.clear()
     weight.update(name="weight", type="text", label="Weight")
     customer["rules"] = []
-    apply(shop, documents)
+    elsewhere = open_environment(shop.environment.settings, World(), Plugins())
+    apply_package(Target.of(elsewhere), source_of(documents), allow_destructive=True)
+    elsewhere.close()
     found = admin.get(f"/records/customer/{made}")
     assert (found["calls"], found["visits"], found["weight"]) == (3, 3, "1.500")
     assert admin.get("/records/customer")["records"]
