@@ -79,6 +79,20 @@ class Settings:
     """Signs outgoing calls; empty = made from the installation's secret (``ratoon runs webhook-secret`` shows it)."""
     webhook_private_addresses: bool = False
     """Set to 1 to let automations call addresses of private networks and of this machine."""
+    automation_depth: int = 12
+    """Levels of automations that set each other off within one transaction."""
+    automation_runs_per_record: int = 4
+    """How often one automation may run on one record within a transaction."""
+    automation_rows: int = 100_000
+    """Records that automations may write within one transaction."""
+    automation_seconds: float = 120.0
+    """Seconds that automations may take within one transaction."""
+    mails_per_minute: int = 0
+    """Mails that all workers together send in any minute; 0 = no limit. What is left waits, nothing is lost."""
+    calls_per_minute: int = 0
+    """Webhook calls to one host in any minute; 0 = no limit."""
+    jobs_per_minute: str = ""
+    """Runs of a kind that are begun in any minute, over all workers: ``automation=600,digest=60``; empty = no limit."""
     worker_silence_seconds: float = 20.0
     """A worker that gives no sign of life for this long is taken for dead; others go on with what it had begun."""
 
@@ -102,7 +116,21 @@ class Settings:
                     given[spec.name] = raw
             except (ValueError, KeyError):
                 raise ValueError(f"{name}={raw!r} is not a {spec.type}") from None
-        return cls(**given)  # type: ignore[arg-type]
+        made = cls(**given)  # type: ignore[arg-type]
+        made.job_limits  # noqa: B018 (a wrong one is refused here)
+        return made
+
+    @property
+    def job_limits(self) -> dict[str, int]:
+        """Kind of job → runs in any minute. Raises ``ValueError`` naming the variable."""
+        found = {}
+        for part in self.jobs_per_minute.split(","):
+            name, _, number = part.partition("=")
+            if part.strip():
+                if not name.strip() or not number.strip().isdigit() or int(number) < 1:
+                    raise ValueError(f"RATOON_JOBS_PER_MINUTE={part!r} is not kind=number")
+                found[name.strip()] = int(number)
+        return found
 
     @property
     def trusted(self) -> frozenset[str]:

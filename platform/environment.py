@@ -31,7 +31,7 @@ from ratoon.platform.formulas import FunctionSet, compile_formula
 from ratoon.platform.jobs.kinds import Jobs
 from ratoon.platform.metadata.compile import compile_registry
 from ratoon.platform.metadata.model import Registry
-from ratoon.platform.records.engine import Engine, Event, Reactions
+from ratoon.platform.records.engine import Engine, Event, Limits, Reactions
 from ratoon.platform.records.plan import Plans
 from ratoon.platform.records.saving import TraceEntry
 from ratoon.platform.records.service import RecordService
@@ -158,6 +158,12 @@ class Environment:
             secret=self.secret,
             reactions=self.reactions,
             organization=self.organization,
+            limits=Limits(
+                depth=self.settings.automation_depth,
+                runs_per_record=self.settings.automation_runs_per_record,
+                automation_rows=self.settings.automation_rows,
+                automation_seconds=self.settings.automation_seconds,
+            ),
             compile=partial(compile_formula, functions=self.functions),
         )
 

@@ -148,6 +148,12 @@ class LoopStopped(RatoonError):
         self.cycle = tuple(cycle)
 
 
+class BudgetSpent(LoopStopped):
+    """Automations used more than one transaction may; ``cycle`` names the rules, outermost first."""
+
+    code = "automation_budget"
+
+
 class FormulaError(RatoonError):
     """A formula that does not parse, check or run. ``position`` is the 0-based character offset in the source."""
 

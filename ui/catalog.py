@@ -39,6 +39,7 @@ MESSAGES = {
     "Busy": 0,
     "Stale": 0,
     "LoopStopped": 0,
+    "BudgetSpent": 0,
     "Problem": 1,
     "Invalid": 1,
     "FormulaError": 1,

@@ -18,6 +18,7 @@ from uuid import UUID
 from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.automation.mailing import Mail, Mailer
+from ratoon.platform.automation.throttling import allow_mail
 from ratoon.platform.errors import NotFound
 from ratoon.platform.records.locks import process_of
 from ratoon.platform.records.service import RecordService
@@ -84,6 +85,7 @@ def mail_questions(run: JobRun) -> dict[str, Any]:
                 done = vote in steps.over(records.connection, run.run.id, SENT)
                 mail = None if done else _mail(environment, records, vote)
             if mail is not None:
+                allow_mail(environment)
                 mailer.send(Mail((mail["to"],), mail["subject"], mail["text"], key=f"approval/{vote}"))
                 # Sent again after a crash right here, it keeps its Message-ID.
                 run.once(SENT, lambda records: True, record=vote)

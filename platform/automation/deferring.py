@@ -79,7 +79,7 @@ def start(
     Raises ``LoopStopped`` when automations after the commit have caused one another in a circle.
     """
     plan = records.plan(automation.object)
-    chain = _longer(records.chain, automation.full_name)
+    chain = _longer(records.chain, automation.full_name, f"{automation.object}/{drafts[0].id}" if drafts else "")
     made = []
     for number, chunk in enumerate(_chunks(drafts)):
         payload: dict[str, Any] = {"object": automation.object, "automation": automation.name, "event": trigger}
@@ -136,12 +136,13 @@ def _chunks(drafts: Sequence[Draft]) -> Iterator[Sequence[Draft]]:
         yield drafts[place : place + CHUNK]
 
 
-def _longer(chain: Sequence[str], name: str) -> list[str]:
+def _longer(chain: Sequence[str], name: str, record: str) -> list[str]:
     if len(chain) >= CHAIN or chain.count(name) >= SAME:
         begin = chain.index(name) if name in chain else 0
         raise LoopStopped(
-            "Automations after the commit keep causing one another: {cycle}. Nothing was saved.",
+            "Automations after the commit keep causing one another: {cycle}, at {record}. Nothing was saved.",
             cycle=[*chain[begin:], name],
+            record=record,
         )
     return [*chain, name]
 

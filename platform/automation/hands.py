@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.automation.mailing import Mail, Mailer
+from ratoon.platform.automation.throttling import allow_call, allow_mail
 from ratoon.platform.automation.webhooks import Call, Caller
 from ratoon.platform.records.service import RecordService
 from ratoon.platform.storage import runs, steps
@@ -39,6 +40,9 @@ class Hands(Protocol):
 
     def over(self, step: str) -> set[str]:
         """Records for which a step is done."""
+
+    def failed(self, step: str) -> Mapping[str, Mapping[str, Any]]:
+        """Records for which a step failed since the run was tried last."""
 
     def mailing(self) -> AbstractContextManager[Callable[[Mail], Any]]:
         """A way to send mails; what it answers is kept."""
@@ -87,12 +91,18 @@ class RealHands:
         with self._environment.database.read() as connection:
             return steps.over(connection, self.run, step)
 
+    def failed(self, step: str) -> Mapping[str, Mapping[str, Any]]:
+        """From the steps table."""
+        with self._environment.database.read() as connection:
+            return steps.failed(connection, self.run, step)
+
     def mailing(self) -> AbstractContextManager[Callable[[Mail], Any]]:
-        """One connection to the mail server."""
-        return _Sending(Mailer(self._environment.settings, self._environment.world.clock()))
+        """One connection to the mail server; within the limit per minute."""
+        return _Sending(self._environment)
 
     def call(self, call: Call) -> Any:
-        """Goes out."""
+        """Goes out, within the limit per minute."""
+        allow_call(self._environment, call.url)
         return self._caller.send(call)
 
     def later(self, records: RecordService, step: str, at: datetime, ids: Sequence[str]) -> None:
@@ -108,13 +118,15 @@ class RealHands:
 
 
 class _Sending:
-    def __init__(self, mailer: Mailer) -> None:
-        self._mailer = mailer
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._mailer = Mailer(environment.settings, environment.world.clock())
 
     def __enter__(self) -> Callable[[Mail], Any]:
         mailer = self._mailer.__enter__()
 
         def send(mail: Mail) -> Any:
+            allow_mail(self._environment)
             mailer.send(mail)
             return {"to": list(mail.to), "subject": mail.subject}
 
@@ -145,6 +157,10 @@ class ShowingHands:
     def over(self, step: str) -> set[str]:
         """Nothing was done before."""
         return set()
+
+    def failed(self, step: str) -> Mapping[str, Mapping[str, Any]]:
+        """Nothing was tried before."""
+        return {}
 
     def mailing(self) -> AbstractContextManager[Callable[[Mail], Any]]:
         """Writes the mails down."""

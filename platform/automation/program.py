@@ -22,6 +22,7 @@ from ratoon.platform.automation.deferring import formulas_of
 from ratoon.platform.automation.hands import Hands
 from ratoon.platform.automation.rows import Rows
 from ratoon.platform.automation.sending import Messages
+from ratoon.platform.automation.throttling import Throttled
 from ratoon.platform.automation.webhooks import Undelivered
 from ratoon.platform.errors import FormulaError, RatoonError
 from ratoon.platform.metadata.model import Action, Automation, Object
@@ -66,6 +67,9 @@ class Program:
         self._messages = messages
         self.failures: dict[str, Failure] = {}
         """Records that did not get through."""
+        self.throttled: Throttled | None = None
+        """A limit per minute was reached: the records that did not get through it wait, the run begins again then."""
+        self._waiting: set[str] = set()
         self._everyone: tuple[str, ...] = ()
 
     def go(self, ids: Sequence[str], start: str = "", *, check: bool = False) -> list[str]:
@@ -101,8 +105,7 @@ class Program:
     # -- what happens to records ---------------------------------------------------------------------------------
 
     def _set(self, action: Action, step: str, ids: list[str]) -> list[str]:
-        over = self._hands.over(step)
-        left = [] if ALL in over else [record for record in ids if record not in over]
+        left = self._left(step, ids)
         if left:
             try:
                 self._hands.transaction(partial(self._do, action, step, left, len(left) == len(self._everyone)))
@@ -145,10 +148,9 @@ class Program:
     # -- what leaves the product ---------------------------------------------------------------------------------
 
     def _each(self, action: Action, step: str, ids: list[str]) -> list[str]:
-        over = self._hands.over(step)
-        left = [record for record in ids if record not in over]
+        left = self._left(step, ids)
         if not left:
-            return ids
+            return self._through(ids)
         with self._hands.reading() as records:
             drafts, gone = self._rows.load(records, left, list(formulas_of([action])), self._templates(action))
             ready = self._prepared(records, action, step, drafts)
@@ -177,10 +179,14 @@ class Program:
         return ready
 
     def _deliver(self, action: Action, step: str, ready: Sequence[tuple[str, Any]], send: Callable[[Any], Any]) -> None:
-        for record, thing in ready:
+        for place, (record, thing) in enumerate(ready):
             began = time.perf_counter()
             try:
                 detail = send(thing)
+            except Throttled as limit:
+                self.throttled = limit
+                self._waiting.update(waiting for waiting, _ in ready[place:])
+                break
             except Undelivered as error:
                 self._failed(action, step, record, error)
                 continue
@@ -299,7 +305,20 @@ class Program:
         return self._messages.paths(action)
 
     def _through(self, ids: Sequence[str]) -> list[str]:
-        return [record for record in ids if record not in self.failures]
+        return [record for record in ids if record not in self.failures and record not in self._waiting]
+
+    def _left(self, step: str, ids: Sequence[str]) -> list[str]:
+        """Those for which a step is still to be done; what failed since the run was tried last stays failed."""
+        over = self._hands.over(step)
+        if ALL in over:
+            return []
+        failed = self._hands.failed(step)
+        for record in ids:
+            if record in failed and record not in over:
+                row = failed[record]
+                passing = bool((row["detail"] or {}).get("passing"))
+                self.failures[record] = Failure(step, row["error_code"], row["error"], passing)
+        return [record for record in ids if record not in over and record not in failed]
 
     def _failures_of(self, action: Action, step: str, record: str, error: RatoonError) -> None:
         passing = error.passing if isinstance(error, Undelivered) else False
@@ -312,7 +331,10 @@ class Program:
     def _note_failures(self, action: Action, step: str, records_: Sequence[str] | None = None) -> None:
         bad = {r: f for r, f in self.failures.items() if f.step == step and (records_ is None or r in records_)}
         if bad:
-            marks = [Done(step, action.kind, "failed", r, error_code=f.code, error=f.words) for r, f in bad.items()]
+            marks = [
+                Done(step, action.kind, "failed", r, error_code=f.code, error=f.words, detail={"passing": f.passing})
+                for r, f in bad.items()
+            ]
             self._hands.transaction(partial(self._note, marks))
 
     def _note(self, marks: Sequence[Done], records: RecordService) -> None:

@@ -40,7 +40,10 @@ class AutomationReactions:
         obj = records.plan(object).object
         for automation in obj.automations:
             if automation.when == "before":
-                for draft in matching(records, obj, automation, event, drafts):
+                fits = matching(records, obj, automation, event, drafts)
+                if fits:
+                    records.budget.begin((automation.full_name,), f"{object}/{fits[0].id}")
+                for draft in fits:
                     _set_before(records, obj, automation, draft)
         if event == "created" and obj.assignments:
             assign_new(records, obj.assignments, drafts)

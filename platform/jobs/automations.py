@@ -56,6 +56,8 @@ def _perform(run: JobRun, actions: Actions) -> Any:
         through = program.go(everyone, payload.get("start", ""), check=bool(payload.get("check")))
     except Waits as wait:
         return Again(wait.at, {**payload, "start": wait.step, "check": False})
+    if program.throttled is not None:
+        return Again(program.throttled.at, because=(program.throttled.code, program.throttled.text()))
     if program.failures:
         first = next(iter(program.failures.values()))
         params = {"count": len(program.failures), "all": len(everyone), "step": first.step, "reason": first.words}

@@ -88,7 +88,7 @@ class DurableEngine:
         return "busy"
 
     def hand_over(self) -> int:
-        """Gives the engine what is due; returns how many runs."""
+        """Gives the engine what is due; returns how many runs were, those included that a limit makes wait."""
         environment = self._environment
         now = environment.world.clock()
         with environment.database.read() as connection:
@@ -98,15 +98,15 @@ class DurableEngine:
         if client is None:
             raise RuntimeError("the engine is not started")
         with environment.database.write() as connection:
-            taken = runs.take_due(connection, now, BATCH)
-            for run, handed in taken:
+            taken = runs.take_due(connection, now, BATCH, environment.settings.job_limits)
+            for run, handed in taken.handed:
                 client.enqueue_in_transaction(
                     connection,
                     {"workflow_name": WORKFLOW, "queue_name": QUEUE, "workflow_id": f"{run}-{handed}"},
                     run,
                     handed,
                 )
-        return len(taken)
+        return taken.looked_at
 
     def take_over(self, dead: Collection[str]) -> int:
         """Gives out again what these workers had begun; returns how many workflows."""

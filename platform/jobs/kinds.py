@@ -35,6 +35,8 @@ class Again:
     at: datetime
     payload: Mapping[str, Any] | None = None
     """What the run's payload becomes; ``None`` = unchanged."""
+    because: tuple[str, str] | None = None
+    """(code, words): why it waits, for whoever looks at the run."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from ratoon.platform.automation.throttling import Throttled
 from ratoon.platform.errors import RatoonError
 from ratoon.platform.jobs.kinds import Again, GiveUp, JobRun, JobType
 from ratoon.platform.storage import runs
@@ -38,6 +39,8 @@ def execute(environment: Environment, run: str, handed: int, worker: str = HERE)
     except GiveUp as error:
         _failed(environment, begun, error.code, error.text())
         return "failed"
+    except Throttled as wait:
+        answer = Again(wait.at, because=(wait.code, wait.text()))
     except RatoonError as error:
         return _tried(environment, begun, kind, error.code, error.text())
     except Exception as error:
@@ -47,7 +50,7 @@ def execute(environment: Environment, run: str, handed: int, worker: str = HERE)
     now = environment.world.clock()
     with environment.database.write() as connection:
         if isinstance(answer, Again):
-            runs.again(connection, begun.id, answer.at, payload=answer.payload, fresh=True)
+            runs.again(connection, begun.id, answer.at, payload=answer.payload, fresh=True, error=answer.because)
             return "waiting"
         runs.finish(connection, begun.id, "done", now, result=answer)
     return "done"
@@ -76,10 +79,11 @@ def drain(environment: Environment, *, most: int = 10_000) -> int:
     done = 0
     while done < most:
         with environment.database.write() as connection:
-            taken = runs.take_due(connection, environment.world.clock(), min(BATCH, most - done))
-        if not taken:
+            limits = environment.settings.job_limits
+            taken = runs.take_due(connection, environment.world.clock(), min(BATCH, most - done), limits)
+        if not taken.looked_at:
             break
-        for run, handed in taken:
+        for run, handed in taken.handed:
             execute(environment, run, handed)
-        done += len(taken)
+        done += len(taken.handed)
     return done

@@ -79,6 +79,10 @@ class Limits:
     """Levels of automations that change records that start automations …"""
     runs_per_record: int = 4
     """How often one automation may run on one record within a transaction."""
+    automation_rows: int = 100_000
+    """Records that automations may write within one transaction."""
+    automation_seconds: float = 120.0
+    """Seconds that they may take within one transaction."""
     records_per_call: int = 20_000
     """Records in one call."""
     page: int = 500

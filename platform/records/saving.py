@@ -111,20 +111,24 @@ class Saving:
     def enter(self, name: str, records: Iterable[str]) -> None:
         """Called before an automation runs; stops loops and names the cycle."""
         limits = self.engine.limits
+        record = ""
         for record in records:
             self._runs[name, record] += 1
             if self._runs[name, record] > limits.runs_per_record:
                 start = self.path.index(name) if name in self.path else 0
                 raise LoopStopped(
-                    "Automations keep changing the same record: {cycle}. Nothing was saved.",
+                    "Automations keep changing the same record, {record}: {cycle}. Nothing was saved.",
                     cycle=[*self.path[start:], name],
+                    record=record,
                 )
         if self.depth >= limits.depth:
             raise LoopStopped(
-                "Automations are nested more than {depth} levels deep: {cycle}. Nothing was saved.",
+                "Automations are nested more than {depth} levels deep: {cycle}, at {record}. Nothing was saved.",
                 cycle=[*self.path, name],
                 depth=limits.depth,
+                record=record,
             )
+        self.service.budget.begin((*self.path, name), record)
 
     # -- steps 2 to 11 -------------------------------------------------------------------------------------------
 
@@ -299,6 +303,8 @@ class Saving:
         computed: bool = False,
     ) -> None:
         """Remembers what happened to a record; the first ``old`` and the last ``new`` count."""
+        if self.depth:
+            self.service.budget.wrote(self.path, f"{object}/{record}")
         records = self.touched.setdefault(object, {})
         before = records.get(record)
         if before is None:

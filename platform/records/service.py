@@ -21,6 +21,7 @@ from ratoon.platform.access.actor import Actor
 from ratoon.platform.errors import BadRequest, NotFound, Problem, Stale, ValidationFailed
 from ratoon.platform.metadata.model import Field
 from ratoon.platform.records import advancing, deletion, finding, money, reading, stage_paths
+from ratoon.platform.records.budget import Budget
 from ratoon.platform.records.coercion import coerce_given
 from ratoon.platform.records.drafts import Change, Draft
 from ratoon.platform.records.engine import Engine, Event
@@ -51,6 +52,8 @@ class RecordService:
         """What the writes so far did: object → record id → event."""
         self.chain: tuple[str, ...] = ()
         """Automations after the commit that led here, each caused by the one before."""
+        self.budget = Budget(engine.limits)
+        """What automations of this transaction used so far."""
         self._saving: Saving | None = None
 
     def plan(self, object: str) -> ObjectPlan:
@@ -370,6 +373,7 @@ class _Nested(RecordService):
         actor = outer.actor
         inner = actor if actor.admin else replace(actor, admin=True)
         super().__init__(outer.engine, outer.connection, inner, trace=outer.trace)
+        self.budget = outer.budget
         self._saving = saving
         self._name = name
 

@@ -7,6 +7,7 @@ ratoon_run_step          what a run has done, per step and record; a row here me
 ratoon_worker            worker processes and when each gave its last sign of life
 ratoon_due               which record had its date-relative rule run for which date; ``ratoon_timer`` how far it swept
 ratoon_notification      messages to users inside the product
+ratoon_quota             what was granted in the last minute, for limits per minute
 ======================== ==========================================================================================
 
 A run is written in the transaction that causes it (a rollback leaves nothing) and handed over when it is due.
@@ -53,6 +54,12 @@ def define_run_tables(metadata: MetaData) -> MetaData:
             sqlite_where=text("read_at IS NULL"),
             postgresql_where=text("read_at IS NULL"),
         ),
+    )
+    Table(
+        "ratoon_quota",
+        metadata,
+        Column("name", String(255), primary_key=True, comment="mail, call/<host>, job/<kind>"),
+        Column("grants", Json, nullable=False, comment="[[milliseconds, how many], …] of the last minute"),
     )
     return metadata
 
@@ -102,7 +109,7 @@ def _runs(metadata: MetaData) -> None:
         Column("run", Id, primary_key=True),
         Column("step", String(80), primary_key=True, comment="place of the action, such as 2 or 3.otherwise.1"),
         Column("record", String(36), primary_key=True, comment="empty = all records of the run at once"),
-        Column("state", String(12), nullable=False, comment="done failed skipped"),
+        Column("state", String(12), nullable=False, comment="done skipped failed; open = failed and to be tried again"),
         Column("kind", String(60), nullable=False),
         Column("at", UtcDateTime, nullable=False),
         Column("tries", Integer, nullable=False),

@@ -13,16 +13,19 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
+from types import MappingProxyType
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ratoon.platform.config import World
+from ratoon.platform.storage import quotas
 from ratoon.platform.storage.statements import Statement, one_of, sql_dialect
 from ratoon.platform.storage.system import system_tables
 
 State = Literal["waiting", "queued", "running", "done", "failed", "cancelled"]
+EMPTY: Mapping[str, int] = MappingProxyType({})
 OPEN: tuple[State, ...] = ("waiting", "queued", "running")
 """States in which something will still happen."""
 
@@ -158,25 +161,45 @@ def load(connection: Connection, run: str) -> Run | None:
     return None if row is None else Run(**{**row, "payload": row["payload"] or {}})
 
 
-def take_due(connection: Connection, now: datetime, limit: int, *, hand: bool = True) -> list[tuple[str, int]]:
-    """Takes runs that are due, oldest first, and marks them queued: (id, how often it was handed over so far).
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Runs that were due."""
 
+    handed: tuple[tuple[str, int], ...]
+    """Those to hand over: (id, how often it was handed over, this time included)."""
+    looked_at: int
+    """How many were due; those that a limit holds back have another due time now."""
+
+
+def take_due(connection: Connection, now: datetime, limit: int, per_minute: Mapping[str, int] = EMPTY) -> Taken:
+    """Takes runs that are due, oldest first, and marks them queued.
+
+    ``per_minute`` says for kinds of jobs how many may begin in any minute: what is over it waits until there is room.
     Two workers never take the same one: on PostgreSQL rows another one holds are left out, SQLite has one writer.
     """
     table = _table()
     due = (
-        select(table.c.id, table.c.handed)
+        select(table.c.id, table.c.handed, table.c.name)
         .where(table.c.state == "waiting", table.c.due_at <= now)
         .order_by(table.c.due_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    taken = [(row.id, row.handed + 1) for row in connection.execute(due)]
-    if taken and hand:
+    found = connection.execute(due).all()
+    late: set[str] = set()
+    for name in sorted({row.name for row in found} & per_minute.keys()):
+        asking = [row.id for row in found if row.name == name]
+        granted, at = quotas.take(connection, f"job/{name}", per_minute[name], now, len(asking))
+        if granted < len(asking):
+            late.update(asking[granted:])
+            these = one_of(table.c.id, "ids", connection.dialect.name)
+            connection.execute(update(table).where(these).values(due_at=at), {"ids": asking[granted:]})
+    taken = [(row.id, row.handed + 1) for row in found if row.id not in late]
+    if taken:
         these = one_of(table.c.id, "ids", connection.dialect.name)
         change = update(table).where(these).values(state="queued", handed=table.c.handed + 1)
         connection.execute(change, {"ids": [run for run, _ in taken]})
-    return taken
+    return Taken(tuple(taken), len(found))
 
 
 def any_due(connection: Connection, now: datetime) -> bool:
@@ -235,7 +258,8 @@ def again(
     payload: Mapping[str, Any] | None = None,
     fresh: bool = False,
 ) -> None:
-    """Sends a running run back to wait until ``at``; ``fresh`` starts counting its tries anew."""
+    """Sends a running run back to wait until ``at``, to try again what failed; ``fresh``: it only goes on later, which
+    is no try, and what failed stays so until then."""
     table = _table()
     code, words = error or (None, None)
     values: dict[str, Any] = {"state": "waiting", "due_at": at, "error_code": code, "error": words}
@@ -243,7 +267,15 @@ def again(
         values["payload"] = dict(payload)
     if fresh:
         values["tries"] = 0
+    else:
+        _open_again(connection, run)
     connection.execute(update(table).where(table.c.id == run, table.c.state == "running").values(values))
+
+
+def _open_again(connection: Connection, run: str) -> None:
+    """What failed is to be tried again."""
+    steps = _table("ratoon_run_step")
+    connection.execute(update(steps).where(steps.c.run == run, steps.c.state == "failed").values(state="open"))
 
 
 def retry(connection: Connection, run: str, now: datetime) -> bool:
@@ -251,6 +283,7 @@ def retry(connection: Connection, run: str, now: datetime) -> bool:
     table = _table()
     ended = table.c.id == run, table.c.state.in_(("failed", "cancelled"))
     values = {"state": "waiting", "due_at": now, "tries": 0, "finished_at": None}
+    _open_again(connection, run)
     return connection.execute(update(table).where(*ended).values(values)).rowcount > 0
 
 

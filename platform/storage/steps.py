@@ -29,6 +29,7 @@ class Done:
     kind: str
     """The kind of action."""
     state: Literal["done", "failed", "skipped"] = "done"
+    """A failed one is left alone until the run is tried again (``open_again``)."""
     record: str = ALL
     at: datetime | None = None
     ms: int = 0
@@ -89,8 +90,16 @@ def of_run(connection: Connection, run: str, limit: int = 10_000) -> list[Mappin
 def over(connection: Connection, run: str, step: str) -> set[str]:
     """Records for which a step needs nothing more (done or skipped); ``ALL`` is among them when it is for all."""
     table = system_tables().tables["ratoon_run_step"]
-    query = select(table.c.record).where(table.c.run == run, table.c.step == step, table.c.state != "failed")
+    ended = table.c.state.in_(("done", "skipped"))
+    query = select(table.c.record).where(table.c.run == run, table.c.step == step, ended)
     return set(connection.execute(query).scalars())
+
+
+def failed(connection: Connection, run: str, step: str) -> dict[str, Mapping[str, Any]]:
+    """Records for which a step failed since the run was tried last: record → the row."""
+    table = system_tables().tables["ratoon_run_step"]
+    query = select(table).where(table.c.run == run, table.c.step == step, table.c.state == "failed")
+    return {row["record"]: dict(row) for row in connection.execute(query).mappings()}
 
 
 def detail_of(connection: Connection, run: str, step: str, record: str = ALL) -> Any:

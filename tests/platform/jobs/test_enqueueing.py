@@ -184,7 +184,7 @@ def test_a_cancelled_run_is_left_alone(world: Environment) -> None:
     world.jobs.add(JobType("greet", lambda run: None))
     run = put(world, "greet")
     with world.database.write() as connection:
-        ((taken, handed),) = runs.take_due(connection, world.world.clock(), 10)
+        ((taken, handed),) = runs.take_due(connection, world.world.clock(), 10).handed
     with world.database.write() as connection:
         assert cancel(connection, world.world, run=run)
     from ratoon.platform.jobs import execute
