@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .stamps
 
-.PHONY: env assets run test lint types unit conformance fuzz bench clean
+.PHONY: env assets run test lint types unit conformance fuzz crash bench clean
 
 env: $(STAMPS)/env
 
@@ -47,6 +47,10 @@ conformance: env
 # Throws changed, grown and hostile formulas at the language: make fuzz SECONDS=300 SEED=7
 fuzz: env
 	RATOON_FUZZ_SECONDS=$(or $(SECONDS),300) RATOON_FUZZ_SEED=$(or $(SEED),1) $(BIN)/python -m pytest -q -s -n0 tests/platform/formulas/test_fuzz.py
+
+# Servers and workers killed with SIGKILL amid mails, calls and records: make crash RECORDS=2000
+crash: env
+	RATOON_CRASH_RECORDS=$(or $(RECORDS),2000) $(BIN)/python -m pytest -q -s -n0 tests/platform/automation/test_killed_processes.py
 
 bench: env
 	$(BIN)/python tests/benchmarks/__main__.py

@@ -1,4 +1,7 @@
-"""A worker process for tests: ``python working.py DATABASE_URL``. It knows the job ``make``; silence is short."""
+"""A worker process for tests: ``python working.py DATABASE_URL``. It knows the job ``make``; silence is short.
+
+``WORKER_HOST`` lets it seem to be on another machine: nobody can look there whether its process is alive.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,8 @@ def plugins() -> Plugins:
 
 def settings(url: str) -> Settings:
     given = Settings.from_environ(os.environ)
-    return replace(given, database_url=url, worker_silence_seconds=1.0, job_poll_seconds=0.05)
+    silence = given.worker_silence_seconds if "RATOON_WORKER_SILENCE_SECONDS" in os.environ else 1.0
+    return replace(given, database_url=url, worker_silence_seconds=silence, job_poll_seconds=0.05)
 
 
 def main() -> None:
@@ -44,7 +48,9 @@ def main() -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     print("ready", os.getpid(), flush=True)
-    Worker(environment).run(stop)
+    worker = Worker(environment)
+    worker.host = os.environ.get("WORKER_HOST", worker.host)
+    worker.run(stop)
     environment.close()
 
 
