@@ -16,6 +16,7 @@ from ratoon.platform.automation.sending import Messages
 from ratoon.platform.errors import Conflict
 from ratoon.platform.jobs.kinds import Again, GiveUp, JobRun, Perform
 from ratoon.platform.jobs.listing import find
+from ratoon.platform.jobs.versions import Versions
 from ratoon.platform.metadata.model import Automation
 from ratoon.platform.storage.runs import Run, records_of
 
@@ -31,14 +32,15 @@ class SomeFailed(Conflict):
 
 def automation_job(actions: Actions) -> Perform:
     """What does a run of the job ``automation``."""
+    versions = Versions()
 
     def perform(run: JobRun) -> Any:
-        return _perform(run, actions)
+        return _perform(run, actions, versions)
 
     return perform
 
 
-def _perform(run: JobRun, actions: Actions) -> Any:
+def _perform(run: JobRun, actions: Actions, versions: Versions) -> Any:
     environment, payload = run.environment, run.payload
     automation = find(run.registry, payload["object"], payload["automation"])
     if automation is None or automation.when != "after_commit":
@@ -48,6 +50,7 @@ def _perform(run: JobRun, actions: Actions) -> Any:
         raise GiveUp("The automation {rule} is a draft by now; repeat the run when it is active.", rule=rule)
     if automation.status == "off":
         raise GiveUp("The automation {rule} is off by now; repeat the run when it is active again.", rule=rule)
+    automation = versions.of(run, automation)
     actor = _actor(environment, payload.get("user"))
     with environment.database.read() as connection:
         everyone = list(records_of(connection, run.run.id))

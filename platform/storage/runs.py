@@ -58,6 +58,12 @@ class Run:
     revision: int | None = None
     """The revision of the metadata by which it was enqueued and, once it began, carried out last."""
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether it is in the middle and only waited: then it keeps the revision that it has."""
+        waited = self.started_at is not None and not self.tries
+        return self.revision is not None and (waited or bool(self.payload.get("start")))
+
 
 @dataclass(frozen=True, slots=True)
 class About:
@@ -221,12 +227,17 @@ def next_due(connection: Connection) -> datetime | None:
 def begin(
     connection: Connection, run: str, handed: int, worker: str, now: datetime, revision: int | None = None
 ) -> Run | None:
-    """Marks a run as running, by that revision of the metadata. ``None``: it is finished or cancelled, or was handed
-    over again since."""
+    """Marks a run as running. ``None``: it is finished or cancelled, or was handed over again since.
+
+    ``revision`` is that of the metadata: the run keeps it, but one that only waited keeps the one it began with.
+    """
     table = _table()
+    before = load(connection, run)
+    if before is None:
+        return None
     mine = table.c.id == run, table.c.handed == handed, table.c.state.in_(("queued", "running"))
     values = {"state": "running", "worker": worker, "started_at": now, "tries": table.c.tries + 1}
-    if revision is not None:
+    if not before.goes_on:
         values["revision"] = revision
     if connection.execute(update(table).where(*mine).values(values)).rowcount == 0:
         return None
@@ -279,10 +290,10 @@ def _open_again(connection: Connection, run: str) -> None:
 
 
 def retry(connection: Connection, run: str, now: datetime) -> bool:
-    """Lets a failed or cancelled run go on where it stopped. ``False``: it is neither."""
+    """Lets a failed or cancelled run go on where it stopped, by the metadata of then. ``False``: it is neither."""
     table = _table()
     ended = table.c.id == run, table.c.state.in_(("failed", "cancelled"))
-    values = {"state": "waiting", "due_at": now, "tries": 0, "finished_at": None}
+    values = {"state": "waiting", "due_at": now, "tries": 0, "finished_at": None, "revision": None}
     _open_again(connection, run)
     return connection.execute(update(table).where(*ended).values(values)).rowcount > 0
 
