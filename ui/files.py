@@ -1,12 +1,12 @@
 """Uploaded files: taken in with a form, handed out to who may read the record they belong to.
 
-Bytes lie in the files folder, named by id; what is known about them is in ``ratoon_file``. A file goes out as a
-download; only the usual picture formats are shown in the page, and never with a type that a browser would run.
+Bytes lie in the files folder, named by id; what is known about them is in ``ratoon_file``. What a file is, its bytes
+say (``sniffing.py``). A file goes out as a download; only the usual picture formats are shown in the page, and never
+with a type that a browser would run.
 """
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from ratoon.platform.metadata.model import Field, Object
 from ratoon.platform.records.service import RecordService
 from ratoon.platform.storage.files import File, add_file, attach_files, load_files
 from ratoon.ui.screen import Screen
+from ratoon.ui.sniffing import HEAD, Sniffed, clean_name, sniff
 
 if TYPE_CHECKING:
     from ratoon.ui.posting import Posted
@@ -48,17 +49,19 @@ def refuse_upload(field: Field, given: FileStorage) -> Problem | None:
         return Problem("file_too_large", message, field.name, {"size": size, "max": most})
     accepts = getattr(field.type, "accepts", None)
     allowed = accepts(field.spec) if accepts else ()
-    if allowed and not any(_fits(given, pattern) for pattern in allowed):
+    name, sniffed = given.filename or "", sniffed_upload(given)
+    if allowed and not any(sniffed.fits(name, pattern) for pattern in allowed):
         message = "This kind of file is not taken here; allowed: {allowed}."
         return Problem("file_kind", message, field.name, {"allowed": ", ".join(allowed)})
     return None
 
 
-def _fits(given: FileStorage, pattern: str) -> bool:
-    name = (given.filename or "").lower()
-    if pattern.startswith("."):
-        return name.endswith(pattern.lower())
-    return fnmatch.fnmatch((given.mimetype or "").lower(), pattern.lower())
+def sniffed_upload(given: FileStorage) -> Sniffed:
+    """What an uploaded file is; its stream stands at the beginning afterwards."""
+    given.stream.seek(0)
+    head = given.stream.read(HEAD)
+    given.stream.seek(0)
+    return sniff(head, given.filename or "")
 
 
 def file_path(folder: Path, id: str) -> Path:
@@ -75,11 +78,11 @@ def keep_uploads(screen: Screen, records: RecordService, object: Object, posted:
         upload.given.stream.seek(0)
         folder.mkdir(parents=True, exist_ok=True)
         file_path(folder, id).write_bytes(content)
-        name = (upload.given.filename or "file").replace("\\", "/").rsplit("/", 1)[-1][:255]
+        name = clean_name(upload.given.filename or "")
         add_file(
             records.connection,
             File(
-                id=id, name=name, media_type=(upload.given.mimetype or "application/octet-stream")[:255],
+                id=id, name=name, media_type=sniff(content[:HEAD], name).media_type[:255],
                 size=len(content), sha256=hashlib.sha256(content).hexdigest(), at=world.clock(), by=screen.actor.id,
             ),
         )  # fmt: skip
@@ -105,7 +108,9 @@ def file(screen: Screen, id: str) -> ResponseReturnValue:
     path = file_path(screen.environment.settings.files_path, id)
     if found is None or not path.is_file():
         raise NotFound("There is no such file.")
-    shown = found.media_type in PICTURES
+    with path.open("rb") as content:
+        # Files of before bytes decided have the type that a browser claimed: only what is a picture is shown.
+        shown = found.media_type in PICTURES and sniff(content.read(HEAD), "").media_type == found.media_type
     response = send_file(
         path.resolve(),
         mimetype=found.media_type if shown else "application/octet-stream",

@@ -33,6 +33,14 @@ BASE = "/api/v1"
 NAME = "api"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+}
+"""Security headers of every answer; a page of the description allows itself its own styles."""
+
 
 class Anything(BaseConverter):
     """The rest of an address, whatever it is: slashes and line ends too."""
@@ -61,7 +69,15 @@ def create_api(environment: Environment) -> Blueprint:
     answer_again(blueprint, environment)
     blueprint.register_error_handler(RatoonError, refusals.refused)
     blueprint.register_error_handler(HTTPException, refusals.failed)
+    blueprint.after_request(_protect)
     return blueprint
+
+
+def _protect(response: Response) -> Response:
+    """An answer that is opened in a browser is never run, framed or taken for something else."""
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
 
 
 def _nowhere(rest: str) -> Response:

@@ -84,7 +84,8 @@ class DocumentViews:
             **more,
         )
         headers = {
-            "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'"
+            "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; "
+            "frame-ancestors 'none'"
         }
         return Response(html, headers=headers, content_type="text/html; charset=utf-8")
 

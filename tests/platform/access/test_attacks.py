@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.access.actor import SYSTEM, Actor
+from ratoon.platform.automation.webhooks import Call, Caller, Undelivered, is_public
 from ratoon.platform.environment import Environment
 from ratoon.platform.errors import BadRequest, Conflict, Forbidden, NotFound, RatoonError, ValidationFailed
 from ratoon.platform.records.drafts import Change
@@ -163,3 +166,53 @@ def test_forged_tokens_and_cursors_open_nothing(bank: Bank) -> None:
             assert accounts.actor_for_token(conn, forged) is None
             assert accounts.actor_for_session(conn, forged) is None
     assert isinstance(bank.refused(lambda r: r.list(Query("client", cursor="eyJhIjoxfQ.forged"))), BadRequest)
+
+
+def test_nothing_comes_along_through_a_hidden_lookup(open_world: Callable[..., Environment]) -> None:
+    """Expanding, filtering, grouping and sorting by a lookup that a role hides are answered like no such field."""
+    documents = [{**d, "fields": {"deposit.client": []}} if d["kind"] == "role" else d for d in BANK]
+    bank = Bank(open_world(documents))
+    for query in (
+        Query("deposit", expand=["client"]), Query("deposit", filter="client.name = 'Mine'"),
+        Query("deposit", filter=f"client = '{bank.mine}'"), Query("deposit", sort=["client"]),
+        Query("deposit", fields=["client"]), Query("client", filter="COUNT(deposits) > 0"),
+    ):  # fmt: skip
+        error = bank.refused(lambda r, q=query: r.list(q))
+        assert isinstance(error, BadRequest | Forbidden), query
+        assert "Mine" not in said(error)
+    assert isinstance(bank.refused(lambda r: r.aggregate("deposit", group_by=["client"])), BadRequest)
+    assert isinstance(bank.refused(lambda r: r.lookup("deposit", "client", "Mi")), BadRequest | NotFound | Forbidden)
+
+
+def test_filters_that_grow_are_refused_before_they_cost(bank: Bank) -> None:
+    for source in (
+        " || ".join(f"name = 'n{number}'" for number in range(20_000)),
+        "client." * 500 + "name = 'x'",
+        "IF(" * 300 + "TRUE" + ", TRUE, FALSE)" * 300,
+        "REPT(REPT(REPT('x', 10000), 10000), 10000) = 'x'",
+    ):
+        began = time.process_time()
+        assert isinstance(bank.refused(lambda r, s=source: r.list(Query("deposit", filter=s))), BadRequest)
+        assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
+     "255.255.255.255", "::1", "::", "fe80::1%eth0", "fd00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
+     "::127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2002:a00:1::", "2001:0:7f00:1::", "192.0.2.1"],
+)  # fmt: skip
+def test_no_call_reaches_a_private_address_however_it_is_written(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1/", "http://[::ffff:127.0.0.1]/", "http://localhost/", "http://2130706433/", "http://0x7f.1/",
+     "http://127.1/", "http://0/", "http://user@127.0.0.1/", "file:///etc/passwd", "gopher://127.0.0.1/", "http:///x"],
+)  # fmt: skip
+def test_no_call_reaches_this_machine_under_another_name(url: str) -> None:
+    caller = Caller(b"secret", lambda: datetime(2026, 11, 21, tzinfo=UTC))
+    with pytest.raises(Undelivered) as refused:
+        caller.send(Call(url, b"{}", "key", timeout=2.0))
+    assert refused.value.params.get("reason") is None, "it was tried"
