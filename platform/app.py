@@ -10,9 +10,12 @@ import os
 from datetime import datetime
 from importlib import resources
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort
 from jinja2 import ChoiceLoader, FileSystemLoader
+from werkzeug.exceptions import SecurityError
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ratoon.platform.access.actor import SYSTEM
 from ratoon.platform.api import create_api
@@ -21,6 +24,7 @@ from ratoon.platform.automation import Actions, AutomationReactions
 from ratoon.platform.automation.approvals import ESCALATE, MAIL, submit_action
 from ratoon.platform.automation.assigning import ASSIGN
 from ratoon.platform.automation.escalating import escalate
+from ratoon.platform.automation.link_mails import JOB as LINK_MAIL
 from ratoon.platform.config import Settings, World
 from ratoon.platform.environment import Environment, Parts
 from ratoon.platform.fields import builtin_types
@@ -67,6 +71,7 @@ def open_environment(
     )
     environment.jobs.add(JobType(MOVE_ON, move_on, description="Moves records on whose time has come."))
     environment.jobs.add(JobType(MAIL, _mail_questions, description="Mails those who are asked for an approval."))
+    environment.jobs.add(JobType(LINK_MAIL, _mail_link, tries=3, description="Mails a link to choose a password."))
     environment.jobs.add(JobType(ESCALATE, escalate, description="Asks more people when nobody answered in time."))
     with environment.database.write() as connection:
         create_system_tables(connection)
@@ -97,6 +102,12 @@ def _mail_questions(run: JobRun) -> Any:
     return mail_questions(run)
 
 
+def _mail_link(run: JobRun) -> Any:
+    from ratoon.platform.automation.link_mails import mail_link
+
+    return mail_link(run)
+
+
 def _look_at_the_clock(environment: Environment, now: datetime) -> None:
     from ratoon.platform.jobs.timers import tick
 
@@ -105,15 +116,23 @@ def _look_at_the_clock(environment: Environment, now: datetime) -> None:
 
 def create_app(environment: Environment, plugins: Plugins) -> Flask:
     """The web application: the REST API, the schemas of documents, and what plugins bring (the screens too)."""
+    settings = environment.settings
     app = Flask(__name__, static_folder=None, template_folder=None)
     app.config.update(
         SECRET_KEY=environment.secret(),
-        MAX_CONTENT_LENGTH=environment.settings.max_body_bytes,
-        MAX_FORM_MEMORY_SIZE=environment.settings.max_body_bytes,
+        MAX_CONTENT_LENGTH=settings.max_body_bytes,
+        MAX_FORM_MEMORY_SIZE=settings.max_body_bytes,
+        # A browser takes a cookie whose name begins so only over HTTPS, from this very host and for all of it.
+        SESSION_COOKIE_NAME="__Host-ratoon" if settings.secure else "session",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        SESSION_COOKIE_SECURE=environment.settings.cookie_secure,
+        SESSION_COOKIE_SECURE=settings.secure,
+        TRUSTED_HOSTS=_hosts(settings),
     )
+    if settings.trusted_proxies > 0:
+        count = settings.trusted_proxies
+        proxied = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)
+        app.wsgi_app = proxied  # type: ignore[method-assign]
     app.session_interface = BrowserSessions()
     app.register_blueprint(create_api(environment))
     for blueprint in plugins.collect("blueprints", environment=environment):
@@ -123,9 +142,25 @@ def create_app(environment: Environment, plugins: Plugins) -> Flask:
         app.jinja_loader = ChoiceLoader([app.jinja_loader, *folders])
     elif folders:
         app.jinja_loader = ChoiceLoader(folders)
+    app.register_error_handler(SecurityError, _not_our_host)
     app.add_url_rule("/schemas/<name>.json", "schema", _schema)
     plugins.hook.configure_app(app=app, environment=environment)
     return app
+
+
+def _not_our_host(error: SecurityError) -> Response:
+    """The answer to a request for a host that is not served; there are no addresses to build a page with."""
+    text = "This host is not served here. Its administrator can name it in RATOON_ALLOWED_HOSTS.\n"
+    return Response(text, 400, content_type="text/plain; charset=utf-8")
+
+
+def _hosts(settings: Settings) -> list[str] | None:
+    """The host names that are answered; ``None`` = any."""
+    named = [host.strip() for host in settings.allowed_hosts.split(",") if host.strip()]
+    if named:
+        return named
+    public = urlsplit(settings.public_url).hostname
+    return [public, "localhost", "127.0.0.1", "[::1]"] if public else None
 
 
 def _schema(name: str) -> Response:

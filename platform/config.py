@@ -48,7 +48,12 @@ class Settings:
     default_currency: str = "CNY"
     organization_name: str = "Ratoon"
     cookie_secure: bool = False
-    """Set to 1 behind HTTPS."""
+    """Set to 1 behind HTTPS; with a ``public_url`` that begins with ``https`` it is on by itself."""
+    trusted_proxies: int = 0
+    """Proxies in front whose ``X-Forwarded-…`` headers are believed; 0 = nobody's."""
+    allowed_hosts: str = ""
+    """Host names that are answered, with commas (``.example.com`` = all below it); empty = the one of ``public_url``
+    and this machine, or any when there is none."""
     max_body_bytes: int = 16 * 1024 * 1024
     """Larger request bodies are refused with 413."""
     revision_poll_seconds: float = 0.25
@@ -95,6 +100,53 @@ class Settings:
     """Runs of a kind that are begun in any minute, over all workers: ``automation=600,digest=60``; empty = no limit."""
     worker_silence_seconds: float = 20.0
     """A worker that gives no sign of life for this long is taken for dead; others go on with what it had begun."""
+    password_min_length: int = 8
+    """Characters of a new password."""
+    password_strength: int = 2
+    """How hard to guess a new password must be, from 0 (not looked at) to 4, as zxcvbn counts: 2 refuses common and
+    personal ones."""
+    password_max_days: int = 0
+    """After so many days a new password is asked for at sign-in; 0 = never."""
+    password_history: int = 0
+    """So many former passwords cannot be used again; 0 = any can."""
+    password_sign_in: str = "everybody"
+    """Who may sign in with a password: ``everybody``, or ``admins`` when the others come through OpenID Connect."""
+    reset_minutes: int = 60
+    """How long a link for a new password works."""
+    invite_days: int = 7
+    """How long the link of an invitation works."""
+    limits_storage: str = "memory://"
+    """Where rate limits are counted: in each process, or for all of them in ``redis://host:6379``."""
+    limit_sign_in: str = "10 per minute; 100 per hour"
+    """Refused passwords and codes from one address; empty = any number."""
+    limit_reset: str = "5 per hour"
+    """Mails for a new password to one address, and ten times as many askings from one network address."""
+    limit_api: str = "6000 per minute"
+    """API calls with one token, of one user in a browser, or refused from one network address."""
+    oidc_issuer: str = ""
+    """The OpenID Connect provider, as it names itself: ``https://login.example.com/realms/staff``; empty = none."""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = ""
+    oidc_scopes: str = "openid email profile"
+    oidc_label: str = ""
+    """What the button calls the provider; empty = its host."""
+    oidc_match: str = "email"
+    """How an account is found the first time: ``email`` (verified by the provider) or ``subject`` (only by linking it
+    on the account page)."""
+    oidc_create: bool = False
+    """Set to 1 to make users when they first come."""
+    oidc_role: str = ""
+    """Roles of users made so, with commas."""
+    oidc_roles_claim: str = ""
+    """The claim that says which roles a user has, such as ``groups``; empty = roles are given here."""
+    oidc_roles: str = ""
+    """What that claim says → role here: ``crm-sales=sales_rep, crm-support=support_agent``."""
+
+    def __post_init__(self) -> None:
+        """Raises ``ValueError`` for a word that is none of those possible."""
+        for name, words in (("password_sign_in", ("everybody", "admins")), ("oidc_match", ("email", "subject"))):
+            if getattr(self, name) not in words:
+                raise ValueError(f"RATOON_{name.upper()}={getattr(self, name)!r} is none of: {', '.join(words)}")
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
@@ -131,6 +183,17 @@ class Settings:
                     raise ValueError(f"RATOON_JOBS_PER_MINUTE={part!r} is not kind=number")
                 found[name.strip()] = int(number)
         return found
+
+    @property
+    def address(self) -> str:
+        """Where users reach the screens, without a slash at the end. Links in mails come from here and never from what
+        a request calls this host."""
+        return self.public_url.rstrip("/") or f"http://{self.host}:{self.port}"
+
+    @property
+    def secure(self) -> bool:
+        """Whether the screens are reached by HTTPS."""
+        return self.cookie_secure or self.public_url.lower().startswith("https:")
 
     @property
     def trusted(self) -> frozenset[str]:

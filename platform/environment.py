@@ -16,13 +16,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
+from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.access.actor import Actor
+from ratoon.platform.access.limits import RateLimits
+from ratoon.platform.access.passwords import Passwords
+from ratoon.platform.access.passwords import Policy as PasswordPolicy
 from ratoon.platform.access.policy import Policy
 from ratoon.platform.automation.actions import Actions
 from ratoon.platform.config import Settings, World
@@ -91,6 +95,16 @@ class Environment:
         self._secret: bytes | None = None
 
     # -- metadata of the moment ----------------------------------------------------------------------------------
+
+    @cached_property
+    def accounts(self) -> Accounts:
+        """Users, their passwords by the rules of the settings, sessions and tokens."""
+        return Accounts(self.world, Passwords(policy=PasswordPolicy.of(self.settings)))
+
+    @cached_property
+    def limits(self) -> RateLimits:
+        """What bounds attempts and calls. Raises ``ValueError`` for a setting that it does not understand."""
+        return RateLimits.of(self.settings)
 
     @property
     def organization(self) -> Mapping[str, Any]:

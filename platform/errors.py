@@ -138,6 +138,16 @@ class Conflict(RatoonError):
     code = "conflict"
 
 
+class TooMany(RatoonError):
+    """More attempts or calls than the limits allow; ``seconds`` until the next one counts."""
+
+    code = "too_many"
+
+    def __init__(self, message: str, *, seconds: int, **params: Any) -> None:
+        super().__init__(message, seconds=seconds, **params)
+        self.seconds = seconds
+
+
 class LoopStopped(RatoonError):
     """Automations changed records in a circle; ``cycle`` names the rules in the order they ran."""
 

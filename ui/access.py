@@ -1,4 +1,4 @@
-"""Who may do what, for administrators: role tree and sharing, the matrix of rights, users, why, the audit trail.
+"""Who may do what, for administrators: role tree and sharing, the matrix of rights, why, the audit trail.
 
 The matrix is the role's document: saving it applies the changed document, as any other change of the metadata.
 """
@@ -22,7 +22,6 @@ from ratoon.platform.metadata.model import Object, Role
 from ratoon.platform.packages import Target
 from ratoon.platform.packages.applying import apply_documents
 from ratoon.platform.packages.planning import present_documents
-from ratoon.platform.records.reading import Query
 from ratoon.platform.storage.audit import TRAILS, entries
 from ratoon.ui.problems import error_text
 from ratoon.ui.screen import Screen
@@ -33,12 +32,14 @@ PAGE = 100
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-def _administrator(screen: Screen) -> None:
+def administrator(screen: Screen) -> None:
+    """Raises ``Forbidden`` for everybody else."""
     if not screen.actor.admin:
         raise Forbidden("Only an administrator may see and change who may do what.")
 
 
-def _page(screen: Screen, template: str, **context: Any) -> str:
+def page_of(screen: Screen, template: str, **context: Any) -> str:
+    """A page under “Who may do what”."""
     return render_template(template, screen=screen, current="access", **context)
 
 
@@ -53,7 +54,7 @@ class Branch:
 
 def overview(screen: Screen) -> ResponseReturnValue:
     """The role tree, permission sets, defaults of objects and sharing rules."""
-    _administrator(screen)
+    administrator(screen)
     registry = screen.registry
     with screen.environment.database.read() as conn:
         counts = Accounts(screen.environment.world).users_per_role(conn)
@@ -70,7 +71,7 @@ def overview(screen: Screen) -> ResponseReturnValue:
     walk(None, 0)
     rules = [rule for found in registry.access.sharing.values() for rule in found]
     sets = list(registry.access.permission_sets.values())
-    return _page(screen, "access.html", tree=tree, sets=sets, rules=rules, objects=_objects(screen))
+    return page_of(screen, "access.html", tree=tree, sets=sets, rules=rules, objects=_objects(screen))
 
 
 def _objects(screen: Screen) -> list[Object]:
@@ -80,7 +81,7 @@ def _objects(screen: Screen) -> list[Object]:
 
 def matrix(screen: Screen) -> ResponseReturnValue:
     """The rights of one role or permission set, object by object; of one object field by field."""
-    _administrator(screen)
+    administrator(screen)
     name, kind = request.args.get("role", ""), request.args.get("kind", "role")
     kind = "permission_set" if kind == "permission_set" else "role"
     target = Target.of(screen.environment)
@@ -94,7 +95,7 @@ def matrix(screen: Screen) -> ResponseReturnValue:
         changed = replace(found, data=_changed(screen, found.data, chosen))
         whole = [changed if d is found else d for d in documents if d.package == found.package]
         return _apply(screen, target, whole, kind, name, chosen)
-    return _page(
+    return page_of(
         screen, "access_matrix.html", document=found.data, kind=kind, rights=RIGHTS, objects=_objects(screen),
         chosen=chosen, every=EVERY, field_right=_field_right(found.data, chosen), package=found.package,
     )  # fmt: skip
@@ -148,41 +149,9 @@ def _field_right(data: Mapping[str, Any], chosen: Object | None) -> dict[str, st
     return found
 
 
-def users(screen: Screen) -> ResponseReturnValue:
-    """Users with their roles and permission sets."""
-    _administrator(screen)
-    accounts = Accounts(screen.environment.world)
-    if request.method == "POST":
-        user, by = request.form.get("id", ""), screen.actor.id
-        roles = [name for name in request.form.getlist("roles") if name in screen.registry.roles]
-        there = screen.registry.access.permission_sets
-        sets = [name for name in request.form.getlist("permission_sets") if name in there]
-        if not _ID.fullmatch(user):
-            raise NotFound("There is no {object} with id {id}.", object="user", id=user[:60])
-        with screen.environment.write(screen.actor) as records:
-            records.get("user", user, fields=["id"])
-            accounts.set_roles(records.connection, user, roles, by=by)
-            accounts.set_permission_sets(records.connection, user, sets, by=by)
-        flash(_("The rights were changed."), "success")
-        return redirect(url_for("screens.access_users", cursor=request.args.get("cursor")), 303)
-    with screen.read() as records:
-        page = records.list(
-            Query("user", sort=["name"], limit=50, cursor=request.args.get("cursor") or None,
-                  fields=["name", "email", "active", "is_admin"])
-        )  # fmt: skip
-        ids = [user["id"] for user in page.records]
-        roles_of = accounts.roles_of(records.connection, ids)
-        sets_of = accounts.permission_sets_of(records.connection, ids)
-    return _page(
-        screen, "access_users.html", users=page.records, roles_of=roles_of, sets_of=sets_of,
-        roles=list(screen.registry.roles.values()), sets=list(screen.registry.access.permission_sets.values()),
-        next_cursor=page.next_cursor,
-    )  # fmt: skip
-
-
 def explained(screen: Screen) -> ResponseReturnValue:
     """What a user may do with a record, and why."""
-    _administrator(screen)
+    administrator(screen)
     email, name, record = (request.args.get(key, "").strip() for key in ("user", "object", "id"))
     answers: tuple[Answer, ...] = ()
     fields: Mapping[str, Any] = {}
@@ -199,7 +168,7 @@ def explained(screen: Screen) -> ResponseReturnValue:
             else:
                 answers = explain(engine.policy, engine.store, conn, actor, name, record.lower())
                 fields = fields_of(engine.policy, actor, name)
-    return _page(
+    return page_of(
         screen, "access_explain.html", answers=answers, fields=fields, wrong=wrong, email=email, name=name,
         record=record, objects=_objects(screen),
     )  # fmt: skip
@@ -207,7 +176,7 @@ def explained(screen: Screen) -> ResponseReturnValue:
 
 def audit(screen: Screen) -> ResponseReturnValue:
     """The audit trail, newest first."""
-    _administrator(screen)
+    administrator(screen)
     trail = request.args.get("trail", "")
     before = request.args.get("before", "")
     with screen.read() as records:
@@ -216,7 +185,7 @@ def audit(screen: Screen) -> ResponseReturnValue:
             before=int(before) if before.isdigit() else None,
         )  # fmt: skip
         names = records.titles("user", {entry.by for entry in found if entry.by})
-    return _page(
+    return page_of(
         screen, "access_audit.html", entries=found, names=names, trail=trail, trails=TRAILS, zone=screen.zone,
         more=found[-1].number if len(found) == PAGE else None,
     )  # fmt: skip

@@ -11,15 +11,21 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from markupsafe import Markup
 
-from ratoon.platform.access.accounts import Accounts, fingerprint
-from ratoon.platform.access.passwords import Passwords
+from ratoon.platform.access.accounts import fingerprint
 from ratoon.platform.access.second_factor import SecondFactor
 from ratoon.platform.errors import NotFound, ValidationFailed
 from ratoon.platform.storage.audit import Happening, note
 from ratoon.ui.problems import text_of
+from ratoon.ui.provider import identities_of
 from ratoon.ui.screen import Screen
+from ratoon.ui.session import provider_label
 
 DAYS = (30, 90, 365)
+_BROWSERS = (("Edg", "Edge"), ("OPR/", "Opera"), ("MicroMessenger", "WeChat"), ("Firefox/", "Firefox"),
+             ("Chrome", "Chrome"), ("Safari/", "Safari"))  # fmt: skip
+"""A mark in what a browser says of itself → its name; most claim to be others, too, so the order counts."""
+_SYSTEMS = (("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("Windows", "Windows"), ("Mac OS", "macOS"),
+            ("Linux", "Linux"))  # fmt: skip
 
 
 def account(screen: Screen) -> ResponseReturnValue:
@@ -34,13 +40,15 @@ def account(screen: Screen) -> ResponseReturnValue:
 
 def _page(screen: Screen, **more: Any) -> ResponseReturnValue:
     environment, user = screen.environment, str(screen.actor.id)
-    accounts, factor = Accounts(environment.world), _factor(screen)
+    accounts, factor = environment.accounts, _factor(screen)
     here = fingerprint(session.get("_user_id", ""))
     with environment.database.read() as conn:
         sessions = accounts.sessions_of(conn, user)
         current = accounts.session_id(conn, here)
         tokens = [token for token in accounts.tokens_of(conn, user) if token.revoked_at is None]
         active = factor.active(conn, user)
+        identities = identities_of(environment).of(conn, user)
+        has_password = accounts.password_hash(conn, user) is not None
         waiting = factor.waiting(conn, user, screen.actor.email)
     code = None
     if waiting is not None:
@@ -49,8 +57,17 @@ def _page(screen: Screen, **more: Any) -> ResponseReturnValue:
     objects = [(obj.name, screen.label(obj)) for obj in screen.policy.objects(screen.actor)]
     return render_template(
         "account.html", screen=screen, current="", sessions=sessions, here=current, tokens=tokens,
-        second_factor=active, waiting=waiting, code=code, objects=objects, days=DAYS, zone=screen.zone, **more,
+        second_factor=active, waiting=waiting, code=code, objects=objects, days=DAYS, zone=screen.zone,
+        browser=browser_of, identities=identities, has_password=has_password, provider=provider_label(),
+        shortest=environment.settings.password_min_length, **more,
     )  # fmt: skip
+
+
+def browser_of(agent: str) -> str:
+    """What people call the browser that names itself so: “Firefox, Windows”."""
+    browser = next((name for mark, name in _BROWSERS if mark in agent), agent.partition("/")[0][:40])
+    system = next((name for mark, name in _SYSTEMS if mark in agent), "")
+    return f"{browser}, {system}" if system else browser
 
 
 def _factor(screen: Screen) -> SecondFactor:
@@ -62,7 +79,7 @@ def _nothing(screen: Screen) -> ResponseReturnValue | None:
 
 
 def _end_session(screen: Screen) -> None:
-    accounts = Accounts(screen.environment.world)
+    accounts = screen.environment.accounts
     with screen.environment.database.write() as conn:
         if accounts.end_session_of(conn, str(screen.actor.id), request.form.get("id", "")):
             flash(_("The session was ended."), "success")
@@ -74,7 +91,7 @@ def _make_token(screen: Screen) -> ResponseReturnValue:
     ends = world.clock() + timedelta(days=int(days)) if days.isdigit() and 0 < int(days) <= 3650 else None
     objects = [name for name in request.form.getlist("objects") if name in screen.registry.objects]
     with screen.environment.database.write() as conn:
-        token, info = Accounts(world).create_token(
+        token, info = screen.environment.accounts.create_token(
             conn, str(screen.actor.id), label=request.form.get("label", "").strip() or "API", expires_at=ends,
             objects=objects or None, read_only=bool(request.form.get("read_only")),
         )  # fmt: skip
@@ -84,7 +101,7 @@ def _make_token(screen: Screen) -> ResponseReturnValue:
 
 
 def _revoke_token(screen: Screen) -> None:
-    accounts, user = Accounts(screen.environment.world), str(screen.actor.id)
+    accounts, user = screen.environment.accounts, str(screen.actor.id)
     with screen.environment.database.write() as conn:
         wanted = request.form.get("id", "")
         if wanted in {token.id for token in accounts.tokens_of(conn, user)} and accounts.revoke_token(conn, wanted):
@@ -128,10 +145,10 @@ def _new_password(screen: Screen) -> ResponseReturnValue | None:
     if not _password_fits(screen):
         flash(_("The password is wrong."), "danger")
         return None
-    accounts, user = Accounts(screen.environment.world), str(screen.actor.id)
+    accounts, user = screen.environment.accounts, str(screen.actor.id)
     try:
         with screen.environment.database.write() as conn:
-            accounts.set_password(conn, user, request.form.get("new", ""), email=screen.actor.email)
+            accounts.set_password(conn, user, request.form.get("new", ""))
             happening = Happening("access", "password_changed", by=user, subject=user)
             note(conn, screen.environment.world.clock(), happening)
     except ValidationFailed as refused:
@@ -143,12 +160,31 @@ def _new_password(screen: Screen) -> ResponseReturnValue | None:
 
 
 def _password_fits(screen: Screen) -> bool:
+    accounts, user = screen.environment.accounts, str(screen.actor.id)
     with screen.environment.database.read() as conn:
-        stored = Accounts(screen.environment.world).password_hash(conn, str(screen.actor.id))
-    return stored is not None and Passwords().matches(stored, request.form.get("password", ""))
+        stored = accounts.password_hash(conn, user)
+        locked = accounts.locked_for(conn, user)
+    if stored is None or locked:
+        return False
+    if accounts.passwords.matches(stored, request.form.get("password", "")):
+        return True
+    with screen.environment.database.write() as conn:
+        accounts.count_wrong_code(conn, user)
+    return False
+
+
+def _unlink(screen: Screen) -> None:
+    """Unties the account from the provider, unless nothing else lets its owner in."""
+    environment, user = screen.environment, str(screen.actor.id)
+    with environment.database.write() as conn:
+        if environment.accounts.password_hash(conn, user) is None:
+            flash(_("Set a password first; otherwise you could not sign in any more."), "danger")
+        elif identities_of(environment).unlink(conn, user, request.form.get("issuer", "")):
+            flash(_("The accounts are not linked any more."), "success")
 
 
 _ACTIONS = {
+    "unlink": _unlink,
     "end_session": _end_session,
     "make_token": _make_token,
     "revoke_token": _revoke_token,

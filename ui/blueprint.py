@@ -28,6 +28,7 @@ from ratoon.ui import (
     account,
     approvals,
     automations,
+    choosing,
     editing,
     errors,
     files,
@@ -36,9 +37,11 @@ from ratoon.ui import (
     lookups,
     moving,
     owner,
+    provider,
     record,
     runs,
     search,
+    users,
     why,
 )
 from ratoon.ui import session as door
@@ -54,11 +57,12 @@ ROUTES: tuple[tuple[str, str, View, tuple[str, ...]], ...] = (
     ("/search", "search", search.search, ("GET",)),
     ("/sign-out", "sign_out", door.sign_out, ("POST",)),
     ("/account", "account", account.account, ("GET", "POST")),
+    ("/account/link", "link_identity", provider.begin_linking, ("GET",)),
     ("/o/<object>/export", "export", owner.export, ("GET",)),
     ("/o/<object>/<id>/owner", "owner", owner.owner, ("GET", "POST")),
     ("/access", "access", access.overview, ("GET",)),
     ("/access/matrix", "access_matrix", access.matrix, ("GET", "POST")),
-    ("/access/users", "access_users", access.users, ("GET", "POST")),
+    ("/access/users", "access_users", users.users, ("GET", "POST")),
     ("/access/explain", "access_explain", access.explained, ("GET",)),
     ("/access/audit", "access_audit", access.audit, ("GET",)),
     ("/files/<id>", "file", files.file, ("GET",)),
@@ -95,6 +99,16 @@ ROUTES: tuple[tuple[str, str, View, tuple[str, ...]], ...] = (
     ("/o/<object>/<id>/restore", "restore", editing.restore, ("POST",)),
 )
 """Address, endpoint, view, methods."""
+DOORS: tuple[tuple[str, str, View, tuple[str, ...]], ...] = (
+    ("/sign-in", "sign_in", door.sign_in, ("GET", "POST")),
+    ("/sign-in/forgot", "forgot", choosing.forgot, ("GET", "POST")),
+    ("/sign-in/link/<secret>", "password_link", choosing.by_link, ("GET", "POST")),
+    ("/sign-in/new-password", "new_password", choosing.due, ("GET", "POST")),
+    ("/sign-in/provider", "provider", provider.begin, ("GET",)),
+    (provider.BACK, "provider_back", provider.come_back, ("GET",)),
+    ("/sign-in/provider/sign-out", "provider_sign_out", provider.away_for_good, ("GET",)),
+)
+"""The same for those who are not signed in; the views get the environment."""
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -129,7 +143,8 @@ def create_screens(environment: Environment) -> Blueprint:
         "/approvals/link/<text>", "approval_link", lambda text: approvals.by_link(environment, text),
         methods=["GET", "POST"],
     )  # fmt: skip
-    screens.add_url_rule("/sign-in", "sign_in", lambda: door.sign_in(environment), methods=["GET", "POST"])
+    for rule, endpoint, open_view, methods in DOORS:
+        screens.add_url_rule(rule, endpoint, partial(open_view, environment), methods=list(methods))
     screens.add_url_rule("/language", "language", lambda: door.language(environment, _actor()), methods=["POST"])
     screens.app_context_processor(lambda: template_names(environment))
     for kind in (RatoonError, HTTPException, CSRFError):
@@ -149,16 +164,19 @@ def install_pages(app: Flask, environment: Environment) -> None:
 
     for code in (404, 405, 413, 500):
         app.register_error_handler(code, refused)
-    app.after_request(lambda response: response if request.path.startswith("/api/") else protect(response))
+    secure = environment.settings.secure
+    app.after_request(lambda r: r if request.path.startswith("/api/") else protect(r, secure=secure))
 
 
-def protect(response: Response) -> Response:
-    """Security and caching headers of everything that is shown in a browser."""
+def protect(response: Response, *, secure: bool = False) -> Response:
+    """Security and caching headers of everything that is shown in a browser; ``secure`` = by HTTPS only."""
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     if request.endpoint == "screens.static":
         response.cache_control.max_age = YEAR if request.args.get("v") else 300
     else:
+        if secure:
+            response.headers.setdefault("Strict-Transport-Security", f"max-age={YEAR}")
         response.headers.setdefault("Cache-Control", "no-store")
         response.vary.update(["HX-Request", "Cookie", "Accept-Language"])
     return response

@@ -46,6 +46,8 @@ MESSAGES = {
     "fail": 1,
     "refuse": 1,
     "_reason": 1,
+    "refused": 1,
+    "TooMany": 0,
 }
 """Call → place of the argument that is a message template."""
 _SKIP = ("cli", "metadata", "packages")

@@ -16,6 +16,7 @@ from ratoon.platform.errors import (
     NotFound,
     RatoonError,
     Stale,
+    TooMany,
     ValidationFailed,
 )
 from ratoon.ui.problems import error_text
@@ -29,6 +30,7 @@ STATUS: tuple[tuple[type[RatoonError], int], ...] = (
     (Stale, 409),
     (Conflict, 409),
     (LoopStopped, 422),
+    (TooMany, 429),
 )
 """The first that fits counts."""
 _SECRET_INPUTS = frozenset({"csrf_token", "password", "new", "code"})

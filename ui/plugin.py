@@ -9,6 +9,7 @@ from flask import Blueprint, Flask
 from flask_wtf.csrf import CSRFProtect
 from htmx_flask import Htmx
 
+from ratoon.platform.access.provider import Provider
 from ratoon.platform.environment import Environment
 from ratoon.platform.hookspecs import hookimpl
 from ratoon.ui import i18n, session
@@ -39,6 +40,8 @@ def configure_app(app: Flask, environment: Environment) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.extensions["ratoon_icons"] = Icons()
     app.extensions["ratoon_assets"] = {}
+    if environment.settings.oidc_issuer:
+        app.extensions[session.PROVIDER] = Provider(environment.settings, environment.world)
     app.config.update(WTF_CSRF_CHECK_DEFAULT=False, WTF_CSRF_TIME_LIMIT=None)
 
     install_pages(app, environment)

@@ -6,17 +6,18 @@ that signing out, a new password or a locked account ends it everywhere at once.
 
 from __future__ import annotations
 
-from flask import Flask, flash, g, redirect, render_template, request, session, url_for
+from contextlib import suppress
+
+from flask import Flask, current_app, flash, g, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import refresh
 from flask_login import LoginManager, UserMixin, login_user, logout_user
 
-from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.access.second_factor import SecondFactor
 from ratoon.platform.environment import Environment
-from ratoon.platform.errors import RatoonError
+from ratoon.platform.errors import RatoonError, TooMany
 from ratoon.platform.records.drafts import Change
 from ratoon.platform.storage.audit import Happening, note
 from ratoon.ui.editing import local_path
@@ -26,6 +27,15 @@ from ratoon.ui.screen import Screen
 HALF_WAY = "half_way"
 """Key in the cookie: whose password was right, until when the second factor may follow."""
 CODE_SECONDS = 300
+CHANGE = "new_password"
+"""Key in the cookie: who must choose a new password before anything else, until when, and by which old one."""
+CHANGE_SECONDS = 900
+VIA = "via"
+"""Key in the cookie: how the session was opened, when not with a password."""
+LEFT = "left"
+"""Key in the cookie: somebody who came from the provider has just signed out."""
+PROVIDER = "ratoon_provider"
+"""Name of the provider among the extensions of the application."""
 
 
 class SignedIn(UserMixin):
@@ -40,7 +50,7 @@ def install(app: Flask, environment: Environment) -> None:
     """Sets up Flask-Login for this application."""
     login = LoginManager(app)
     login.session_protection = None
-    accounts = Accounts(environment.world)
+    accounts = environment.accounts
 
     @login.user_loader
     def load(secret: str) -> SignedIn | None:
@@ -54,42 +64,96 @@ def sign_in(environment: Environment) -> ResponseReturnValue:
     target = local_path(request.args.get("next", ""))
     if request.method == "POST" and "code" in request.form:
         return _second_step(environment, target)
+    if request.method != "POST":
+        return door_page(environment, target)
     email = request.form.get("email", "").strip()
-    refused, status = "", 200
-    if request.method == "POST":
-        accounts = Accounts(environment.world)
-        result = accounts.sign_in(environment.database, email, request.form.get("password", ""), **_origin())
-        if result.actor is not None and result.actor.id is not None:
-            with environment.database.read() as connection:
-                second = _factor(environment).active(connection, result.actor.id)
-            if second:
-                return _ask_for_code(environment, result.actor.id, target)
-            return _open(environment, result.actor, target)
-        status = 429 if result.outcome == "locked" else 401
-        if result.outcome == "locked":
-            refused = _("Too many wrong attempts. Try again in %(seconds)s seconds.", seconds=result.wait_seconds)
-        else:
-            refused = _("E-mail or password is wrong.")
-    page = render_template("sign_in.html", screen=None, email=email, refused=refused, next=target, locale=g.locale)
+    here = request.remote_addr or ""
+    try:
+        environment.limits.look("sign_in", here)
+    except TooMany as error:
+        return slow_down(environment, error, target, email)
+    accounts = environment.accounts
+    result = accounts.sign_in(environment.database, email, request.form.get("password", ""), **origin())
+    if result.actor is not None and result.actor.id is not None:
+        with environment.database.read() as connection:
+            second = _factor(environment).active(connection, result.actor.id)
+        if second:
+            return _ask_for_code(environment, result.actor.id, target)
+        return let_in(environment, result.actor, target)
+    count_refused(environment)
+    if result.outcome == "locked":
+        refused = _("Too many wrong attempts. Try again in %(seconds)s seconds.", seconds=result.wait_seconds)
+        return door_page(environment, target, refused, 429, email=email)
+    refused = _("E-mail or password is wrong.")
+    if environment.settings.password_sign_in == "admins":
+        refused += " " + _("Only administrators sign in with a password here.")
+    return door_page(environment, target, refused, 401, email=email)
+
+
+def door_page(
+    environment: Environment, target: str, refused: str = "", status: int = 200, *, email: str = ""
+) -> tuple[str, int]:
+    """The page for signing in."""
+    settings = environment.settings
+    page = render_template(
+        "sign_in.html", screen=None, email=email, refused=refused, next=target, locale=g.locale,
+        provider=provider_label(), only_admins=settings.password_sign_in == "admins",
+        left=bool(session.pop(LEFT, False)),
+    )  # fmt: skip
     return page, status
 
 
-def _origin() -> dict[str, str]:
+def slow_down(environment: Environment, error: TooMany, target: str = "", email: str = "") -> ResponseReturnValue:
+    """The page for signing in, saying when to try again."""
+    text = _("Too many wrong attempts. Try again in %(seconds)s seconds.", seconds=error.seconds)
+    page, status = door_page(environment, target, text, 429, email=email)
+    return page, status, {"Retry-After": str(error.seconds)}
+
+
+def provider_label() -> str:
+    """What the button for the OpenID Connect provider says; empty = there is none."""
+    provider = current_app.extensions.get(PROVIDER)
+    return provider.label if provider is not None else ""
+
+
+def origin() -> dict[str, str]:
+    """Where a request comes from, for the trail."""
     return {"address": request.remote_addr or "", "agent": request.user_agent.string}
+
+
+def count_refused(environment: Environment) -> None:
+    """Counts a refused attempt of this network address; what is used up is told to the next one."""
+    with suppress(TooMany):
+        environment.limits.take("sign_in", request.remote_addr or "")
 
 
 def _factor(environment: Environment) -> SecondFactor:
     return SecondFactor(environment.world, environment.settings.organization_name)
 
 
-def _open(environment: Environment, actor: Actor, target: str) -> ResponseReturnValue:
+def let_in(environment: Environment, actor: Actor, target: str) -> ResponseReturnValue:
+    """Opens a session for somebody whose password (and code) was right, unless a new password is due first."""
+    with environment.database.read() as connection:
+        due = environment.accounts.password_due(connection, str(actor.id))
+        mark = environment.accounts.password_mark(connection, str(actor.id))
+    if not due:
+        return open_session(environment, actor, target)
+    session.pop(HALF_WAY, None)
+    until = environment.world.clock().timestamp() + CHANGE_SECONDS
+    session[CHANGE] = {"user": actor.id, "mark": mark, "why": due, "until": until}
+    return redirect(url_for("screens.new_password", next=target or None), 303)
+
+
+def open_session(environment: Environment, actor: Actor, target: str, *, via: str = "") -> ResponseReturnValue:
     """Opens a session. Whatever the cookie held before is gone, so that nobody can have prepared it."""
     with environment.database.write() as connection:
-        secret = Accounts(environment.world).start_session(connection, str(actor.id), **_origin())
+        secret = environment.accounts.start_session(connection, str(actor.id), **origin())
     chosen = session.get("locale")
     session.clear()
     if chosen:
         session["locale"] = chosen
+    if via:
+        session[VIA] = via
     login_user(SignedIn(actor, secret))
     session.permanent = True
     return redirect(target or url_for("screens.home"), 303)
@@ -110,18 +174,25 @@ def _second_step(environment: Environment, target: str) -> ResponseReturnValue:
     if not isinstance(half, dict) or half.get("until", 0) < environment.world.clock().timestamp():
         session.pop(HALF_WAY, None)
         return redirect(url_for("screens.sign_in", next=target or None), 303)
-    accounts, user = Accounts(environment.world), str(half.get("user"))
+    here = request.remote_addr or ""
+    try:
+        environment.limits.look("sign_in", here)
+    except TooMany as error:
+        text = _("Too many wrong attempts. Try again in %(seconds)s seconds.", seconds=error.seconds)
+        return _code_page(target, text), 429, {"Retry-After": str(error.seconds)}
+    accounts, user = environment.accounts, str(half.get("user"))
     with environment.database.write() as connection:
         wait = accounts.locked_for(connection, user)
         passed = not wait and _factor(environment).passes(connection, user, request.form.get("code", ""))
         if not passed and not wait:
             accounts.count_wrong_code(connection, user)
         actor = accounts.actor_for_user(connection, user) if passed else None
-        told = {"outcome": "second_factor" if passed else "wrong_code", **_origin()}
+        told = {"outcome": "second_factor" if passed else "wrong_code", **origin()}
         action = "signed_in" if passed else "refused"
         note(connection, environment.world.clock(), Happening("sign_in", action, by=user, subject=user, detail=told))
     if actor is not None:
-        return _open(environment, actor, target)
+        return let_in(environment, actor, target)
+    count_refused(environment)
     if wait:
         text = _("Too many wrong attempts. Try again in %(seconds)s seconds.", seconds=wait)
         return _code_page(target, text), 429
@@ -129,13 +200,16 @@ def _second_step(environment: Environment, target: str) -> ResponseReturnValue:
 
 
 def sign_out(screen: Screen) -> ResponseReturnValue:
-    """Ends the session, here and on the server."""
-    secret = session.get("_user_id")
+    """Ends the session, here and on the server. The page then offers to sign out at the provider, too: a form may not
+    lead to another host."""
+    secret, via = session.get("_user_id"), session.get(VIA)
     if secret:
         with screen.environment.database.write() as connection:
-            Accounts(screen.environment.world).end_session(connection, secret)
+            screen.environment.accounts.end_session(connection, secret)
     logout_user()
     session.clear()
+    if via == PROVIDER:
+        session[LEFT] = True
     return redirect(url_for("screens.sign_in"), 303)
 
 

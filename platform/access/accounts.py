@@ -43,7 +43,7 @@ from sqlalchemy import (
 )
 
 from ratoon.platform.access.actor import EVERYTHING, PERMISSION_SET, Actor, Source, TokenScope
-from ratoon.platform.access.passwords import Passwords
+from ratoon.platform.access.passwords import Passwords, refused
 from ratoon.platform.config import World
 from ratoon.platform.formulas.columns import Id, UtcDateTime
 from ratoon.platform.storage.account_tables import define_account_tables
@@ -58,10 +58,14 @@ FREE_TRIES = 5
 """Wrong passwords before an account waits; each further one doubles the wait."""
 LONGEST_WAIT = timedelta(minutes=15)
 
-Outcome = Literal["ok", "wrong_password", "unknown_user", "no_password", "inactive", "locked"]
+Outcome = Literal[
+    "ok", "wrong_password", "unknown_user", "no_password", "inactive", "locked", "service", "password_off"
+]
 
 _TABLES = define_account_tables(MetaData()).tables
 _PASSWORD = _TABLES["ratoon_password"]
+_BEFORE = _TABLES["ratoon_password_before"]
+_LINK = _TABLES["ratoon_password_link"]
 _ROLE = _TABLES["ratoon_user_role"]
 _TOKEN = _TABLES["ratoon_token"]
 _SESSION = _TABLES["ratoon_session"]
@@ -73,6 +77,7 @@ _USER = table(
     column("email", String),
     column("active", Boolean),
     column("is_admin", Boolean),
+    column("service", Boolean),
     column("locale", String),
     column("time_zone", String),
     column("deleted_at", UtcDateTime),
@@ -107,10 +112,13 @@ def _by_secret(secrets: Any, *extra: Any, also: Sequence[Any] = ()) -> CompoundS
 
 
 _BY_TOKEN = _by_secret(_TOKEN, _TOKEN.c.revoked_at.is_(None), also=(_TOKEN.c.objects, _TOKEN.c.read_only))
-_BY_SESSION = _by_secret(_SESSION, _SESSION.c.ended_at.is_(None))
+_BY_SESSION = _by_secret(_SESSION, _SESSION.c.ended_at.is_(None), _USER.c.service.is_not(True))
 _BY_ID = _with_grants(select(*_FACTS).where(_USER.c.id == bindparam("id", type_=Id), _ALIVE), _USER)
 _BY_EMAIL = (
-    select(_USER.c.id, _ALIVE.label("alive"), _PASSWORD.c.hash, _PASSWORD.c.failures, _PASSWORD.c.locked_until)
+    select(
+        *(_USER.c.id, _USER.c.is_admin, _USER.c.service, _ALIVE.label("alive")),
+        *(_PASSWORD.c.hash, _PASSWORD.c.failures, _PASSWORD.c.locked_until),
+    )
     .select_from(_USER.outerjoin(_PASSWORD, _PASSWORD.c.user_id == _USER.c.id))
     .where(_USER.c.email == bindparam("email", type_=String), _USER.c.deleted_at.is_(None))
 )
@@ -177,6 +185,11 @@ class Accounts:
         self._world = world
         self._passwords = passwords or Passwords()
 
+    @property
+    def passwords(self) -> Passwords:
+        """How passwords are kept and which are good enough."""
+        return self._passwords
+
     # users
 
     def create_user(
@@ -194,7 +207,12 @@ class Accounts:
 
         ``values`` are further fields of the user object. Raises ``ValidationFailed`` for a bad address or password.
         """
-        hashed = self._passwords.hash(password, email=email) if password is not None else None
+        hashed = None
+        if password is not None:
+            if values.get("service"):
+                raise refused("service_user", "A service user has no password: it uses API tokens.")
+            self._passwords.check(password, (name, email))
+            hashed = self._passwords.hash(password)
         given = {"name": name, "email": email, "is_admin": admin, "active": True, **values}
         user_id: str = records.create("user", [given])[0]["id"]
         if hashed is not None:
@@ -202,14 +220,59 @@ class Accounts:
         self.set_roles(records.connection, user_id, roles)
         return user_id
 
-    def set_password(self, conn: Connection, user_id: str, password: str, *, email: str = "") -> None:
-        """Sets a password, forgets failures and ends every session. Raises ``ValidationFailed`` for a bad one."""
-        self._store_password(conn, user_id, self._passwords.hash(password, email=email))
-        conn.execute(
-            update(_SESSION)
-            .where(_SESSION.c.user_id == user_id, _SESSION.c.ended_at.is_(None))
-            .values(ended_at=self._world.clock())
-        )
+    def set_password(self, conn: Connection, user_id: str, password: str, *, another: bool = False) -> None:
+        """Sets a password, forgets failures, ends every session and every link for a new password.
+
+        ``another``: it must differ from the present one, whatever the policy says. Raises ``ValidationFailed`` for one
+        that is not good enough or was used before, and for a service user.
+        """
+        user = conn.execute(select(_USER.c.name, _USER.c.email, _USER.c.service).where(_USER.c.id == user_id)).first()
+        if user is not None and user.service:
+            raise refused("service_user", "A service user has no password: it uses API tokens.")
+        self._passwords.check(password, () if user is None else (user.name or "", user.email or ""))
+        self._refuse_former(conn, user_id, password, another)
+        self._store_password(conn, user_id, self._passwords.hash(password))
+        now = self._world.clock()
+        running = (_SESSION.c.user_id == user_id, _SESSION.c.ended_at.is_(None))
+        conn.execute(update(_SESSION).where(*running).values(ended_at=now))
+        conn.execute(update(_LINK).where(_LINK.c.user_id == user_id, _LINK.c.ended_at.is_(None)).values(ended_at=now))
+
+    def _refuse_former(self, conn: Connection, user_id: str, password: str, another: bool) -> None:
+        """Raises ``ValidationFailed`` for one of the last passwords; keeps the present one's hash for the next time."""
+        count = max(self._passwords.policy.history, int(another))
+        mine = _BEFORE.c.user_id == user_id
+        if count <= 0:
+            conn.execute(delete(_BEFORE).where(mine))
+            return
+        present = self.password_hash(conn, user_id)
+        former = conn.execute(select(_BEFORE.c.id, _BEFORE.c.hash).where(mine).order_by(_BEFORE.c.id.desc())).all()
+        known = [*([present] if present else []), *(row.hash for row in former)][:count]
+        if any(self._passwords.matches(stored, password) for stored in known):
+            raise refused("password_used", "This password was used before. Take another one.")
+        keep = self._passwords.policy.history - 1
+        for row in former[max(keep - 1, 0) :]:
+            conn.execute(delete(_BEFORE).where(_BEFORE.c.id == row.id))
+        if present and keep > 0:
+            conn.execute(insert(_BEFORE), {"id": self._world.new_id(), "user_id": user_id, "hash": present})
+
+    def require_new_password(self, conn: Connection, user_id: str) -> None:
+        """The user chooses a new password at the next sign-in, before anything else."""
+        conn.execute(update(_PASSWORD).where(_PASSWORD.c.user_id == user_id).values(must_change=True))
+
+    def password_due(self, conn: Connection, user_id: str) -> Literal["", "first", "old"]:
+        """Whether a new password is due, and why: it was given by somebody else, or it is too old."""
+        mine = _PASSWORD.c.user_id == user_id
+        found = conn.execute(select(_PASSWORD.c.must_change, _PASSWORD.c.changed_at).where(mine)).first()
+        if found is None:
+            return ""
+        if found.must_change:
+            return "first"
+        life = self._passwords.policy.life
+        return "old" if life is not None and found.changed_at + life <= self._world.clock() else ""
+
+    def password_mark(self, conn: Connection, user_id: str) -> str:
+        """Another text after every change of the password, that says nothing about it."""
+        return fingerprint(self.password_hash(conn, user_id) or "")[:16]
 
     def set_roles(self, conn: Connection, user_id: str, roles: Iterable[str], *, by: str | None = None) -> None:
         """Makes these the roles of a user, instead of those it had; ``by`` is who says so."""
@@ -271,6 +334,11 @@ class Accounts:
         """Whether anybody could sign in."""
         return conn.execute(select(_PASSWORD.c.user_id).limit(1)).first() is not None
 
+    def with_password(self, conn: Connection, user_ids: Sequence[str]) -> frozenset[str]:
+        """Those of the users who have a password."""
+        found = select(_PASSWORD.c.user_id).where(_PASSWORD.c.user_id.in_(user_ids))
+        return frozenset(conn.execute(found).scalars())
+
     # signing in
 
     def sign_in(self, database: Database, email: str, password: str, *, address: str = "", agent: str = "") -> SignIn:
@@ -290,22 +358,22 @@ class Accounts:
             row = conn.execute(_BY_EMAIL, {"email": email}).first()
             result = self._judge(conn, row, verified)
             if anew is not None and row is not None and result.outcome == "ok":
-                self._store_password(conn, row.id, anew)
-            trail = {
-                "id": self._world.new_id(),
-                "at": self._world.clock(),
-                "email": email,
-                "user_id": row.id if row is not None else None,
-                "outcome": result.outcome,
-                "address": address[:64],
-                "agent": agent[:255],
-            }
-            conn.execute(insert(_TRAIL), trail)
-            action = "signed_in" if result.outcome == "ok" else "refused"
-            told = {"outcome": result.outcome, "address": address[:64], "agent": agent[:255]}
-            by = row.id if row is not None else None
-            note(conn, self._world.clock(), Happening("sign_in", action, by=by, subject=email, detail=told))
+                conn.execute(update(_PASSWORD).where(_PASSWORD.c.user_id == row.id).values(hash=anew))
+            user_id = row.id if row is not None else None
+            self.note_attempt(conn, result.outcome, email=email, user_id=user_id, address=address, agent=agent)
         return result
+
+    def note_attempt(
+        self, conn: Connection, outcome: str, *, email: str, user_id: str | None, address: str = "", agent: str = ""
+    ) -> None:
+        """Keeps an attempt to sign in: ``ok`` or why it was refused, in the list of attempts and the audit trail."""
+        now = self._world.clock()
+        origin = {"address": address[:64], "agent": agent[:255]}
+        row = {"id": self._world.new_id(), "at": now, "email": email[:255], "user_id": user_id, "outcome": outcome[:20]}
+        conn.execute(insert(_TRAIL), {**row, **origin})
+        action = "signed_in" if outcome in ("ok", "provider") else "refused"
+        told = {"outcome": outcome, **origin}
+        note(conn, now, Happening("sign_in", action, by=user_id, subject=email, detail=told))
 
     def password_hash(self, conn: Connection, user_id: str) -> str | None:
         """The stored hash of a user's password."""
@@ -335,6 +403,10 @@ class Accounts:
             return SignIn("wrong_password")
         if not row.alive:
             return SignIn("inactive")
+        if row.service:
+            return SignIn("service")
+        if self._passwords.policy.only_admins and not row.is_admin:
+            return SignIn("password_off")
         if row.failures:
             mine = _PASSWORD.c.user_id == row.id
             conn.execute(update(_PASSWORD).where(mine).values(failures=0, locked_until=None))
@@ -350,7 +422,7 @@ class Accounts:
 
     def _store_password(self, conn: Connection, user_id: str, hashed: str) -> None:
         now = self._world.clock()
-        values = {"hash": hashed, "changed_at": now, "failures": 0, "locked_until": None}
+        values = {"hash": hashed, "changed_at": now, "failures": 0, "locked_until": None, "must_change": None}
         changed = conn.execute(update(_PASSWORD).where(_PASSWORD.c.user_id == user_id).values(**values))
         if changed.rowcount == 0:
             conn.execute(insert(_PASSWORD), {"user_id": user_id, **values})

@@ -38,7 +38,7 @@ ObjectAction = Literal["create", "read", "edit", "delete", "view_all", "modify_a
 Rights = tuple[frozenset[str], frozenset[str], TokenScope | None]
 ALWAYS_READABLE = frozenset({"id", "version"})
 """Keys that belong to whoever may read the record at all."""
-ADMIN_ONLY: Mapping[str, frozenset[str]] = {"user": frozenset({"is_admin", "active", "email"})}
+ADMIN_ONLY: Mapping[str, frozenset[str]] = {"user": frozenset({"is_admin", "active", "email", "service"})}
 """Fields that only administrators write, whatever a role says: they decide who gets in."""
 KEPT_FILTERS = 5000
 Where = tuple[ColumnElement[bool], ...]

@@ -12,7 +12,6 @@ from werkzeug.exceptions import MethodNotAllowed as WrongMethod
 from werkzeug.exceptions import NotFound as NoRoute
 from werkzeug.routing import BaseConverter, RequestRedirect
 
-from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.api.access import AccessViews
 from ratoon.platform.api.again import answer_again
 from ratoon.platform.api.aliases import in_address
@@ -54,7 +53,7 @@ def create_api(environment: Environment) -> Blueprint:
     """The blueprint of the API. An application that checks CSRF tokens itself leaves it out: it checks its own."""
     folders = [folder for found in environment.plugins.hook.translation_folders() for folder in found]
     languages = Languages(environment, folders)
-    callers = Callers(environment.database, Accounts(environment.world))
+    callers = Callers(environment.database, environment.accounts, limits=environment.limits)
     api = Api(environment, callers, languages.translator, BASE)
     refusals = Refusals(languages.translator, BASE)
     blueprint = Blueprint(

@@ -3,6 +3,9 @@
 A token costs one indexed select per ``FRESH_SECONDS`` and process; in between the answer is kept, so that a revoked
 token works one second longer at most. A browser call that changes something must carry the page's CSRF token in the
 header ``X-CSRFToken``; calls with a bearer token need none, since no browser adds one by itself.
+
+Calls are counted here (``access/limits.py``): per token, per user of a browser, and those that are refused per
+network address.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from wtforms import ValidationError
 
 from ratoon.platform.access.accounts import FRESH_SECONDS, Accounts, fingerprint
 from ratoon.platform.access.actor import Actor
+from ratoon.platform.access.limits import RateLimits
 from ratoon.platform.api.problems import CsrfRefused, Unauthenticated
 from ratoon.platform.storage.database import Busy, Database
 
@@ -32,7 +36,14 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 class Callers:
     """Tells the actor behind a request."""
 
-    def __init__(self, database: Database, accounts: Accounts, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        database: Database,
+        accounts: Accounts,
+        monotonic: Callable[[], float] = time.monotonic,
+        limits: RateLimits | None = None,
+    ) -> None:
+        self._limits = limits
         self._database = database
         self._accounts = accounts
         self._monotonic = monotonic
@@ -40,7 +51,7 @@ class Callers:
         self._noted: dict[str, float] = {}
 
     def actor(self, request: Request) -> Actor:
-        """The actor. Raises ``Unauthenticated``, or ``CsrfRefused`` for a forged call from a browser."""
+        """The actor. Raises ``Unauthenticated``, ``TooMany``, or ``CsrfRefused`` for a forged call from a browser."""
         header = request.environ.get("HTTP_AUTHORIZATION")
         if header is None:
             return self._of_session(request)
@@ -51,12 +62,15 @@ class Callers:
         known = self._known.get(key)
         now = self._monotonic()
         if known is not None and now < known[1]:
+            self._count(key)
             return known[0]
         with self._database.read() as conn:
             actor = self._accounts.actor_for_token(conn, token.strip())
         if actor is None:
             self._known.pop(key, None)
+            self._count(f"refused {request.remote_addr}")
             raise Unauthenticated("The token does not work: it is mistyped, revoked, or has run out.")
+        self._count(key)
         self._keep(key, actor, now)
         self._note_use(actor, now)
         return actor
@@ -73,13 +87,19 @@ class Callers:
         key, now = fingerprint(secret), self._monotonic()
         known = self._known.get(key)
         if known is not None and now < known[1]:
+            self._count(known[0].id)
             return known[0]
         with self._database.read() as conn:
             actor = self._accounts.actor_for_session(conn, secret)
         if actor is None:
             raise Unauthenticated("The session has ended; sign in again.")
+        self._count(actor.id)
         self._keep(key, actor, now)
         return actor
+
+    def _count(self, who: str | None) -> None:
+        if self._limits is not None:
+            self._limits.take("api", who or "")
 
     def _keep(self, key: str, actor: Actor, now: float) -> None:
         if len(self._known) >= KEPT:

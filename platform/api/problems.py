@@ -26,6 +26,7 @@ from ratoon.platform.errors import (
     Problem,
     RatoonError,
     Stale,
+    TooMany,
     Translate,
     ValidationFailed,
     fill,
@@ -87,6 +88,7 @@ STATUS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "given_up": (409, "The run failed for good"),
         "undelivered": (502, "It could not be sent"),
         "throttled": (429, "A limit per minute is reached"),
+        "too_many": (429, "Too many calls"),
         "idempotency_key_reused": (422, "The key was used for another call"),
         "plugin_failed": (500, "A plugin does not load"),
         "internal": (500, "Something went wrong here"),
@@ -245,6 +247,8 @@ class Refusals:
                 headers["WWW-Authenticate"] = 'Bearer realm="ratoon"'
             case MethodNotAllowed():
                 headers["Allow"] = ", ".join(error.allowed)
+            case TooMany():
+                headers["Retry-After"] = str(error.seconds)
         if error.code == "busy":
             headers["Retry-After"] = "1"
         listed = bool(request.environ.get("ratoon.listed"))

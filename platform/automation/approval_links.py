@@ -110,6 +110,6 @@ def _mail(environment: Environment, records: RecordService, vote: str) -> dict[s
     step_label = records.engine.registry.text(step.label, locale, process.owner) if step is not None else ""
     title = titles[request["record"]]
     token = sign(environment.secret(), vote, found["user_id"], environment.world.clock())
-    link = f"{environment.settings.public_url.rstrip('/')}/approvals/link/{token}"
+    link = f"{environment.settings.address}/approvals/link/{token}"
     text = f"{label} · {step_label}\n{records.engine.registry.text(obj.label, locale, obj.owner)}: {title}\n\n{link}\n"
     return {"to": str(user["email"]), "subject": f"{label}: {title}", "text": text}

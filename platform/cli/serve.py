@@ -19,7 +19,6 @@ from granian.constants import Interfaces
 from granian.server import Server
 from sqlalchemy.engine import make_url
 
-from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.access.actor import SYSTEM
 from ratoon.platform.app import create_app, open_environment, wsgi
 from ratoon.platform.cli.beside import WorkerBeside
@@ -133,7 +132,7 @@ def _shown(url: str) -> str:
 
 def _first_login(environment: Environment, demo: bool) -> str:
     """Makes an administrator when nobody can sign in yet; says how to sign in."""
-    accounts = Accounts(environment.world)
+    accounts = environment.accounts
     if demo:
         with environment.write(SYSTEM) as records:
             if accounts.user_id(records.connection, DEMO_EMAIL) is None:
@@ -143,5 +142,6 @@ def _first_login(environment: Environment, demo: bool) -> str:
         if accounts.has_users(records.connection):
             return "sign in with your account (ratoon user add makes another)"
         password = environment.world.token()[:16]
-        accounts.create_user(records, name="Admin", email=FIRST_EMAIL, password=password, admin=True)
-    return f"sign in as   {FIRST_EMAIL}  with password  {password}   (shown only now; change it)"
+        user = accounts.create_user(records, name="Admin", email=FIRST_EMAIL, password=password, admin=True)
+        accounts.require_new_password(records.connection, user)
+    return f"sign in as   {FIRST_EMAIL}  with password  {password}   (shown only now; you choose another then)"

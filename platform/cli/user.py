@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 @contextmanager
 def opened() -> Iterator[tuple[Environment, Accounts]]:
     """The environment of the ``RATOON_*`` variables with its accounts; on an empty database it is made first."""
-    from ratoon.platform.access.accounts import Accounts
-
     with environment_of_variables(apply_packages=True) as environment:
-        yield environment, Accounts(environment.world)
+        yield environment, environment.accounts
 
 
 def known_user(accounts: Accounts, connection: Any, email: str) -> str:
@@ -58,23 +56,64 @@ def command() -> None:
 @click.option("--name", help="How the user is shown; the address when absent.")
 @click.option("--admin", is_flag=True, help="May do everything.")
 @click.option("--role", "roles", multiple=True, help="A role of the metadata; may be given several times.")
-@click.option("--no-password", is_flag=True, help="The user cannot sign in, only use API tokens.")
+@click.option("--no-password", is_flag=True, help="The user has no password yet: `ratoon user invite` gives a link.")
+@click.option("--service", is_flag=True, help="A program: it uses API tokens and can never sign in.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
-def add(email: str, name: str | None, admin: bool, roles: tuple[str, ...], no_password: bool, as_json: bool) -> None:
+def add(
+    email: str, name: str | None, admin: bool, roles: tuple[str, ...], no_password: bool, service: bool, as_json: bool
+) -> None:
     """Add the user EMAIL. The password is asked for, or is the first line of standard input."""
     from ratoon.platform.access.actor import system_actor
 
-    password = None if no_password else _password()
+    password = None if no_password or service else _password()
     with opened() as (environment, accounts):
         given = known_roles(environment, roles)
         with environment.write(system_actor("command")) as records:
             user_id = accounts.create_user(
-                records, name=name or email, email=email, password=password, admin=admin, roles=given
+                records, name=name or email, email=email, password=password, admin=admin, roles=given, service=service
             )
     if as_json:
-        print_json({"id": user_id, "email": email, "admin": admin, "roles": list(roles)})
+        print_json({"id": user_id, "email": email, "admin": admin, "roles": list(roles), "service": service})
     else:
         click.echo(f"{email} can sign in." if password else f"{email} was added.")
+
+
+@command.command("invite")
+@click.argument("email")
+@click.option("--name", help="How the user is shown, when there is none of that address yet.")
+@click.option("--role", "roles", multiple=True, help="A role of the metadata; may be given several times.")
+def invite(email: str, name: str | None, roles: tuple[str, ...]) -> None:
+    """Print a link with which EMAIL chooses a password; the user is added when there is none."""
+    from ratoon.platform.access.actor import system_actor
+
+    with opened() as (environment, accounts):
+        given = known_roles(environment, roles)
+        with environment.write(system_actor("command")) as records:
+            if accounts.user_id(records.connection, email) is None:
+                accounts.create_user(records, name=name or email, email=email, roles=given)
+        click.echo(_link(environment, email, "invite"))
+
+
+@command.command("reset")
+@click.argument("email")
+def reset(email: str) -> None:
+    """Print a link with which EMAIL chooses a new password. It works once and for a short time."""
+    with opened() as (environment, _):
+        click.echo(_link(environment, email, "reset"))
+
+
+def _link(environment: Environment, email: str, purpose: Any) -> str:
+    """Makes a link. Raises ``NotFound``, or ``Forbidden`` for a user without a password."""
+    from ratoon.platform.access.links import Links
+    from ratoon.platform.errors import Forbidden
+
+    links = Links(environment.accounts, environment.world, environment.settings)
+    with environment.database.write() as connection:
+        known_user(environment.accounts, connection, email)
+        guest = links.guest(connection, email=email, purpose=purpose)
+        if guest is None:
+            raise Forbidden("{email} does not sign in with a password.", email=email)
+        return links.make(connection, guest)
 
 
 @command.command("password")
@@ -83,7 +122,7 @@ def password(email: str) -> None:
     """Set a new password for EMAIL and end every session."""
     new = _password()
     with opened() as (environment, accounts), environment.database.write() as connection:
-        accounts.set_password(connection, known_user(accounts, connection, email), new, email=email)
+        accounts.set_password(connection, known_user(accounts, connection, email), new)
     click.echo(f"{email} has a new password.")
 
 
@@ -129,7 +168,13 @@ def list_users(as_json: bool) -> None:
         cursor = None
         while True:
             page = records.list(
-                Query("user", sort=["email"], limit=500, cursor=cursor, fields=["email", "name", "active", "is_admin"])
+                Query(
+                    "user",
+                    sort=["email"],
+                    limit=500,
+                    cursor=cursor,
+                    fields=["email", "name", "active", "is_admin", "service"],
+                )
             )
             roles = accounts.roles_of(records.connection, [user["id"] for user in page.records])
             users += [{**user, "roles": list(roles[user["id"]])} for user in page.records]
@@ -137,7 +182,7 @@ def list_users(as_json: bool) -> None:
             if cursor is None:
                 break
     if as_json:
-        keys = ("id", "email", "name", "active", "is_admin", "roles")
+        keys = ("id", "email", "name", "active", "is_admin", "service", "roles")
         print_json([{key: user[key] for key in keys} for user in users])
         return
     rows = [
@@ -145,7 +190,9 @@ def list_users(as_json: bool) -> None:
             user["email"] or "",
             user["name"] or "",
             "administrator" if user["is_admin"] else ", ".join(user["roles"]),
-            "" if user["active"] else "inactive",
+            ", ".join(
+                word for word, is_so in (("service", user["service"]), ("inactive", not user["active"])) if is_so
+            ),
         )
         for user in users
     ]

@@ -95,7 +95,7 @@ def program_for(
         run.trigger,
         environment.organization,
         Reader(settings.default_locale, zone),
-        settings.public_url.rstrip("/") or f"http://{settings.host}:{settings.port}",
+        settings.address,
     )
     return Program(hands, actions, obj, automation, rows, messages)
 

@@ -34,5 +34,5 @@ def preview(
         if not drafts:
             raise NotFound("There is no {object} with id {id}.", object=template.object, id=record)
         names["record"] = values_of(registry, obj, drafts[0].row, template.paths, reader)
-        names["url"] = f"{settings.public_url}/o/{template.object}/{record}"
+        names["url"] = f"{settings.address}/o/{template.object}/{record}"
     return render_all(template, names, reader)

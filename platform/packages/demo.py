@@ -298,10 +298,10 @@ class _HashedOnce(Passwords):
         super().__init__()
         self._hashes: dict[str, str] = {}
 
-    def hash(self, password: str, *, email: str = "") -> str:
+    def hash(self, password: str) -> str:
         """The stored form, worked out at the first call."""
         if password not in self._hashes:
-            self._hashes[password] = super().hash(password, email=email)
+            self._hashes[password] = super().hash(password)
         return self._hashes[password]
 
 

@@ -21,6 +21,39 @@ def define_account_tables(metadata: MetaData) -> MetaData:
         Column("changed_at", UtcDateTime, nullable=False),
         Column("failures", Integer, nullable=False, comment="wrong passwords since the last success"),
         Column("locked_until", UtcDateTime),
+        Column("must_change", Boolean, comment="a new one is asked for at the next sign-in"),
+    )
+    Table(
+        "ratoon_password_before",
+        metadata,
+        Column("id", Id, primary_key=True),
+        Column("user_id", Id, nullable=False),
+        Column("hash", String(255), nullable=False, comment="a former password; kept only where the settings ask"),
+        Index("ix_ratoon_password_before_user", "user_id", "id"),
+    )
+    Table(
+        "ratoon_password_link",
+        metadata,
+        Column("id", Id, primary_key=True),
+        Column("user_id", Id, nullable=False),
+        Column("hash", String(64), nullable=False, unique=True, comment="SHA-256 of what the link carries"),
+        Column("purpose", String(10), nullable=False, comment="reset or invite"),
+        Column("created_at", UtcDateTime, nullable=False),
+        Column("expires_at", UtcDateTime, nullable=False),
+        Column("ended_at", UtcDateTime, comment="used, or overtaken by one that was used"),
+        Column("by", Id, comment="the administrator who made it; blank = asked for on the sign-in page"),
+        Index("ix_ratoon_password_link_user", "user_id"),
+    )
+    Table(
+        "ratoon_identity",
+        metadata,
+        Column("issuer", String(255), primary_key=True, comment="an OpenID Connect provider"),
+        Column("subject", String(255), primary_key=True, comment="who somebody is there, for ever"),
+        Column("user_id", Id, nullable=False),
+        Column("email", String(255), nullable=False, comment="what the provider said when they were linked"),
+        Column("linked_at", UtcDateTime, nullable=False),
+        Column("used_at", UtcDateTime),
+        Index("ix_ratoon_identity_user", "user_id"),
     )
     Table(
         "ratoon_second_factor",

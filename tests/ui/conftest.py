@@ -123,7 +123,9 @@ def empty_database(backend: str, server: Any, folder: Any) -> str:
 
 def open_site(url: str, folder: Path, plugins: Plugins) -> Site:
     """A site with an administrator and somebody without any role."""
-    settings = Settings(database_url=url, files_dir=str(folder / "files"), secret_key="for tests only")
+    settings = Settings(
+        database_url=url, files_dir=str(folder / "files"), secret_key="for tests only", revision_poll_seconds=0.0
+    )
     environment = open_environment(settings, plugins=plugins)
     app = create_app(environment, plugins)
     app.config["PROPAGATE_EXCEPTIONS"] = True

@@ -128,7 +128,7 @@ def test_administrators_see_and_change_who_may_do_what(site: Any, admin: Any) ->
             records, name="Rep", email=rep_email, password="correct horse battery"
         )
     admin.get("/access/users")
-    admin.post("/access/users", {"id": user, "roles": "sales_rep"})
+    admin.post("/access/users", {"do": "rights", "id": user, "roles": "sales_rep"})
     told = admin.get(f"/access/explain?user={rep_email}&object=account&id={account}").text
     assert "Sales representative allows to read account records" in told
     assert "granted" in admin.get("/access/audit?trail=access").text
