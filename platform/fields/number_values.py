@@ -66,11 +66,15 @@ def decimal(precision: int, scale: int, minimum: Decimal | None = None, maximum:
     places = rf"\.[0-9]{{{scale}}}" if scale else ""
     as_kept = re.compile(rf"-?[0-9]{{1,{max(digits, 1)}}}{places}").fullmatch
 
+    unlimited = minimum is None and maximum is None and digits > 0
+
     def coerce(value: Any) -> Decimal | None:
         if type(value) is str and as_kept(value):
             kept = Decimal(value)
-            if -limit < kept < limit and (minimum is None or kept >= minimum) and (maximum is None or kept <= maximum):
-                return kept if kept else zero
+            if unlimited or (
+                -limit < kept < limit and (minimum is None or kept >= minimum) and (maximum is None or kept <= maximum)
+            ):
+                return kept or zero
         return slow(value)
 
     def slow(value: Any) -> Decimal | None:

@@ -69,7 +69,9 @@ def moment(value: Any) -> datetime | None:
         return None
     elif not isinstance(value, datetime):
         raise refuse("not_a_datetime")
-    if value.tzinfo is None:
+    if value.tzinfo is UTC:
+        found = value
+    elif value.tzinfo is None:
         found = value.replace(tzinfo=UTC)
     else:
         try:

@@ -21,7 +21,9 @@ def check_all(saving: Saving, plan: ObjectPlan, drafts: Sequence[Draft]) -> None
     """Runs every check of step 6 on the drafts of one object."""
     for draft in drafts:
         check_required(plan, draft)
+    for draft in drafts if plan.conditional else ():
         check_conditions(saving, plan, draft)
+    for draft in drafts if plan.picklists else ():
         check_picklists(plan, draft)
     check_unique(saving, plan, drafts)
     check_references(saving, plan, drafts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +29,7 @@ class Draft:
     """The row before; ``None`` for a new record."""
     row: dict[str, Any]
     """The row as it will be written, plus dotted keys (``account.name``) that formulas read."""
-    given: frozenset[str]
+    given: Set[str]
     """Keys the caller gave."""
     links: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """Many-to-many values the caller gave."""
@@ -42,7 +42,7 @@ class Draft:
 
     def value_changed(self, key: str) -> bool:
         """Whether the value of ``key`` differs from what was stored."""
-        return self.row.get(key) != (self.old or {}).get(key)
+        return self.row.get(key) != (None if self.old is None else self.old.get(key))
 
     def changed(self, columns: Sequence[str]) -> tuple[str, ...]:
         """Columns that differ from what was stored."""

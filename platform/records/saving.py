@@ -245,7 +245,8 @@ class Saving:
                 draft.refuse("formula_failed", "Rule {rule} could not be worked out: {reason}", rule.field,
                              rule=rule.name, reason=error.text())  # fmt: skip
                 continue
-            self.note(8, plan.name, draft.id, rule.name, "broken" if broken else "kept")
+            if self.trace is not None:
+                self.note(8, plan.name, draft.id, rule.name, "broken" if broken else "kept")
             if broken:
                 draft.problems.append(
                     Problem("rule", rule.message, rule.field, severity=rule.severity, index=draft.index, rule=rule.name)

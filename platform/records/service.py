@@ -71,10 +71,8 @@ class RecordService:
         plan = self.plan(object)
         self.engine.policy.require(self.actor, object, "create")
         self._limit(values)
-        drafts = []
-        for index, given in enumerate(values):
-            row: Record = {**plan.blank_row, **plan.empty_rollups}
-            drafts.append(Draft(index, self.engine.world.new_id(), None, row, frozenset(given)))
+        blank, new_id = {**plan.blank_row, **plan.empty_rollups}, self.engine.world.new_id
+        drafts = [Draft(index, new_id(), None, blank.copy(), given.keys()) for index, given in enumerate(values)]
         return self._run(plan, drafts, values, acknowledge)
 
     def update(self, object: str, changes: Sequence[Change], *, acknowledge: bool = False) -> list[Record]:

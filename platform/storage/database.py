@@ -248,6 +248,7 @@ def _sqlite_engine(url: URL, functions: FunctionSet | None) -> Engine:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA cache_size = -32768")
+        connection.execute("PRAGMA cache_spill = -131072")
         connection.execute("PRAGMA mmap_size = 268435456")
         connection.execute("PRAGMA temp_store = MEMORY")
         register_sqlite_functions(connection, functions)

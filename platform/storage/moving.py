@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, Connection, Table
+from sqlalchemy import Column, Connection, Table, TableClause
 
 from ratoon.platform.metadata.model import Field, Object, Registry
 from ratoon.platform.metadata.moves import Move
@@ -132,7 +132,7 @@ class RelocatedTables(Tables):
         self._old = {relocation.object(obj.name): obj for obj in relocation.before}
         self._relocation = relocation
 
-    def table(self, name: str) -> Table:
+    def table(self, name: str) -> TableClause:
         """The table of an object, by its new name."""
         from sqlalchemy import MetaData
 

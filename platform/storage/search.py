@@ -76,7 +76,8 @@ def create_search_tables(connection: Connection) -> None:
 def tokens(text: str) -> list[str]:
     """The words of a text as the index keeps them."""
     if text.isascii():
-        return list(dict.fromkeys(run[:MAX_WORD] for run in _RUNS.findall(text[:MAX_TEXT].lower())))
+        runs = _RUNS.findall(text[:MAX_TEXT].lower())
+        return list(dict.fromkeys(runs if len(text) <= MAX_WORD else [run[:MAX_WORD] for run in runs]))
     found: dict[str, None] = {}
     for run, chinese in _runs(text):
         if chinese:

@@ -16,7 +16,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Integer, Table, cast, func, literal, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Integer, TableClause, cast, func, literal, select, tuple_
 from sqlalchemy.sql.expression import Select
 
 from ratoon.platform.errors import FormulaError, Invalid
@@ -375,7 +375,7 @@ class RecordStore:
         """The statement of that name, compiled from ``build()`` when it is first asked for."""
         return self._statement(name, build)
 
-    def _columns(self, table: Table) -> list[ColumnElement[Any]]:
+    def _columns(self, table: TableClause) -> list[ColumnElement[Any]]:
         return [column for column in table.c if column.key != "deletion_id"]
 
     def _select(self, object: str, lock: bool, deleted: bool) -> Select[Any]:

@@ -23,7 +23,7 @@ from functools import cache
 from typing import Any
 from weakref import WeakValueDictionary
 
-from sqlalchemy import Column, ForeignKeyConstraint, Index, MetaData, String, Table
+from sqlalchemy import Column, ForeignKeyConstraint, Index, MetaData, String, Table, TableClause, column, table
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from ratoon.platform.fields.base import Part
@@ -55,24 +55,30 @@ class Tables:
         self.registry = registry
         self.dialect = dialect
         self._lock = threading.Lock()
-        self._alive: WeakValueDictionary[str, Table] = WeakValueDictionary()
-        self._recent: OrderedDict[str, Table] = OrderedDict()
+        self._alive: WeakValueDictionary[str, TableClause] = WeakValueDictionary()
+        self._recent: OrderedDict[str, TableClause] = OrderedDict()
 
-    def table(self, name: str) -> Table:
+    def table(self, name: str) -> TableClause:
         """The table of an object for building statements: its columns, no constraints.
 
         It is the same one as long as anybody holds it or one of its columns. What is only in compiled statements needs
-        no table any more, and a table is heavy: with hundreds of objects only those in use are kept.
+        no table any more, and a table is heavy: with hundreds of objects only those in use are kept. Columns that
+        only stand in statements, as these do, weigh half of those that can be created in a database.
         """
         with self._lock:
             found = self._alive.get(name)
             if found is None:
-                found = self._alive[name] = Table(name, MetaData(), *self.columns(self.registry[name]))
+                found = self._alive[name] = self._make(name)
             self._recent[name] = found
             self._recent.move_to_end(name)
             if len(self._recent) > RECENT_TABLES:
                 self._recent.popitem(last=False)
         return found
+
+    def _make(self, name: str) -> TableClause:
+        parts = stored_parts(self.registry[name])
+        columns = [column(part.key, _comparable(part.sql, self.dialect)) for part in parts if part.sql is not None]
+        return table(name, *columns, column("deletion_id", _ID))
 
     def columns(self, obj: Object) -> Iterator[Column[object]]:
         """New columns for an object's table."""

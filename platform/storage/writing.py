@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Column, Connection, Dialect
+from sqlalchemy import ColumnClause, Connection, Dialect
 
 from ratoon.platform.storage.database import executor
 from ratoon.platform.storage.statements import Statement, encoder
@@ -35,8 +35,8 @@ class Writing:
             known.run_many(conn, rows)
             return
         with executor(conn).copy(self._copy(object)) as copy:
-            for row in rows:
-                copy.write_row(known.params(row))
+            for row in known.many_params(rows):
+                copy.write_row(row)
 
     def update(self, conn: Connection, object: str, keys: tuple[str, ...], rows: Rows) -> None:
         """Writes ``keys`` of the records with the rows' ids."""
@@ -66,7 +66,7 @@ class Writing:
         names = ", ".join(self._quote(c.key) for c in self._columns(object))
         return f"COPY {self._quote(object)} ({names}) FROM STDIN"
 
-    def _columns(self, object: str) -> list[Column[Any]]:
+    def _columns(self, object: str) -> list[ColumnClause[Any]]:
         return [c for c in self._tables.table(object).c if c.key != "deletion_id"]
 
     def _insert(self, object: str) -> Statement:
