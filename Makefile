@@ -52,10 +52,14 @@ fuzz: env
 crash: env
 	RATOON_CRASH_RECORDS=$(or $(RECORDS),2000) $(BIN)/python -m pytest -q -s -n0 tests/platform/automation/test_killed_processes.py
 
+# Every part runs, whatever the ones before it missed; each names the goals that it missed and ends with status 1 then.
 bench: env
-	$(BIN)/python tests/benchmarks/__main__.py
-	$(BIN)/python tests/benchmarks/formulas.py
-	$(BIN)/python tests/benchmarks/sharing.py
+	@failed=; \
+	$(BIN)/python tests/benchmarks/__main__.py --json .bench/figures.json || failed=" __main__"; \
+	$(BIN)/python tests/benchmarks/formulas.py || failed="$$failed formulas"; \
+	$(BIN)/python tests/benchmarks/sharing.py || failed="$$failed sharing"; \
+	$(BIN)/python tests/benchmarks/table.py .bench/figures.json > .bench/tables.md; \
+	test -z "$$failed" || { echo "goals were missed (named above) in:$$failed" >&2; exit 1; }
 
 clean:
-	rm -rf $(VENV) $(STAMPS) .typecheck build dist *.egg-info ui/node_modules ui/static/vendor
+	rm -rf $(VENV) $(STAMPS) .typecheck .bench build dist *.egg-info ui/node_modules ui/static/vendor

@@ -33,8 +33,11 @@ from servers import Server, generic
 
 @dataclass
 class Report:
-    """Everything measured."""
+    """Everything measured; ``table.py`` makes the README's tables of it."""
 
+    machine: str
+    rows: int
+    rounds: int
     pairs: dict[str, list[Pair]] = field(default_factory=dict)
     singles: dict[str, list[Single]] = field(default_factory=dict)
     loops: list[float] = field(default_factory=list)
@@ -94,8 +97,9 @@ def compare(kind: str, options: argparse.Namespace, report: Report) -> None:
 
 def grow(options: argparse.Namespace) -> None:
     """How the cost of a call grows with the number of rows (one client): requests/s and processor milliseconds."""
-    columns = ("read", "list 50", "sorted", "deep page", "update", "create")
-    print(f"{'rows':>10}" + "".join(f"{title:>16}" for title in columns) + "   requests/s (processor ms)")
+    columns = ("read", "list of 50", "declared sort", "deep page", "update", "create")
+    print("\nRequests per second (processor milliseconds per call):\n")
+    print("| rows | " + " | ".join(columns) + " |\n" + "| --- " * (len(columns) + 1) + "|", flush=True)
     kind = options.database or "sqlite"
     for rows in (10_000, 100_000, 1_000_000):
         options.rows = rows
@@ -106,7 +110,7 @@ def grow(options: argparse.Namespace) -> None:
                 bench.fill_ours()
                 with generic(folder, bench.our_url, bench.our_token, bench.probe) as ours:
                     figures = [_cost(bench, ours, call) for call in _growing(bench, ours, rows)]
-        print(f"{rows:>10,}" + "".join(f"{rate:>9.0f} ({ms:4.2f})" for rate, ms in figures), flush=True)
+        print(f"| {rows:,} | " + " | ".join(f"{rate:.0f} ({ms:.2f})" for rate, ms in figures) + " |", flush=True)
 
 
 def _growing(bench: Bench, ours: Server, rows: int) -> list[list[Request]]:
@@ -141,13 +145,14 @@ def main() -> int:
     if options.growth:
         grow(options)
         return 0
-    report = Report()
+    report = Report(machine, options.rows, options.rounds)
     for kind in [options.database] if options.database else ["sqlite", "postgresql"]:
         compare(kind, options, report)
     if report.loops:
         spread = f"({min(report.loops):.1f}–{max(report.loops):.1f})"
         print(f"\ncalibration loop: {statistics.median(report.loops):.1f} ms {spread}")
     if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(asdict(report), indent=1), encoding="utf-8")
     for missed in report.missed:
         print(f"missed: {missed}", file=sys.stderr)

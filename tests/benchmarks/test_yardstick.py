@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -95,3 +96,20 @@ def test_both_applications_refuse_alike(both: tuple[Call, Call], tool: Callable[
         assert call("PATCH", one, json={"status": "unknown"})[0] == 422
         assert call("POST", BASE, json={"name": "no status"})[0] == 422
         assert call("GET", f"{BASE}/{tool('data').deal_id(1000)}")[0] == 404
+
+
+def test_the_tables_of_the_readme_come_from_the_figures(tool: Callable[[str], Any]) -> None:
+    measure, table = tool("measure"), tool("table")
+    reached = measure.Pair("read one, 1 client", ">= 0.7", ours=[90.0, 80.0, 100.0], theirs=[100.0, 100.0, 100.0])
+    missed = measure.Pair("bulk create of 10,000", "<= 4", "s", ours=[5.0], theirs=[1.0])
+    start = measure.Single("cold start", "s", [1.25, 1.5], 2.0)
+    report = {
+        "machine": "Here", "rows": 100_000, "rounds": 3, "loops": [11.0, 14.0],
+        "pairs": {"sqlite": [asdict(reached), asdict(missed)]}, "singles": {"sqlite": [asdict(start)]},
+    }  # fmt: skip
+    made = table.tables(report)
+    assert "Here; calibration loop 11–14 ms, 100,000 rows, median of 3 interleaved rounds." in made
+    assert "| | SQLite, 1 client | SQLite, 8 clients | goal |" in made
+    assert "| read one | 90 / 100: 0.90 (0.80–1.00) | | ≥ 0.7 |" in made
+    assert "| bulk create of 10,000 | **5.00** (5.00–5.00): 5.00 / 1.00 s | ≤ 4 |" in made
+    assert "| cold start | 1.38 s (1.25–1.5) | ≤ 2 s |" in made
