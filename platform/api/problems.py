@@ -89,6 +89,8 @@ STATUS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "undelivered": (502, "It could not be sent"),
         "throttled": (429, "A limit per minute is reached"),
         "too_many": (429, "Too many calls"),
+        "provider_failed": (502, "The sign-in provider does not answer"),
+        "provider_untrusted": (502, "The sign-in provider is not believed"),
         "idempotency_key_reused": (422, "The key was used for another call"),
         "plugin_failed": (500, "A plugin does not load"),
         "internal": (500, "Something went wrong here"),
