@@ -30,7 +30,7 @@ from ratoon.platform.environment import Environment, Parts
 from ratoon.platform.fields import builtin_types
 from ratoon.platform.formulas import builtin_functions
 from ratoon.platform.jobs import Jobs, JobType
-from ratoon.platform.jobs.kinds import JobRun
+from ratoon.platform.jobs.kinds import MAIL_NOTIFICATIONS, JobRun
 from ratoon.platform.jobs.moving_on import MOVE_ON, MovingOn, move_on
 from ratoon.platform.packages import bootstrap
 from ratoon.platform.packages.stage_times import complete_stage_columns
@@ -65,13 +65,16 @@ def open_environment(
             types=types,
             functions=functions,
             reactions=AutomationReactions(actions, PluginReactions(plugins)),
-            jobs=Jobs([*builtin_jobs(actions), *plugins.collect("jobs")], [_look_at_the_clock, MovingOn()]),
+            jobs=Jobs(
+                [*builtin_jobs(actions), *plugins.collect("jobs")], [_look_at_the_clock, _mail_rounds, MovingOn()]
+            ),
             actions=actions,
         )
     )
     environment.jobs.add(JobType(MOVE_ON, move_on, description="Moves records on whose time has come."))
     environment.jobs.add(JobType(MAIL, _mail_questions, description="Mails those who are asked for an approval."))
     environment.jobs.add(JobType(LINK_MAIL, _mail_link, tries=3, description="Mails a link to choose a password."))
+    environment.jobs.add(JobType(MAIL_NOTIFICATIONS, _mail_notifications, description="Mails notifications."))
     environment.jobs.add(JobType(ESCALATE, escalate, description="Asks more people when nobody answered in time."))
     with environment.database.write() as connection:
         create_system_tables(connection)
@@ -106,6 +109,19 @@ def _mail_link(run: JobRun) -> Any:
     from ratoon.platform.automation.link_mails import mail_link
 
     return mail_link(run)
+
+
+def _mail_notifications(run: JobRun) -> Any:
+    from ratoon.platform.jobs.digests import mail_notifications
+
+    return mail_notifications(run)
+
+
+def _mail_rounds(environment: Environment, now: datetime) -> None:
+    if environment.settings.smtp_host:
+        from ratoon.platform.jobs.digests import mail_rounds
+
+        mail_rounds(environment, now)
 
 
 def _look_at_the_clock(environment: Environment, now: datetime) -> None:

@@ -36,6 +36,7 @@ from ratoon.ui import (
     lists,
     lookups,
     moving,
+    notifications,
     owner,
     provider,
     record,
@@ -93,8 +94,9 @@ ROUTES: tuple[tuple[str, str, View, tuple[str, ...]], ...] = (
     ("/setup/runs", "runs", runs.all_runs, ("GET",)),
     ("/setup/runs/<id>", "run", runs.one_run, ("GET",)),
     ("/setup/runs/<id>/<what>", "run_steer", runs.steer, ("POST",)),
-    ("/notifications", "notifications", runs.notifications, ("GET",)),
-    ("/notifications/read", "notifications_read", runs.read, ("POST",)),
+    ("/notifications", "notifications", notifications.notifications, ("GET",)),
+    ("/notifications/read", "notifications_read", notifications.read, ("POST",)),
+    ("/account/notifications", "notification_choices", notifications.choices, ("GET", "POST")),
     ("/o/<object>/<id>/delete", "delete", editing.delete, ("GET", "POST")),
     ("/o/<object>/<id>/restore", "restore", editing.restore, ("POST",)),
 )
@@ -134,7 +136,7 @@ def create_screens(environment: Environment) -> Blueprint:
     @screens.before_request
     def prepare() -> None:
         choose_locale(environment)
-        if request.method not in ("GET", "HEAD", "OPTIONS"):
+        if request.method not in ("GET", "HEAD", "OPTIONS") and request.endpoint != "screens.stop_mails":
             current_app.extensions["csrf"].protect()
 
     for rule, endpoint, view, methods in ROUTES:
@@ -145,6 +147,10 @@ def create_screens(environment: Environment) -> Blueprint:
     )  # fmt: skip
     for rule, endpoint, open_view, methods in DOORS:
         screens.add_url_rule(rule, endpoint, partial(open_view, environment), methods=list(methods))
+    screens.add_url_rule(
+        "/notifications/stop/<text>", "stop_mails", lambda text: notifications.stop_mails(environment, text),
+        methods=["GET", "POST"],
+    )  # fmt: skip
     screens.add_url_rule("/language", "language", lambda: door.language(environment, _actor()), methods=["POST"])
     screens.app_context_processor(lambda: template_names(environment))
     for kind in (RatoonError, HTTPException, CSRFError):
@@ -249,7 +255,7 @@ def template_names(environment: Environment) -> dict[str, Any]:
         "theme": "dark" if request.cookies.get("theme") == "dark" else "light",
         "t": screen.translate if screen else _untranslated,
         "screen": screen,
-        "unread": partial(runs.unread_count, screen),
+        "unread": partial(notifications.unread_count, screen),
         "locale": choose_locale(environment),
     }
 

@@ -1,7 +1,6 @@
-"""Runs of automations: what happened, why, what would happen; buttons of automations; notifications.
+"""Runs of automations: what happened, why, what would happen; buttons of automations.
 
-Runs, the why view and trying an automation are for administrators. Buttons are for those who may edit the record, the
-bell is everybody's own.
+Runs, the why view and trying an automation are for administrators. Buttons are for those who may edit the record.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ from ratoon.platform.jobs.listing import find, version_at
 from ratoon.platform.metadata.documents import canonical
 from ratoon.platform.metadata.model import Object
 from ratoon.platform.records.service import RecordService
-from ratoon.platform.storage import notifications as bell
 from ratoon.platform.storage import runs, steps
 from ratoon.platform.storage.runs import Run, Wanted
 from ratoon.ui.lists import title_of
@@ -208,48 +206,6 @@ def buttons_of(screen: Screen, records: RecordService, object: Object, row: Mapp
         for a in buttons(records, object.name, row)
         if a.triggers.button is not None
     ]
-
-
-def notifications(screen: Screen) -> ResponseReturnValue:
-    """The reader's notifications."""
-    if screen.actor.id is None:
-        raise Forbidden("Only users have notifications.")
-    before = _id(request.args.get("before"))
-    with screen.environment.database.read() as connection:
-        found = bell.of_user(connection, screen.actor.id, PAGE, before)
-    presenter = Presenter(screen)
-    shown = [
-        {
-            "id": n.id,
-            "title": n.title,
-            "body": n.body,
-            "when": presenter.moment(n.at),
-            "unread": n.read_at is None,
-            "url": _record_url(screen, n.object, n.record),
-        }
-        for n in found
-    ]
-    more = url_for("screens.notifications", before=found[-1].id) if len(found) == PAGE else ""
-    return render_template(
-        "notifications.html", screen=screen, current="notifications", notifications=shown, more_url=more
-    )
-
-
-def read(screen: Screen) -> ResponseReturnValue:
-    """Marks notifications as read: one, or all."""
-    one = _id(request.form.get("id"))
-    environment = screen.environment
-    with environment.database.write() as connection:
-        bell.mark_read(connection, str(screen.actor.id), environment.world.clock(), [one] if one else None)
-    return redirect(url_for("screens.notifications"), 303)
-
-
-def unread_count(screen: Screen | None) -> int:
-    """What the bell says."""
-    if screen is None or screen.actor.id is None:
-        return 0
-    with screen.environment.database.read() as connection:
-        return bell.unread(connection, screen.actor.id)
 
 
 def administrator(screen: Screen) -> None:

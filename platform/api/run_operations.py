@@ -16,8 +16,21 @@ from ratoon.platform.api.operations import (
     query,
     reference,
 )
+from ratoon.platform.storage.notification_ways import KINDS, MAILS
 
 ANYTHING: dict[str, Any] = {"type": "object"}
+WHOSE: dict[str, Any] = {"type": "string", "enum": ["me", "everybody"], "default": "me"}
+_WAY: dict[str, Any] = {
+    "type": ["object", "null"],
+    "properties": {"bell": {"type": "boolean"}, "mail": {"type": "string", "enum": list(MAILS)}},
+    "required": ["bell", "mail"],
+    "additionalProperties": False,
+}
+KINDS_SHAPE: dict[str, Any] = {
+    "type": "object",
+    "properties": dict.fromkeys(KINDS, _WAY),
+    "additionalProperties": False,
+}
 STATE = {"type": "string", "enum": ["waiting", "queued", "running", "done", "failed", "cancelled"]}
 
 
@@ -26,7 +39,21 @@ def run_paths(admin: bool) -> Iterator[tuple[str, Operations]]:
     limit = query("limit", "how many at most", number(500, 50))
     before = query("before", "the last id of the page before", UUID)
     found = answers("newest first", ANYTHING)
-    yield "/notifications", {"get": operation("notifications", "My notifications", "runs", found, limit, before)}
+    unread = query("unread", "only what is not read", {"type": "string", "enum": ["true", "false"]})
+    yield (
+        "/notifications",
+        {"get": operation("notifications", "My notifications", "runs", found, limit, before, unread)},
+    )
+    whose = query("for", "whose: me, or everybody who did not choose (administrators)", WHOSE)
+    told = answers("kind → bell, mail, chosen", ANYTHING)
+    chosen = body(KINDS_SHAPE)
+    yield (
+        "/notifications/choices",
+        {
+            "get": operation("notification_choices", "What reaches me, and how", "runs", told, whose),
+            "patch": operation("notification_choose", "Choose it", "runs", told, whose, requestBody=chosen),
+        },
+    )
     yield "/notifications/read", _post("notifications_read", "Mark notifications as read", "_read_call")
     yield "/automations/press", _post("automations_press", "Press the button of an automation", "_automation_call")
     rule = path_parameter("rule", "object.automation")

@@ -7,6 +7,7 @@ takes calls from outside; ``/notifications`` are the caller's own.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -15,11 +16,20 @@ from flask import Blueprint, Response, request
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.api.body import known_parameters, whole_number
 from ratoon.platform.api.context import Api, answer_value, record_id
-from ratoon.platform.api.shapes import AutomationCallShape, AutomationStatusShape, PreviewCallShape, ReadCallShape, load
+from ratoon.platform.api.shapes import (
+    AutomationCallShape,
+    AutomationStatusShape,
+    PreviewCallShape,
+    ReadCallShape,
+    WayShape,
+    load,
+)
+from ratoon.platform.automation.telling import visible
 from ratoon.platform.errors import BadRequest, Conflict, Forbidden, NotFound
 from ratoon.platform.packages import Target
 from ratoon.platform.packages.automation_status import set_status
 from ratoon.platform.storage import notifications, runs, steps
+from ratoon.platform.storage.notification_ways import EVERYBODY, KINDS, Way, choose, chosen, ways
 from ratoon.platform.storage.runs import Run, Wanted
 
 STATES = ("waiting", "queued", "running", "done", "failed", "cancelled")
@@ -53,6 +63,8 @@ class RunViews:
         add("/inbound/<rule>", "inbound", self.inbound, methods=["POST"])
         add("/templates/preview", "template_preview", self.preview, methods=["POST"])
         add("/notifications", "notifications", self.notifications, methods=["GET"])
+        add("/notifications/choices", "notification_choices", self.choices, methods=["GET"])
+        add("/notifications/choices", "notification_choose", self.choose, methods=["PATCH"])
         add("/notifications/read", "notifications_read", self.read, methods=["POST"])
 
     def all(self) -> Response:
@@ -215,13 +227,17 @@ class RunViews:
     def notifications(self) -> Response:
         """The caller's notifications, newest first."""
         actor = self._user()
-        given = known_parameters(request, ("limit", "before"))
+        given = known_parameters(request, ("limit", "before", "unread"))
         before = record_id(given["before"], "notification") if "before" in given else None
         limit = whole_number(given, "limit", 50, 500)
-        with self._api.environment.database.read() as connection:
-            found = notifications.of_user(connection, str(actor.id), limit, before)
-            unread = notifications.unread(connection, str(actor.id))
-        listed = [{k: v for k, v in asdict(n).items() if k not in ("key", "user_id")} for n in found]
+        only = {"": False, "false": False, "true": True}.get(given.get("unread", ""))
+        if only is None:
+            raise BadRequest("{value} is not one of true, false.", field="unread", value=given["unread"][:40])
+        with self._api.environment.read(actor) as records:
+            found = notifications.of_user(records.connection, str(actor.id), limit, before, unread_only=only)
+            unread = notifications.unread(records.connection, str(actor.id))
+            seen = visible(records, found)
+        listed = [_told(n, n.id in seen) for n in found]
         return answer_value({"unread": unread, "notifications": listed})
 
     def read(self) -> Response:
@@ -234,6 +250,36 @@ class RunViews:
         with environment.database.write() as connection:
             count = notifications.mark_read(connection, str(actor.id), environment.world.clock(), ids)
         return answer_value({"read": count})
+
+    def choices(self) -> Response:
+        """How each kind of notification reaches the caller, or everybody who did not choose."""
+        return answer_value(self._choices(self._whose(known_parameters(request, ("for",)))))
+
+    def choose(self) -> Response:
+        """Changes some of them; ``null`` goes back to what everybody has."""
+        whose = self._whose(known_parameters(request, ("for",)))
+        given: dict[str, Way | None] = {}
+        for kind, value in self._api.object_body().items():
+            if kind not in KINDS:
+                raise BadRequest("{value} is not one of {known}.", field=kind, value=kind[:40], known=", ".join(KINDS))
+            call = None if value is None else load(WayShape, value)
+            given[kind] = None if call is None else Way(call["bell"], call["mail"])
+        with self._api.environment.database.write() as connection:
+            choose(connection, whose, given)
+        return answer_value(self._choices(whose))
+
+    def _choices(self, whose: str) -> dict[str, Any]:
+        with self._api.environment.database.read() as connection:
+            now, own = ways(connection, whose), chosen(connection, whose)
+        return {"kinds": {kind: {**asdict(way), "chosen": kind in own} for kind, way in now.items()}}
+
+    def _whose(self, given: Mapping[str, str]) -> str:
+        actor = self._user()
+        if given.get("for", "me") not in ("me", "everybody"):
+            raise BadRequest("{value} is not one of me, everybody.", field="for", value=given["for"][:40])
+        if given.get("for") == "everybody":
+            return EVERYBODY if self._administrator() else ""
+        return str(actor.id)
 
     def _run(self, connection: Any, id: str) -> Run:
         run = runs.load(connection, record_id(id, "run"))
@@ -252,3 +298,9 @@ class RunViews:
         if actor.id is None:
             raise Forbidden("Only users have notifications.")
         return actor
+
+
+def _told(n: notifications.Notification, seen: bool) -> dict[str, Any]:
+    """A notification; without its words when the caller may not see its record any more."""
+    told = {k: v for k, v in asdict(n).items() if k not in ("key", "user_id", "shown", "mail")}
+    return {**told, "visible": seen} if seen else {**told, "visible": False, "title": None, "body": None}

@@ -359,6 +359,13 @@ class ReadCallShape(Schema):
     ids = fields.List(fields.String(), load_default=None, allow_none=True, metadata={"description": "all when absent"})
 
 
+class WayShape(Schema):
+    """How one kind of notification reaches somebody."""
+
+    bell = fields.Boolean(required=True, truthy={True}, falsy={False}, metadata={"description": "shown in the product"})
+    mail = fields.String(required=True, validate=validate.OneOf(["now", "daily", "weekly", "off"]))
+
+
 FIXED: dict[str, type[Schema]] = {
     "runs": RunsShape,
     "automation_call": AutomationCallShape,

@@ -17,11 +17,12 @@ from uuid import UUID
 
 from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.access.actor import Actor
-from ratoon.platform.automation.mailing import Mail, Mailer
+from ratoon.platform.automation.facts import facts_of
+from ratoon.platform.automation.mailing import Mail, Mailer, addresses
+from ratoon.platform.automation.telling import in_words, readers, say
 from ratoon.platform.automation.throttling import allow_mail
 from ratoon.platform.errors import NotFound
 from ratoon.platform.records.locks import process_of
-from ratoon.platform.records.service import RecordService
 from ratoon.platform.storage import approvals as store
 from ratoon.platform.storage import steps
 
@@ -81,35 +82,56 @@ def mail_questions(run: JobRun) -> dict[str, Any]:
     sent = 0
     with Mailer(environment.settings, run.now) as mailer:
         for vote in run.payload["votes"]:
-            with environment.read(run.actor) as records:
-                done = vote in steps.over(records.connection, run.run.id, SENT)
-                mail = None if done else _mail(environment, records, vote)
+            with environment.database.read() as connection:
+                done = vote in steps.over(connection, run.run.id, SENT)
+            mail = None if done else _mail(environment, vote)
             if mail is not None:
                 allow_mail(environment)
-                mailer.send(Mail((mail["to"],), mail["subject"], mail["text"], key=f"approval/{vote}"))
+                mailer.send(mail)
                 # Sent again after a crash right here, it keeps its Message-ID.
                 run.once(SENT, lambda records: True, record=vote)
                 sent += 1
     return {"sent": sent}
 
 
-def _mail(environment: Environment, records: RecordService, vote: str) -> dict[str, str] | None:
-    found = store.vote(records.connection, vote)
-    request = store.request(records.connection, found["approval"]) if found is not None else None
-    if found is None or request is None or found["state"] != "open":
+def _mail(environment: Environment, vote: str) -> Mail | None:
+    """The mail that asks, in the language and by the rights of whoever is asked; ``None`` when nobody is any more."""
+    with environment.database.read() as connection:
+        found = store.vote(connection, vote)
+        request = store.request(connection, found["approval"]) if found is not None else None
+        user = found["user_id"] if found is not None else ""
+        actor = Accounts(environment.world).actor_for_user(connection, user) if user else None
+    if found is None or request is None or actor is None or found["state"] != "open":
         return None
-    obj = records.plan(request["object"]).object
-    process = process_of(obj, request["process"])
-    user = records.engine.store.load(records.connection, "user", [found["user_id"]]).get(found["user_id"])
-    titles = records.titles(obj.name, [request["record"]])
-    if process is None or user is None or not user["active"] or request["record"] not in titles:
-        return None
-    locale = str(user.get("locale") or environment.settings.default_locale)
-    label = records.engine.registry.text(process.label, locale, process.owner)
-    step = process.step(found["step"])
-    step_label = records.engine.registry.text(step.label, locale, process.owner) if step is not None else ""
-    title = titles[request["record"]]
-    token = sign(environment.secret(), vote, found["user_id"], environment.world.clock())
-    link = f"{environment.settings.address}/approvals/link/{token}"
-    text = f"{label} · {step_label}\n{records.engine.registry.text(obj.label, locale, obj.owner)}: {title}\n\n{link}\n"
-    return {"to": str(user["email"]), "subject": f"{label}: {title}", "text": text}
+    with environment.read(actor) as records:
+        registry, reader = records.engine.registry, readers(records, [user]).get(user)
+        obj = registry.objects.get(request["object"])
+        process = process_of(obj, request["process"]) if obj is not None else None
+        titles = records.titles(obj.name, [request["record"]]) if obj is not None else {}
+        to = addresses(actor.email)
+        if obj is None or process is None or reader is None or request["record"] not in titles or not to:
+            return None
+        step, now = process.step(found["step"]), environment.world.clock()
+        base = environment.settings.address
+        submitted = [d for d in store.decisions(records.connection, [request["id"]]) if d["event"] == "submitted"]
+        people = records.titles("user", [request["submitted_by"]]) if request["submitted_by"] else {}
+        told = {
+            "label": (process.label, process.owner),
+            "step": (step.label, process.owner) if step is not None else "",
+            "object": (obj.label, obj.owner),
+            "title": titles[request["record"]],
+            "state": request["state"],
+            "by": people.get(request["submitted_by"] or "", "Ratoon"),
+            "comment": submitted[-1]["comment"] if submitted else "",
+            "facts": facts_of(records, obj, request["record"], reader),
+            "ends": now + LIFE,
+        }
+        names = {
+            "approval": in_words(told, registry, reader),
+            "link": f"{base}/approvals/link/{sign(environment.secret(), vote, user, now)}",
+            "url": f"{base}/o/{obj.name}/{request['record']}",
+        }
+        texts = say(records, "approval", names, reader, object=obj.name, record=request["record"],
+                    template=process.template)  # fmt: skip
+    key, text = f"approval/{vote}", texts.get("text") or texts["subject"]
+    return Mail(to, texts["subject"], text, key=key, html=texts.get("html"))

@@ -21,6 +21,7 @@ from typing import Any
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.automation import people
 from ratoon.platform.automation.actions import ActionRun, Actions, ActionType
+from ratoon.platform.automation.telling import tell
 from ratoon.platform.errors import Conflict, Forbidden, FormulaError, NotFound, Problem, ValidationFailed
 from ratoon.platform.metadata.approval_model import Approval, ApprovalStep, Outcome
 from ratoon.platform.metadata.model import Automation, Object
@@ -32,7 +33,7 @@ from ratoon.platform.records.reading import context_of
 from ratoon.platform.records.service import RecordService
 from ratoon.platform.storage import approvals as store
 from ratoon.platform.storage import role_members
-from ratoon.platform.storage.notifications import notify
+from ratoon.platform.storage.notification_ways import Way, ways
 from ratoon.platform.storage.runs import About, enqueue
 
 Row = dict[str, Any]
@@ -171,6 +172,8 @@ class Approvals:
         elif verdict is False:
             store.close_votes(self._conn, id, self._now)
             self._reject(case)
+        if case.request["state"] != "pending":
+            self._tell_answer(case, comment)
         return self.tell(id)
 
     def recall(self, id: str, comment: str = "") -> Row:
@@ -198,6 +201,8 @@ class Approvals:
             raise Conflict("This user is asked already.")
         store.hand_over(self._conn, vote["id"], to, vote["user_id"])
         self._note(case, "delegated", comment)
+        if case.step is not None:
+            self._tell_asked(case, case.step, [{**vote, "user_id": to}])
         return self.tell(id)
 
     def escalate(self, id: str, round: int) -> bool:
@@ -273,23 +278,54 @@ class Approvals:
         self._tell_asked(case, step, list(rows.values()))
 
     def _tell_asked(self, case: _Case, step: ApprovalStep, votes: Sequence[Row]) -> None:
-        """A notification for everybody who is asked, and one job that mails them a link."""
-        world, request = self._records.engine.world, case.request
-        row = self._records.engine.store.load(self._conn, case.object.name, [request["record"]]).get(
-            request["record"], {}
-        )
-        title = f"{case.process.label}: {row.get(case.object.title) or request['record']}"
+        """A notification for everybody who is asked, and one job that mails a link to those who want it."""
+        request, rule = case.request, f"{case.object.name}.{case.process.name}"
+        told = self._telling(case, step)
+        mailed = []
         for vote in votes:
-            notify(
-                self._conn, world, vote["user_id"], title, step.label, object=case.object.name,
-                record=request["record"], key=f"approval/{vote['id']}", rule=f"{case.object.name}.{case.process.name}",
+            way = ways(self._conn, vote["user_id"])["approval"]
+            if way.mail == "now":
+                mailed.append(vote["id"])
+                way = Way(way.bell)
+            tell(
+                self._records, [vote["user_id"]], "approval", "approval", {"approval": told, "link": ""}, way=way,
+                object=case.object.name, record=request["record"], key=f"approval/{vote['id']}", rule=rule, brief=True,
             )  # fmt: skip
-        if votes:
+        if mailed:
             about = About(
-                trigger="approval", rule=f"{case.object.name}.{case.process.name}", object=case.object.name,
-                records={request["record"]: None}, by=self._actor.id,
+                trigger="approval", rule=rule, object=case.object.name, records={request["record"]: None},
+                by=self._actor.id,
             )  # fmt: skip
-            enqueue(self._conn, world, MAIL, {"votes": [v["id"] for v in votes]}, about=about)
+            enqueue(self._conn, self._records.engine.world, MAIL, {"votes": mailed}, about=about)
+
+    def _telling(self, case: _Case, step: ApprovalStep | None) -> dict[str, Any]:
+        """What a message about the request may name."""
+        row = self._records.engine.store.load(self._conn, case.object.name, [case.request["record"]])
+        title = row.get(case.request["record"], {}).get(case.object.title)
+        owner = case.process.owner
+        return {
+            "label": (case.process.label, owner),
+            "step": (step.label, owner) if step is not None else "",
+            "object": (case.object.label, case.object.owner),
+            "title": str(title or case.request["record"]),
+            "state": case.request["state"],
+            "by": self._actor.name,
+            "comment": "",
+            "facts": (),
+            "ends": None,
+        }
+
+    def _tell_answer(self, case: _Case, comment: str) -> None:
+        """Tells the one who submitted how it ended, unless they did it themselves."""
+        request = case.request
+        user = request["submitted_by"]
+        if user is None or user == self._actor.id:
+            return
+        told = {**self._telling(case, None), "comment": comment}
+        tell(
+            self._records, [user], "answer", "answer", {"approval": told}, object=case.object.name,
+            record=request["record"], key=f"answer/{request['id']}", rule=f"{case.object.name}.{case.process.name}",
+        )  # fmt: skip
 
     def _set_timer(self, case: _Case, hours: int) -> None:
         request = case.request

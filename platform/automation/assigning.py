@@ -8,7 +8,7 @@ another. In one call the records are served one after the other, as if each had 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from ratoon.platform.automation import people
 from ratoon.platform.automation.actions import ActionRun, ActionType
+from ratoon.platform.automation.giving import tell_of
 from ratoon.platform.errors import FormulaError
 from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.metadata.assignment_model import Assignment, AssignmentRule, WorkingHours
@@ -179,10 +180,12 @@ def assign_new(records: RecordService, assignments: Iterable[Assignment], drafts
         if not asked:
             continue
         assigning = Assigning(records, assignment)
+        given: dict[str, list[str]] = {}
         for draft in asked:
             found = assigning.choose(draft.row, saving.context(draft))
             if found is not None:
                 draft.row[key] = found[0]
+                given.setdefault(found[0], []).append(draft.id)
             outcome = f"{key} = {found[0]} ({found[1]})" if found is not None else "nobody"
             saving.note(4, assignment.object, draft.id, assignment.name, outcome)
         assigning.finish()
@@ -195,14 +198,18 @@ def perform_assign(run: ActionRun) -> None:
     if assignment is None:
         return
     assigning = Assigning(run.records, assignment)
-    changes = []
+    changes, given = [], defaultdict(list)
     for draft, context in zip(run.drafts, run.contexts, strict=True):
         found = assigning.choose(draft.row, context)
         if found is not None:
             changes.append(Change(draft.id, {assignment.field: found[0]}))
+            if draft.row.get(assignment.field) != found[0]:
+                given[found[0]].append(draft.row)
     assigning.finish()
     if changes:
         run.records.update(run.object.name, changes)
+    if run.records.actor.id is None:  # what a user's save causes is told at its end
+        tell_of(run.records, run.object, given)
 
 
 ASSIGN = ActionType("assign", perform_assign, "gives the records to users by an assignment")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import smtplib
 import ssl
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,6 +39,8 @@ class Mail:
     cc: tuple[str, ...] = ()
     bcc: tuple[str, ...] = ()
     reply_to: tuple[str, ...] = ()
+    unsubscribe: str | None = None
+    """Address of the page that stops such mails; mail programs offer it as a button (RFC 8058)."""
 
 
 def addresses(text: str | None) -> tuple[str, ...]:
@@ -47,10 +50,22 @@ def addresses(text: str | None) -> tuple[str, ...]:
         if not address:
             continue
         try:
-            found.append(Address(addr_spec=address).addr_spec)
+            found.append(_on_the_wire(Address(addr_spec=address)))
         except (HeaderParseError, MessageError, ValueError, IndexError) as error:
             raise Undelivered("{text} is no e-mail address.", passing=False, text=address) from error
     return tuple(dict.fromkeys(found))
+
+
+def _on_the_wire(address: Address) -> str:
+    """The address as every mail server takes it: names of domains in ASCII. Raises ``ValueError``."""
+    address.username.encode("ascii")
+    domain = address.domain.encode("idna").decode() if not address.domain.isascii() else address.domain
+    return Address(username=address.username, domain=domain).addr_spec
+
+
+def _line(text: str) -> str:
+    """One line without control characters: what may stand in a header."""
+    return " ".join("".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text).split())
 
 
 def compose(mail: Mail, sender: str, now: datetime) -> EmailMessage:
@@ -62,11 +77,14 @@ def compose(mail: Mail, sender: str, now: datetime) -> EmailMessage:
         message["Cc"] = ", ".join(mail.cc)
     if mail.reply_to:
         message["Reply-To"] = ", ".join(mail.reply_to)
-    message["Subject"] = " ".join(mail.subject.split())
+    message["Subject"] = _line(mail.subject)
     message["Date"] = format_datetime(now)
     domain = sender.rpartition("@")[2].strip(" >") or "ratoon"
     message["Message-ID"] = f"<{hashlib.sha256(mail.key.encode()).hexdigest()[:40]}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
+    if mail.unsubscribe is not None:
+        message["List-Unsubscribe"] = f"<{mail.unsubscribe}>"
+        message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     message.set_content(mail.text)
     if mail.html is not None:
         message.add_alternative(mail.html, subtype="html")

@@ -14,6 +14,7 @@ from typing import Literal
 from ratoon.platform.automation.actions import ActionRun, Actions, values_of
 from ratoon.platform.automation.assigning import assign_new
 from ratoon.platform.automation.deferring import enqueue_matching
+from ratoon.platform.automation.giving import tell_given
 from ratoon.platform.automation.matching import could, fitting
 from ratoon.platform.errors import Invalid
 from ratoon.platform.metadata.model import Automation, Object
@@ -79,6 +80,7 @@ class AutomationReactions:
     def enqueue(self, records: RecordService, touched: Mapping[str, Mapping[str, Event]]) -> None:
         """Step 15."""
         enqueue_matching(records, touched)
+        tell_given(records, touched)
         self._plugins.enqueue(records, touched)
 
     def explain(self, object: Object, event: Event, phase: Literal["before", "after", "job"]) -> Sequence[Step]:

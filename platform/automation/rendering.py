@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_datetime, format_time
@@ -20,12 +20,10 @@ from babel.numbers import format_decimal
 from jinja2 import TemplateError
 from markupsafe import Markup
 
+from ratoon.platform.automation.sandbox import fill, sandbox
 from ratoon.platform.errors import RatoonError
 from ratoon.platform.metadata.model import Object, Registry
-from ratoon.platform.metadata.templates import PARTS, Template, sandbox
-
-MAX_LENGTH = 1_000_000
-"""Characters of a rendered part."""
+from ratoon.platform.metadata.templates import PARTS, Template
 
 
 class TemplateFailed(RatoonError):
@@ -64,6 +62,20 @@ class Reader:
         return Locale("en")
 
 
+def reader_of(user: Mapping[str, Any], default: Reader) -> Reader:
+    """The reader that a user is; ``default`` says what the user did not."""
+    try:
+        zone = ZoneInfo(user.get("time_zone") or default.zone.key)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        zone = default.zone
+    return Reader(user.get("locale") or default.locale, zone)
+
+
+def installation_reader(organization: Mapping[str, Any]) -> Reader:
+    """Whoever nothing is known of: the installation's language and zone."""
+    return reader_of(organization, Reader())
+
+
 def values_of(
     registry: Registry, object: Object, row: Mapping[str, Any], paths: Iterable[str], reader: Reader
 ) -> dict[str, Any]:
@@ -95,15 +107,13 @@ def render(template: Template, part: str, names: Mapping[str, Any], reader: Read
         return None
     environment = sandbox(part == "html").overlay(finalize=lambda value: _shown(value, reader))
     try:
-        made = environment.from_string(source).render(**names)
+        made = fill(environment.from_string(source), names)
     except (TemplateError, TypeError, ValueError, ArithmeticError, AttributeError, RecursionError) as error:
         raise TemplateFailed(
             "The template {template} cannot be filled in ({part}): {reason}",
             template=template.name, part=part, reason=str(error) or type(error).__name__,
         ) from error  # fmt: skip
-    if len(made) > MAX_LENGTH:
-        raise TemplateFailed("The template {template} becomes too long.", template=template.name)
-    return made
+    return " ".join(made.split()) if part == "subject" else made
 
 
 def render_all(template: Template, names: Mapping[str, Any], reader: Reader) -> dict[str, str]:

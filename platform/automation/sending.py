@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
 
 from ratoon.platform.automation.actions import ActionRun
 from ratoon.platform.automation.mailing import Mail, addresses
-from ratoon.platform.automation.rendering import Reader, render_all, values_of
+from ratoon.platform.automation.rendering import Reader, reader_of, render_all, values_of
 from ratoon.platform.automation.webhooks import Call, Undelivered
 from ratoon.platform.errors import NotFound
 from ratoon.platform.formulas.batch import write_value
@@ -67,7 +66,7 @@ class Messages:
         for draft, context in zip(run.drafts, run.contexts, strict=True):
             users = self._users(run.records, _evaluated(run.action.options["to"], draft, context))
             for user in users:
-                texts = self._texts(run.action, draft, context, self._reader_of(user))
+                texts = self._texts(run.action, draft, context, reader_of(user, self.reader))
                 notify(
                     run.records.connection,
                     run.records.engine.world,
@@ -78,6 +77,7 @@ class Messages:
                     record=draft.id,
                     key=f"{run_id}/{step}/{draft.id}/{user['id']}",
                     rule=self.automation.full_name,
+                    kind=run.action.options.get("kind") or "automation",
                 )
 
     def call(self, records: RecordService, action: Action, draft: Draft, context: EvalContext, key: str) -> Call:
@@ -143,7 +143,7 @@ class Messages:
         if "@" in str(value):
             return addresses(str(value)), self.reader
         users = self._users(records, value)
-        reader = self._reader_of(users[0]) if users else self.reader
+        reader = reader_of(users[0], self.reader) if users else self.reader
         return addresses(",".join(u["email"] for u in users if u["email"])), reader
 
     def _users(self, records: RecordService, value: Any) -> list[Mapping[str, Any]]:
@@ -154,13 +154,6 @@ class Messages:
             return []
         rows = records.engine.store.load(records.connection, "user", good)
         return [rows[i] for i in good if i in rows and rows[i]["active"]]
-
-    def _reader_of(self, user: Mapping[str, Any]) -> Reader:
-        try:
-            zone = ZoneInfo(user.get("time_zone") or self.reader.zone.key)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            zone = self.reader.zone
-        return Reader(user.get("locale") or self.reader.locale, zone)
 
 
 def _evaluated(formula: Any, draft: Draft, context: EvalContext) -> Any:

@@ -18,6 +18,8 @@ from ratoon.platform.storage.runs import Run
 if TYPE_CHECKING:
     from ratoon.platform.environment import Environment
 
+MAIL_NOTIFICATIONS = "mail notifications"
+"""The kind of job that mails notifications (``digests.py``)."""
 BACK_OFF = (5, 30, 180, 900, 3600, 4 * 3600)
 """Seconds between the tries of a run; the last one is used from then on."""
 

@@ -62,6 +62,8 @@ class Approval:
     recall: bool = True
     """Whether the one who submitted may take it back."""
     actions: Mapping[Outcome, tuple[Action, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    template: str | None = None
+    """The template of the mails that ask; ``None`` = the installation's, else the built-in one."""
     order: int = 0
     owner: str = "local"
 

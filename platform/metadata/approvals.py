@@ -46,6 +46,7 @@ class _Compiler:
             steps=tuple(self._step(document, i, step, names) for i, step in enumerate(data["steps"])),
             when=self._condition(document, ("condition",), data),
             message=data.get("message", ""),
+            template=self._behaviour.known_template(document, ("template",), data.get("template"), "approval"),
             lock=lock.get("record", True),
             open_fields=self._keys(document, ("lock", "open_fields"), lock.get("open_fields", ())),
             approver_fields=self._keys(document, ("lock", "approver_fields"), lock.get("approver_fields", ())),

@@ -34,6 +34,17 @@ class Behaviour:
         self._report = report
         self._later = LaterActions(drafts, formulas, report, self.action)
 
+    def known_template(self, document: Document, path: Path, name: str | None, purpose: str) -> str | None:
+        """The name when there is a template for that purpose; if not, it is reported."""
+        if name is None:
+            return None
+        fitting = [d.data["name"] for d in self._drafts.templates if d.data.get("for") == purpose]
+        if name not in fitting and not self._report.suspected(name):
+            message = f"There is no template {name!r} for {purpose!r}."
+            hint = suggestion(name, fitting, f'templates with "for": "{purpose}"')
+            self._report.add(document, path, "unknown_template", message, hint)
+        return name
+
     @property
     def roles(self) -> frozenset[str]:
         """The names of all roles."""

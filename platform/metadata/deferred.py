@@ -37,7 +37,7 @@ TAKES: Mapping[str, frozenset[str]] = {
     "update_related": frozenset({"values", "path"}),
     "upsert_record": frozenset({"values", "object", "key"}),
     "send_email": frozenset({"template", "subject", "text", "to", "cc", "bcc", "reply_to"}),
-    "notify": frozenset({"template", "subject", "text", "to"}),
+    "notify": frozenset({"template", "subject", "text", "to", "kind"}),
     "call_webhook": frozenset({"url", "method", "headers", "timeout", "values"}),
     "wait": frozenset({"for", "until"}),
     "branch": frozenset({"cases", "otherwise"}),
@@ -131,7 +131,7 @@ class LaterActions:
 
     def _message(self, draft: ObjectDraft, piece: Piece) -> Mapping[str, Any]:
         data = piece.data
-        found: dict[str, Any] = {"template": data.get("template")}
+        found: dict[str, Any] = {"template": data.get("template"), "kind": data.get("kind")}
         if found["template"] is not None:
             self._template(draft, piece, found["template"])
         elif "subject" not in data:

@@ -9,18 +9,21 @@
 
 The language of the places is Jinja in its sandbox. Which fields a template reads is found out here, so that an unknown
 one is a finding of ``ratoon check`` and only those fields are loaded, by the rights of whoever the message is for.
+
+What the platform itself writes to people (an approval is asked for, a digest, …) are templates of the package
+``system`` with ``"for"``, which says for what and which names it gets beside the usual ones (``PURPOSES``). A template of another
+package with the same ``"for"`` and no ``"object"`` takes its place; a process may name one of its own.
+
+A template cannot run away: no macros, no parts of other templates, loops and lengths counted (``MAX_STEPS``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jinja2.sandbox import SandboxedEnvironment
-
     from ratoon.platform.metadata.documents import Document
     from ratoon.platform.metadata.drafts import Drafts
     from ratoon.platform.metadata.formulas import Formulas
@@ -29,7 +32,17 @@ if TYPE_CHECKING:
 PARTS = ("subject", "text", "html")
 NAMES = frozenset({"record", "organization", "user", "url"})
 """What a template may name."""
-FUNCTIONS = frozenset({"loop"})
+PURPOSES: Mapping[str, frozenset[str]] = {
+    "approval": frozenset({"approval", "link"}),
+    "answer": frozenset({"approval"}),
+    "assignment": frozenset({"assignment"}),
+    "digest": frozenset({"messages", "period", "settings_url", "stop_url"}),
+}
+"""What the platform writes by itself → the names that such a template gets beside ``NAMES``."""
+MAX_STEPS = 20_000
+"""How often the loops of one part go round, all together."""
+MAX_LENGTH = 1_000_000
+"""Characters of a rendered part, and of any text made on the way."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,8 @@ class Template:
     paths: frozenset[str] = frozenset()
     """Fields it reads: ``name``, ``account.owner.name``."""
     owner: str = "local"
+    purpose: str | None = None
+    """For what the platform uses it by itself (``"for"``)."""
 
     def text(self, part: str, locale: str) -> str | None:
         """One part in that language; the main language where it says nothing."""
@@ -54,20 +69,27 @@ class Template:
         return self.texts.get(part)
 
 
-@cache
-def sandbox(html: bool) -> SandboxedEnvironment:
-    """Jinja without anything that reaches outside: no loader, no globals, unknown names are errors."""
-    from jinja2 import StrictUndefined
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+def template_for(templates: Mapping[str, Template], purpose: str, object: str | None = None) -> Template:
+    """What the platform uses for a purpose: the installation's own where there is one, else the built-in one.
 
-    made = ImmutableSandboxedEnvironment(autoescape=html, undefined=StrictUndefined)
-    made.globals.clear()
-    return made
+    ``object``: one that is about records of this object comes first."""
+    fitting = [t for t in templates.values() if t.purpose == purpose and t.object in (None, object)]
+    return min(fitting, key=lambda t: (t.object is None, t.owner == "system", t.name))
 
 
 def compile_templates(drafts: Drafts, formulas: Formulas, report: Report) -> dict[str, Template]:
     """The templates by name; what is wrong is reported."""
-    return {document.data["name"]: _template(document, drafts, formulas, report) for document in drafts.templates}
+    found = {document.data["name"]: _template(document, drafts, formulas, report) for document in drafts.templates}
+    taken: dict[tuple[str, str | None], str] = {}
+    for document in drafts.templates:
+        template = found[document.data["name"]]
+        if template.purpose is None or template.owner == "system":
+            continue
+        other = taken.setdefault((template.purpose, template.object), template.name)
+        if other != template.name:
+            message = f"{other!r} is for {template.purpose!r} already; only one can be."
+            report.add(document, ("for",), "duplicate", message)
+    return found
 
 
 def _template(document: Document, drafts: Drafts, formulas: Formulas, report: Report) -> Template:
@@ -83,8 +105,9 @@ def _template(document: Document, drafts: Drafts, formulas: Formulas, report: Re
         if part in texts
     ]
     paths: set[str] = set()
+    names = NAMES | PURPOSES.get(data.get("for", ""), frozenset())
     for path, source in places:
-        paths |= _paths(document, path, source, object_name, formulas, report)
+        paths |= _paths(document, path, source, object_name, names, formulas, report)
     return Template(
         name=data["name"],
         label=data["label"],
@@ -93,22 +116,32 @@ def _template(document: Document, drafts: Drafts, formulas: Formulas, report: Re
         locales={locale: dict(texts) for locale, texts in data.get("locales", {}).items()},
         paths=frozenset(paths),
         owner=document.package,
+        purpose=data.get("for"),
     )
 
 
 def _paths(
-    document: Document, path: tuple[str, ...], source: str, object_name: str | None, formulas: Formulas, report: Report
+    document: Document,
+    path: tuple[str, ...],
+    source: str,
+    object_name: str | None,
+    names: frozenset[str],
+    formulas: Formulas,
+    report: Report,
 ) -> set[str]:
-    from jinja2 import TemplateSyntaxError, meta, nodes
+    from jinja2 import Environment, TemplateSyntaxError, meta, nodes
 
     try:
-        tree = sandbox(False).parse(source)
+        tree = Environment(autoescape=True).parse(source)
     except TemplateSyntaxError as error:
         message = f"The template does not parse: {error.message} (line {error.lineno})."
         report.add(document, path, "bad_template", message)
         return set()
-    for name in sorted(meta.find_undeclared_variables(tree) - NAMES):
-        hint = f"names: {', '.join(sorted(NAMES))}"
+    for kind, word in _refused(nodes):
+        for node in tree.find_all(kind):
+            report.add(document, path, "bad_template", f"A template takes no {word} (line {node.lineno}).")
+    for name in sorted(meta.find_undeclared_variables(tree) - names):
+        hint = f"names: {', '.join(sorted(names))}"
         report.add(document, path, "unknown_name", f"A template knows no {name!r}.", hint)
     found = _chains(tree, nodes)
     if found and object_name is None:
@@ -119,6 +152,14 @@ def _paths(
         if scope is not None and not report.suspected(chain.split(".")[0]):
             formulas.compile(document, path, chain, scope, None)
     return found
+
+
+def _refused(nodes: Any) -> tuple[tuple[Any, str], ...]:
+    """Parts of Jinja that could run away or reach outside, with their names."""
+    return (
+        (nodes.Macro, "macro"), (nodes.CallBlock, "call block"), (nodes.Include, "include"), (nodes.Import, "import"),
+        (nodes.FromImport, "import"), (nodes.Extends, "extends"), (nodes.Block, "block"),
+    )  # fmt: skip
 
 
 def _chains(tree: Any, nodes: Any) -> set[str]:

@@ -83,6 +83,8 @@ class Saving:
         """Names of the automations we are inside of, outermost first."""
         self.unlocked: set[str] = set()
         """Records that this call may change though an approval locks them."""
+        self.assigned: set[str] = set()
+        """Records that an assignment gave to somebody."""
         self.moves: list[StageMove] = []
         """Stages that records entered, in order."""
         self.matched: dict[tuple[str, str, str], str | None] = {}

@@ -6,7 +6,8 @@ ratoon_run_record        the records of a run, with what its condition read of e
 ratoon_run_step          what a run has done, per step and record; a row here means: never again
 ratoon_worker            worker processes and when each gave its last sign of life
 ratoon_due               which record had its date-relative rule run for which date; ``ratoon_timer`` how far it swept
-ratoon_notification      messages to users inside the product
+ratoon_notification      messages to users, in the product and by mail
+ratoon_notification_way  what a user (or everybody) wants of each kind of them
 ratoon_quota             what was granted in the last minute, for limits per minute
 ======================== ==========================================================================================
 
@@ -46,8 +47,18 @@ def define_run_tables(metadata: MetaData) -> MetaData:
         Column("key", String(255), unique=True, comment="the same key is told once"),
         Column("rule", String(130)),
         Column("read_at", UtcDateTime),
-        Column("mailed_at", UtcDateTime),
+        Column("mailed_at", UtcDateTime, comment="when it went into a mail, or needed none any more"),
+        Column("kind", String(20)),
+        Column("shown", Boolean, comment="whether the bell shows it; blank = yes"),
+        Column("mail", String(8), comment="now, daily or weekly; blank = no mail"),
         Index("ix_ratoon_notification_user", "user_id", "id"),
+        Index(
+            "ix_ratoon_notification_mail",
+            "mail",
+            "user_id",
+            sqlite_where=text("mail IS NOT NULL AND mailed_at IS NULL"),
+            postgresql_where=text("mail IS NOT NULL AND mailed_at IS NULL"),
+        ),
         Index(
             "ix_ratoon_notification_unread",
             "user_id",
@@ -60,6 +71,14 @@ def define_run_tables(metadata: MetaData) -> MetaData:
         metadata,
         Column("name", String(255), primary_key=True, comment="mail, call/<host>, job/<kind>"),
         Column("grants", Json, nullable=False, comment="[[milliseconds, how many], …] of the last minute"),
+    )
+    Table(
+        "ratoon_notification_way",
+        metadata,
+        Column("user_id", Id, primary_key=True, comment="zeros = everybody who did not choose"),
+        Column("kind", String(20), primary_key=True),
+        Column("bell", Boolean, nullable=False),
+        Column("mail", String(8), nullable=False, comment="now daily weekly off"),
     )
     return metadata
 

@@ -353,7 +353,9 @@ def test_those_who_are_asked_are_told_and_mailed_a_link(office: Office, time: An
     with world.read(SYSTEM) as records:
         told = notifications.of_user(records.connection, office.id("bob"))
     assert [(n.title, n.body, n.record) for n in told] == [("Discount: D", "Manager", request["record"])]
-    token = mails[0].text.strip().rpartition("/")[2]
+    token = mails[0].text.partition("/approvals/link/")[2].split()[0]
+    assert "Ann asks for your approval." in mails[0].text
+    assert f"{token}" in mails[0].html
     actor, id = approval_links.follow(world, token)
     assert (actor.id, actor.source, id) == (office.id("bob"), "link", request["id"])
     secret = world.secret()
