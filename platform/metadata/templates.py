@@ -10,8 +10,8 @@
 The language of the places is Jinja in its sandbox. Which fields a template reads is found out here, so that an unknown
 one is a finding of ``ratoon check`` and only those fields are loaded, by the rights of whoever the message is for.
 
-What the platform itself writes to people (an approval is asked for, a digest, …) are templates of the package
-``system`` with ``"for"``, which says for what and which names it gets beside the usual ones (``PURPOSES``). A template of another
+What the platform itself writes to people (an approval is asked for, a digest, …) are templates of the ``system``
+package with ``"for"``: it says for what, and which names they get beside the usual ones (``PURPOSES``). One of another
 package with the same ``"for"`` and no ``"object"`` takes its place; a process may name one of its own.
 
 A template cannot run away: no macros, no parts of other templates, loops and lengths counted (``MAX_STEPS``).
