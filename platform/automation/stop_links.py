@@ -10,9 +10,8 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
-
-from sqlalchemy import Connection
 
 from ratoon.platform.errors import NotFound
 from ratoon.platform.storage.notification_ways import KINDS, Way, choose, ways
@@ -38,7 +37,7 @@ def read(secret: bytes, text: str) -> tuple[str, list[str]]:
     return str(UUID(bytes=body[:16])), [kind for kind in body[16:].decode().split(",") if kind in KINDS]
 
 
-def stop(connection: Connection, user: str, kinds: Sequence[str]) -> None:
+def stop(connection: Any, user: str, kinds: Sequence[str]) -> None:
     """No mails of these kinds any more; in the product they are shown as before."""
     there = ways(connection, user)
     choose(connection, user, {kind: Way(there[kind].bell, "off") for kind in kinds})
