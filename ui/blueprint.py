@@ -92,6 +92,8 @@ ROUTES: tuple[tuple[str, str, View, tuple[str, ...]], ...] = (
     ("/setup/automations/<object>/<name>", "automation", automations.one_automation, ("GET",)),
     ("/setup/automations/<object>/<name>/status", "automation_status", automations.change_status, ("POST",)),
     ("/setup/runs", "runs", runs.all_runs, ("GET",)),
+    ("/setup/undelivered", "undelivered", runs.undelivered, ("GET",)),
+    ("/setup/runs/retry", "retry_failed", runs.retry_failed, ("POST",)),
     ("/setup/runs/<id>", "run", runs.one_run, ("GET",)),
     ("/setup/runs/<id>/<what>", "run_steer", runs.steer, ("POST",)),
     ("/notifications", "notifications", notifications.notifications, ("GET",)),

@@ -12,6 +12,7 @@ import orjson
 from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_babel import ngettext
 
 from ratoon.platform.errors import Forbidden, NotFound
 from ratoon.platform.jobs.listing import find, version_at
@@ -25,6 +26,7 @@ from ratoon.ui.present import Presenter
 from ratoon.ui.screen import Screen
 
 PAGE = 50
+UNDELIVERED = 200
 STATES = ("waiting", "queued", "running", "done", "failed", "cancelled")
 
 
@@ -110,6 +112,43 @@ def one_run(screen: Screen, id: str) -> ResponseReturnValue:
         rule_text=canonical(version.data) if version is not None else "",
         rule_url=_rule_url(screen, run),
     )  # fmt: skip
+
+
+def undelivered(screen: Screen) -> ResponseReturnValue:
+    """Mails and calls that did not go out: the dead letters."""
+    administrator(screen)
+    rule = request.args.get("rule") or None
+    with screen.environment.database.read() as connection:
+        found = steps.undelivered(connection, rule, UNDELIVERED)
+    presenter = Presenter(screen)
+    titles: dict[tuple[str, str], str] = {}
+    with screen.read() as records:
+        for object in {row["object"] for row in found} & screen.registry.objects.keys():
+            ids = {row["record"] for row in found if row["object"] == object}
+            titles |= {(object, id): title for id, title in records.titles(object, ids).items()}
+    shown = [
+        {
+            **row,
+            "when": presenter.moment(row["at"]),
+            "kind_name": _("Mail") if row["kind"] == "send_email" else _("Call"),
+            "title": titles.get((row["object"], row["record"]), row["record"]),
+            "record_url": _record_url(screen, row["object"], row["record"]),
+            "run_url": url_for("screens.run", id=row["run"]),
+        }
+        for row in found
+    ]
+    return render_template("undelivered.html", screen=screen, current="runs", rows=shown, rule=rule)
+
+
+def retry_failed(screen: Screen) -> ResponseReturnValue:
+    """Repeats all runs that failed, or those of one automation."""
+    administrator(screen)
+    rule = request.form.get("rule") or None
+    environment = screen.environment
+    with environment.database.write() as connection:
+        count = runs.retry_failed(connection, environment.world.clock(), rule)
+    flash(ngettext("%(num)s run goes on.", "%(num)s runs go on.", count), "success")
+    return redirect(url_for("screens.runs", rule=rule), 303)
 
 
 def steer(screen: Screen, id: str, what: str) -> ResponseReturnValue:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ratoon.platform.api.operations import (
+    ACKNOWLEDGE,
     UUID,
     Operations,
     answers,
@@ -58,7 +59,8 @@ def run_paths(admin: bool) -> Iterator[tuple[str, Operations]]:
     yield "/automations/press", _post("automations_press", "Press the button of an automation", "_automation_call")
     rule = path_parameter("rule", "object.automation")
     sent = body({})
-    inbound = operation("inbound", "A call from outside", "runs", answers("done", ANYTHING), rule, requestBody=sent)
+    done = answers("done", ANYTHING)
+    inbound = operation("inbound", "A call from outside", "runs", done, rule, ACKNOWLEDGE, requestBody=sent)
     yield "/inbound/{rule}", {"post": inbound}
     if not admin:
         return
@@ -70,6 +72,12 @@ def run_paths(admin: bool) -> Iterator[tuple[str, Operations]]:
     ]
     listed = answers("newest first", reference("_runs"))
     yield "/runs", {"get": operation("runs", "What automations did", "runs", listed, *filters, before, limit)}
+    letters = answers("newest first", ANYTHING)
+    which = query("rule", "only of this automation: object.automation")
+    most = query("limit", "how many at most", number(1000, 100))
+    dead = operation("runs_undelivered", "Mails and calls that did not go out", "runs", letters, which, most)
+    yield "/runs/undelivered", {"get": dead}
+    yield "/runs/retry", _post("runs_retry", "Repeat all runs that failed", "_retry_call")
     run = path_parameter("id", "the run's id")
     one = answers("the run, its records and steps", ANYTHING)
     yield "/runs/{id}", {"get": operation("run", "One run", "runs", one, run)}
@@ -90,12 +98,12 @@ def run_paths(admin: bool) -> Iterator[tuple[str, Operations]]:
         },
     )
     yield "/automations/status", _post("automations_status", "Make an automation active or not", "_automation_status")
-    which = [
+    record = [
         {**query("object", "the object"), "required": True},
         {**query("record", "the record's id", UUID), "required": True},
     ]
     told = answers("each automation with what decides", ANYTHING)
-    yield "/automations/why", {"get": operation("automations_why", "Why it runs or not", "runs", told, *which)}
+    yield "/automations/why", {"get": operation("automations_why", "Why it runs or not", "runs", told, *record)}
     yield "/automations/try", _post("automations_try", "Try an automation; nothing is kept", "_automation_call")
     yield "/templates/preview", _post("template_preview", "A template with a record", "_preview_call")
 

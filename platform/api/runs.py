@@ -14,13 +14,15 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from ratoon.platform.access.actor import Actor
-from ratoon.platform.api.body import known_parameters, whole_number
+from ratoon.platform.api.body import flag, known_parameters, whole_number
 from ratoon.platform.api.context import Api, answer_value, record_id
+from ratoon.platform.api.repeats import Repeats
 from ratoon.platform.api.shapes import (
     AutomationCallShape,
     AutomationStatusShape,
     PreviewCallShape,
     ReadCallShape,
+    RetryCallShape,
     WayShape,
     load,
 )
@@ -46,11 +48,14 @@ class RunViews:
 
     def __init__(self, api: Api) -> None:
         self._api = api
+        self._repeats = Repeats(api)
 
     def register(self, blueprint: Blueprint) -> None:
         """Adds the routes."""
         add = blueprint.add_url_rule
         add("/runs", "runs", self.all, methods=["GET"])
+        add("/runs/undelivered", "runs_undelivered", self.undelivered, methods=["GET"])
+        add("/runs/retry", "runs_retry", self.retry_all, methods=["POST"])
         add("/runs/<id>", "run", self.one, methods=["GET"])
         add("/runs/<id>/retry", "run_retry", self.retry, methods=["POST"])
         add("/runs/<id>/cancel", "run_cancel", self.cancel, methods=["POST"])
@@ -94,6 +99,25 @@ class RunViews:
                 "steps": steps.of_run(connection, run.id),
             }
         return answer_value(made)
+
+    def undelivered(self) -> Response:
+        """Mails and calls that did not go out and are not tried again by themselves."""
+        self._administrator()
+        given = known_parameters(request, ("rule", "limit"))
+        limit = whole_number(given, "limit", 100, 1000)
+        with self._api.environment.database.read() as connection:
+            found = steps.undelivered(connection, rule=given.get("rule"), limit=limit)
+        return answer_value({"undelivered": found})
+
+    def retry_all(self) -> Response:
+        """Lets all runs that failed go on where they stopped: those of one automation, or every one."""
+        self._administrator()
+        known_parameters(request, ())
+        rule = load(RetryCallShape, self._api.object_body())["rule"]
+        environment = self._api.environment
+        with environment.database.write() as connection:
+            count = runs.retry_failed(connection, environment.world.clock(), rule)
+        return answer_value({"retried": count})
 
     def retry(self, id: str) -> Response:
         """Lets a run that failed or was cancelled go on where it stopped."""
@@ -203,14 +227,18 @@ class RunViews:
         return answer_value({"run": self._api.environment.transact(actor, work)})
 
     def inbound(self, rule: str) -> Response:
-        """Takes a call from outside."""
+        """Takes a call from outside. Honours ``Idempotency-Key``: senders repeat what got no answer in time."""
         from ratoon.platform.jobs.inbound import receive
 
         actor = self._api.actor()
-        known_parameters(request, ())
+        acknowledge = flag(known_parameters(request, ("acknowledge",)), "acknowledge")
         object, _, name = rule.partition(".")
         body = self._api.body()
-        return answer_value(self._api.environment.transact(actor, lambda records: receive(records, object, name, body)))
+
+        def work(records: Any) -> dict[str, Any]:
+            return receive(records, object, name, body, acknowledge=acknowledge)
+
+        return self._repeats.once(actor, work, answer_value)
 
     def preview(self) -> Response:
         """A template filled in with a record."""

@@ -345,6 +345,14 @@ class AutomationStatusShape(Schema):
     validate_only = fields.Boolean(load_default=False, metadata={"description": "only say what would change"})
 
 
+class RetryCallShape(Schema):
+    """Which runs are repeated."""
+
+    rule = fields.String(
+        load_default=None, allow_none=True, metadata={"description": "only of this automation: object.automation"}
+    )
+
+
 class PreviewCallShape(Schema):
     """A template with a record."""
 
@@ -370,6 +378,7 @@ FIXED: dict[str, type[Schema]] = {
     "runs": RunsShape,
     "automation_call": AutomationCallShape,
     "automation_status": AutomationStatusShape,
+    "retry_call": RetryCallShape,
     "preview_call": PreviewCallShape,
     "read_call": ReadCallShape,
     "problem": ProblemShape,

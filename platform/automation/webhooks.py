@@ -20,7 +20,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -42,6 +42,20 @@ class Undelivered(RatoonError):
     def __init__(self, message: str, *, passing: bool, **params: Any) -> None:
         super().__init__(message, **params)
         self.passing = passing
+
+
+def addresses_of(host: str, port: int) -> list[str]:
+    """What a name stands for now. Raises ``OSError`` or ``UnicodeError`` for one that stands for nothing."""
+    return [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
+def is_public(address: str) -> bool:
+    """Whether an address belongs to the internet at large."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    inner = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None)
+    if inner is not None:
+        ip = inner
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +80,9 @@ class Caller:
     clock: Callable[[], datetime]
     private: bool = False
     """Whether private addresses may be called."""
+    resolve: Callable[[str, int], Sequence[str]] = addresses_of
+    """Host and port → its addresses; asked once per call or redirect."""
+    public: Callable[[str], bool] = is_public
 
     def send(self, call: Call) -> dict[str, Any]:
         """Makes the call; returns status and the beginning of the answer. Raises ``Undelivered``."""
@@ -127,27 +144,17 @@ class Caller:
     def _address(self, host: str, port: int) -> str:
         """An address of the host that may be called: all of them must be public."""
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            addresses = self.resolve(host, port)
         except (OSError, UnicodeError) as error:
             raise Undelivered("There is no host {host}.", passing=True, host=host) from error
-        addresses = [str(entry[4][0]) for entry in found]
         if not self.private:
             for address in addresses:
-                if not is_public(address):
+                if not self.public(address):
                     raise Undelivered(
                         "{host} is {address}, a private address. RATOON_WEBHOOK_PRIVATE_ADDRESSES=1 allows it.",
                         passing=False, host=host, address=address,
                     )  # fmt: skip
         return addresses[0]
-
-
-def is_public(address: str) -> bool:
-    """Whether an address belongs to the internet at large."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    inner = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None)
-    if inner is not None:
-        ip = inner
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
 class _Pinned(http.client.HTTPConnection):

@@ -4,6 +4,8 @@ ratoon runs                                     the newest runs
 ratoon runs --state failed --rule opportunity.won
 ratoon runs show RUN                            one run with its steps
 ratoon runs retry RUN · ratoon runs cancel RUN
+ratoon runs undelivered                         mails and calls that did not go out and are not tried again
+ratoon runs retry --failed [--rule R]           all that failed, after the repair
 ratoon runs why opportunity ID                  which automations would run on it, and what decides
 ratoon runs try opportunity won ID              what it would do; nothing is kept and nothing goes out
 ratoon runs webhook-secret                      what signs outgoing calls
@@ -98,15 +100,41 @@ def show(run: str, as_json: bool) -> None:
 
 
 @command.command("retry")
-@click.argument("run")
-def retry(run: str) -> None:
-    """Let a run that failed or was cancelled go on where it stopped."""
+@click.argument("run", required=False)
+@click.option("--failed", is_flag=True, help="All runs that failed.")
+@click.option("--rule", help="With --failed: only of this automation.")
+def retry(run: str | None, failed: bool, rule: str | None) -> None:
+    """Let a run that failed or was cancelled go on where it stopped; or all that failed."""
+    if (run is None) != failed or (rule and not failed):
+        raise click.UsageError("name a run, or say --failed")
     with opened() as environment, environment.database.write() as connection:
+        if run is None:
+            count = runs.retry_failed(connection, environment.world.clock(), rule)
+            click.echo(f"{count} run(s) wait for a worker.")
+            return
         found = _found(connection, run)
         if not runs.retry(connection, run, environment.world.clock()):
             message = "The run is {state}: only one that failed or was cancelled can be repeated."
             raise Conflict(message, state=found.state)
     click.echo("The run waits for a worker.")
+
+
+@command.command("undelivered")
+@click.option("--rule", help="Only of this automation: object.automation.")
+@click.option("--limit", type=int, default=100, show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+def undelivered(rule: str | None, limit: int, as_json: bool) -> None:
+    """Mails and calls that did not go out and are not tried again by themselves."""
+    with opened() as environment, environment.database.read() as connection:
+        found = steps.undelivered(connection, rule, limit)
+    if as_json:
+        _json(found)
+        return
+    for row in found:
+        click.echo(f"{row['at']:%Y-%m-%d %H:%M}  {row['kind']:12} {row['rule']}  {row['object']} {row['record']}")
+        click.echo(f"    run {row['run']}, {row['tries']} tries: {row['error']}")
+    if not found:
+        click.echo("Everything went out.")
 
 
 @command.command("cancel")

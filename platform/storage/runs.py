@@ -298,6 +298,15 @@ def retry(connection: Connection, run: str, now: datetime) -> bool:
     return connection.execute(update(table).where(*ended).values(values)).rowcount > 0
 
 
+def retry_failed(connection: Connection, now: datetime, rule: str | None = None) -> int:
+    """Lets all failed runs, or those of one automation, go on where they stopped; returns how many."""
+    table = _table()
+    query = select(table.c.id).where(table.c.state == "failed")
+    if rule is not None:
+        query = query.where(table.c.rule == rule)
+    return sum(retry(connection, run, now) for run in list(connection.execute(query).scalars()))
+
+
 def state_of(connection: Connection, run: str) -> State | None:
     """The state of a run."""
     answer: State | None = connection.execute(select(_table().c.state).where(_table().c.id == run)).scalar()

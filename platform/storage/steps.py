@@ -102,6 +102,28 @@ def failed(connection: Connection, run: str, step: str) -> dict[str, Mapping[str
     return {row["record"]: dict(row) for row in connection.execute(query).mappings()}
 
 
+OUTGOING = ("send_email", "call_webhook")
+"""Kinds of step that leave the product."""
+
+
+def undelivered(connection: Connection, rule: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
+    """Mails and calls that did not go out, of runs that are not tried again by themselves; newest first."""
+    steps, run = system_tables().tables["ratoon_run_step"], system_tables().tables["ratoon_run"]
+    query = (
+        select(
+            steps.c.run, run.c.rule, run.c.object, steps.c.step, steps.c.kind, steps.c.record, steps.c.at,
+            steps.c.tries, steps.c.error_code, steps.c.error,
+        )
+        .join(run, run.c.id == steps.c.run)
+        .where(run.c.state == "failed", steps.c.state == "failed", steps.c.kind.in_(OUTGOING))
+        .order_by(steps.c.at.desc(), steps.c.run, steps.c.record)
+        .limit(limit)
+    )  # fmt: skip
+    if rule is not None:
+        query = query.where(run.c.rule == rule)
+    return [{str(key): value for key, value in row.items()} for row in connection.execute(query).mappings()]
+
+
 def detail_of(connection: Connection, run: str, step: str, record: str = ALL) -> Any:
     """What a step that is done kept."""
     table = system_tables().tables["ratoon_run_step"]

@@ -91,3 +91,13 @@ def test_an_automation_is_switched_off_tried_and_made_active_on_its_page(rules: 
     assert ada.post(f"{address}/status", data={"status": "loud"}).status_code == 400
     assert ada.post(f"{address}/status", data={"status": "active"}).status_code == 303
     assert "Switch off" in ada.get(address).text
+
+
+def test_what_did_not_go_out_is_listed_and_repeated_together(rules: Any, ada: Any) -> None:
+    rules.create("account", name="Zeta Undelivered")
+    drain(rules.environment)
+    page = ada.get("/setup/undelivered?rule=account.greet").text
+    assert "Zeta Undelivered" in page
+    assert "RATOON_SMTP_HOST" in page
+    assert ada.post("/setup/runs/retry", data={"rule": "account.greet"}).status_code == 303
+    assert "Everything went out" in ada.get("/setup/undelivered?rule=account.greet").text

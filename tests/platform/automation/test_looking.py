@@ -144,6 +144,33 @@ def test_a_call_from_outside_makes_and_changes_a_record(web: Web) -> None:
     web.call("POST", "/inbound/contract.from_shop", body, who="bob", status=403)
     web.call("POST", "/inbound/contract.nothing", body, status=404)
     web.call("POST", "/inbound/contract.from_shop", {"order": {"id": "8"}}, status=422)
+    told = web.call("POST", "/inbound/contract.from_shop", {"other": 1}, status=400)["detail"]
+    assert told == "The JSON has none of the values that contract.from_shop takes: order.id, order.title, sum."
+
+
+def test_a_call_from_outside_that_is_repeated_with_its_key_counts_once(web: Web) -> None:
+    body = {"order": {"title": "Once", "id": "1"}}
+    token = web.tokens["ada"]
+    headers = {"Authorization": f"Bearer {token if isinstance(token, str) else token[0]}", "Idempotency-Key": "a1"}
+    answers = [web.client.post("/api/v1/inbound/contract.from_shop", json=body, headers=headers).json for _ in range(2)]
+    assert answers[0] == answers[1]
+    assert answers[0]["created"] is True
+    drain(web.env)
+    assert tasks(web.env) == ["Call Once"]
+
+
+def test_dead_letters_are_listed_and_replayed_together(web: Web, receiver: Any) -> None:
+    records = [create(web.env, name=name, amount=5) for name in ("a", "b")]
+    for record in records:
+        web.call("POST", "/automations/press", {"object": "contract", "automation": "offer", "record": record})
+    drain(web.env)
+    letters = web.call("GET", "/runs/undelivered?rule=contract.offer")["undelivered"]
+    assert {(r["kind"], r["record"]) for r in letters} == {("send_email", record) for record in records}
+    assert all("RATOON_SMTP_HOST" in r["error"] for r in letters)
+    web.call("POST", "/runs/retry", {}, who="bob", status=403)
+    assert web.call("POST", "/runs/retry", {"rule": "contract.big"}) == {"retried": 0}
+    assert web.call("POST", "/runs/retry", {"rule": "contract.offer"}) == {"retried": 2}
+    assert web.call("GET", "/runs/undelivered")["undelivered"] == []
 
 
 def test_runs_are_listed_repeated_and_cancelled_by_administrators(web: Web) -> None:
