@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -217,12 +217,18 @@ ASSIGN = ActionType("assign", perform_assign, "gives the records to users by an 
 
 def at_work(hours: WorkingHours, local: datetime) -> bool:
     """Whether that local time lies in the working hours; a night shift belongs to the day it begins on."""
-    clock = local.time()
+    clock, today = local.time(), local.date()
     if hours.begins <= hours.ends:
-        return local.weekday() in hours.days and hours.begins <= clock < hours.ends
+        return _worked(hours, today) and hours.begins <= clock < hours.ends
     if clock >= hours.begins:
-        return local.weekday() in hours.days
-    return clock < hours.ends and (local - timedelta(days=1)).weekday() in hours.days
+        return _worked(hours, today)
+    return clock < hours.ends and _worked(hours, today - timedelta(days=1))
+
+
+def _worked(hours: WorkingHours, day: date) -> bool:
+    """Whether it is a day of theirs: what the calendar says of that very day counts before its weekday."""
+    special = hours.calendar.days.get(day) if hours.calendar is not None else None
+    return day.weekday() in hours.days if special is None else special
 
 
 def _zone(name: str | None) -> ZoneInfo:

@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from ratoon.platform.access.actor import SYSTEM
 from ratoon.platform.automation.deferring import CHUNK, start
 from ratoon.platform.errors import FormulaError
+from ratoon.platform.metadata.calendars import WEEKDAYS, Calendar
 from ratoon.platform.metadata.model import Automation
 from ratoon.platform.metadata.triggers import DateTrigger
 from ratoon.platform.records.drafts import Draft
@@ -36,17 +37,16 @@ EVERY = timedelta(seconds=60)
 """How often a rule is swept."""
 SLACK = timedelta(days=1)
 """Time zones and the day's time move a moment by up to this much."""
-WEEKEND = 5
-LONGEST_WEEKEND = 3
-"""Days that a working day may lie before a date."""
 
 
-def moment(trigger: DateTrigger, value: date | datetime, days: int, zone: ZoneInfo) -> datetime:
+def moment(
+    trigger: DateTrigger, value: date | datetime, days: int, zone: ZoneInfo, calendar: Calendar = WEEKDAYS
+) -> datetime:
     """When a rule is due for a date (or a moment, of which the day counts) and an offset."""
     day = value.astimezone(zone).date() if isinstance(value, datetime) else value
     day += timedelta(days=days)
-    while trigger.working_days and day.weekday() >= WEEKEND:
-        day -= timedelta(days=1)
+    if trigger.working_days:
+        day = calendar.last(day)
     return datetime.combine(day, trigger.at, zone).astimezone(UTC)
 
 
@@ -100,9 +100,10 @@ def _due(
     for place in range(0, len(ids), CHUNK):
         chunk = ids[place : place + CHUNK]
         zones = _zones(records, automation, trigger, chunk, default) if trigger.zone_path else {}
+        calendars = _calendars(records, automation, trigger, chunk)
         for record in chunk:
-            zone = zones.get(record, default)
-            for at in sorted({moment(trigger, found[record], days, zone) for days in trigger.days}):
+            zone, calendar = zones.get(record, default), calendars.get(record, _calendar(records, trigger))
+            for at in sorted({moment(trigger, found[record], days, zone, calendar) for days in trigger.days}):
                 if low < at <= now and (record, at) not in done:
                     yield _Due(record, at)
 
@@ -111,13 +112,49 @@ def _candidates(
     records: RecordService, automation: Automation, trigger: DateTrigger, days: int, low: datetime, now: datetime
 ) -> Iterator[tuple[str, Any]]:
     """Records whose date may be due with this offset: a range of the index."""
-    later = timedelta(days=LONGEST_WEEKEND) if trigger.working_days else timedelta()
+    later = timedelta(days=_reach(records, trigger))
     offset = timedelta(days=days)
     first, last = low - offset - SLACK, now - offset + SLACK + later
     engine = records.engine
     field = engine.registry[automation.object].field_of[trigger.field]
     bounds: tuple[Any, Any] = (first, last) if field.type.name == "datetime" else (first.date(), last.date())
     yield from timers.dated(records.connection, engine.store, automation.object, trigger.field, *bounds)
+
+
+def _calendar(records: RecordService, trigger: DateTrigger) -> Calendar:
+    """The calendar of the rule."""
+    return records.engine.registry.calendars.get(trigger.calendar or "", WEEKDAYS)
+
+
+def _reach(records: RecordService, trigger: DateTrigger) -> int:
+    """How many days a working day may lie before a date, by any calendar that may count."""
+    if not trigger.working_days:
+        return 0
+    several = records.engine.registry.calendars.values() if trigger.calendar_source is not None else ()
+    return max(calendar.longest_break for calendar in (_calendar(records, trigger), *several))
+
+
+def _calendars(
+    records: RecordService, automation: Automation, trigger: DateTrigger, ids: Sequence[str]
+) -> dict[str, Calendar]:
+    """The calendar of each record that its formula names."""
+    formula = trigger.calendar_formula
+    if formula is None or not trigger.working_days:
+        return {}
+    store, name, known = records.engine.store, automation.object, records.engine.registry.calendars
+    rows, context = store.load(records.connection, name, ids), context_of(records)
+    paths = dotted([formula])
+    if paths:
+        store.attach_paths(records.connection, name, list(rows.values()), paths, context)
+    found = {}
+    for record, row in rows.items():
+        try:
+            chosen = formula.evaluate(row, context)
+        except FormulaError:
+            continue
+        if chosen in known:
+            found[record] = known[chosen]
+    return found
 
 
 def _zones(

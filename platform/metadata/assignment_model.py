@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import time
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ratoon.platform.formulas import Formula
 from ratoon.platform.metadata.people import Person
+
+if TYPE_CHECKING:
+    from ratoon.platform.metadata.calendars import Calendar
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Method = Literal["first", "round_robin", "least_loaded"]
@@ -24,6 +27,8 @@ class WorkingHours:
     """Earlier than ``begins`` = the next day."""
     time_zone: str | None = None
     """``None`` = each user's own."""
+    calendar: Calendar | None = None
+    """Its free days are free, its working days at the weekend are worked."""
 
 
 @dataclass(frozen=True)

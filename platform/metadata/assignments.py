@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from ratoon.platform.formulas import Formula
 from ratoon.platform.metadata.assignment_model import DAYS, Assignment, AssignmentRule, WorkingHours
 from ratoon.platform.metadata.behaviour import Behaviour
+from ratoon.platform.metadata.calendars import known_calendar
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.metadata.drafts import ObjectDraft
 from ratoon.platform.metadata.formulas import Formulas
@@ -92,6 +93,9 @@ class _Compiler:
             begins=time.fromisoformat(data.get("from", "00:00")),
             ends=time.fromisoformat(data.get("to", "23:59")),
             time_zone=zone,
+            calendar=known_calendar(
+                self._formulas.drafts, document, (*path, "calendar"), data.get("calendar"), self._report
+            ),
         )
 
 

@@ -149,6 +149,8 @@ def _sort_in(document: Document, drafts: Drafts, report: Report) -> None:
         drafts.roles.append(document)
     elif kind == "template" and _named(document, report):
         drafts.templates.append(document)
+    elif kind == "calendar" and _named(document, report):
+        drafts.calendars[data["name"]] = document
     elif kind == "permission_set" and _named(document, report):
         drafts.permission_sets.append(document)
     elif kind == "sharing" and _named(document, report):

@@ -24,6 +24,7 @@ from ratoon.platform.metadata.approvals import approvals
 from ratoon.platform.metadata.assignments import assignments
 from ratoon.platform.metadata.behaviour import Behaviour
 from ratoon.platform.metadata.builtin import with_system
+from ratoon.platform.metadata.calendars import compile_calendars
 from ratoon.platform.metadata.collect import collect
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.metadata.drafts import Drafts, ObjectDraft
@@ -105,6 +106,7 @@ def assemble(
         objects=MappingProxyType(objects),
         aliases=compile_aliases(documents, objects, report),
         templates=MappingProxyType(compile_templates(drafts, formulas, report)),
+        calendars=MappingProxyType(compile_calendars(drafts, report)),
         value_sets=MappingProxyType(builder.value_sets),
         roles=MappingProxyType({d.data["name"]: compile_role(d, drafts, formulas, report) for d in drafts.roles}),
         access=AccessModel(

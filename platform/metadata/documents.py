@@ -9,6 +9,7 @@ follows from what it is (``place``), so two documents of one package never descr
     permission_sets/refunds.json      permission_set
     sharing/big_deals.json            sharing
     templates/renewal_due.json        template
+    calendars/cn.json                 calendar
     strings/zh-Hans.json              strings
     data/country.json                 data (records that come with the package)
     tests/discharge.json              test
@@ -62,6 +63,7 @@ TOP_FOLDERS: Mapping[str, str] = {
     "permission_sets": "permission_set",
     "sharing": "sharing",
     "templates": "template",
+    "calendars": "calendar",
     "approvals": "approval",
     "strings": "strings",
     "data": "data",

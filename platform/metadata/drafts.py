@@ -97,6 +97,7 @@ class Drafts:
     value_sets: dict[str, Document] = field(default_factory=dict)
     roles: list[Document] = field(default_factory=list)
     templates: list[Document] = field(default_factory=list)
+    calendars: dict[str, Document] = field(default_factory=dict)
     permission_sets: list[Document] = field(default_factory=list)
     sharing: list[Document] = field(default_factory=list)
     strings: list[Document] = field(default_factory=list)

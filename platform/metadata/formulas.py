@@ -28,6 +28,8 @@ class Formulas:
 
     def __init__(self, drafts: Drafts, functions: FunctionSet | None, report: Report) -> None:
         self._drafts = drafts
+        self.drafts = drafts
+        """Everything collected, for what is named beside formulas."""
         self._functions = functions
         self._report = report
         self.scopes: dict[str, ObjectScope] = {}

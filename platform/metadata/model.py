@@ -21,6 +21,7 @@ from ratoon.platform.metadata.access_model import AccessModel
 from ratoon.platform.metadata.aliases import Aliases
 from ratoon.platform.metadata.approval_model import Approval
 from ratoon.platform.metadata.assignment_model import Assignment
+from ratoon.platform.metadata.calendars import Calendar
 from ratoon.platform.metadata.graph import Graph, build_graph
 from ratoon.platform.metadata.matching import DuplicateRule
 from ratoon.platform.metadata.pipelines import Pipeline
@@ -356,6 +357,8 @@ class Registry:
     """The same for each package."""
     templates: Mapping[str, Template] = field(default_factory=dict)
     """Messages with places, by name."""
+    calendars: Mapping[str, Calendar] = field(default_factory=dict)
+    """Working days and holidays, by name."""
     aliases: Aliases = field(default_factory=Aliases)
     """Earlier names under which the API still answers."""
 

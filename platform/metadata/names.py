@@ -55,6 +55,7 @@ RESERVED_OBJECTS: frozenset[str] = frozenset(
             "tests",
             "sharing",
             "templates",
+            "calendars",
             "reports",
             "dashboards",
             "approvals",

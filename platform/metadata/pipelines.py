@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from ratoon.platform.formulas import Formula
 
 if TYPE_CHECKING:
+    from ratoon.platform.metadata.calendars import Calendar
     from ratoon.platform.metadata.model import Rule
 
 Carried = Literal["probability", "forecast"]
@@ -54,12 +55,18 @@ class Stage:
     """Stage that may follow → the only roles that may move there; a stage that is not named is open to everybody."""
     checklist: tuple[Task, ...] = ()
     expected_days: int | None = None
+    calendar: Calendar | None = None
+    """Expected days are working days of this calendar; ``None`` = days."""
     advance: tuple[Advance, ...] = ()
     """Automatic moves, tried in order."""
 
     def due(self, since: datetime) -> datetime | None:
         """When a record that entered at ``since`` is overdue; ``None`` = never."""
-        return None if self.expected_days is None else since + timedelta(days=self.expected_days)
+        if self.expected_days is None:
+            return None
+        if self.calendar is not None:
+            return self.calendar.later(since, self.expected_days)
+        return since + timedelta(days=self.expected_days)
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,7 @@ PLACES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "condition": "formula",
             "date/field": "field",
             "date/time_zone_field": "formula",
+            "date/calendar_formula": "formula",
             "button/visible_when": "formula",
             "inbound/key": "field",
         },

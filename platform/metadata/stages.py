@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ratoon.platform.metadata.behaviour import Behaviour
+from ratoon.platform.metadata.calendars import known_calendar
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.metadata.drafts import ObjectDraft, Piece
 from ratoon.platform.metadata.formulas import Formulas
@@ -143,6 +144,9 @@ class Pipelines:
             next_roles=MappingProxyType(roles),
             checklist=self._checklist(piece),
             expected_days=data.get("expected_days"),
+            calendar=known_calendar(
+                self._formulas.drafts, piece.document, piece.at("calendar"), data.get("calendar"), self._report
+            ),
             advance=self._advance(draft, piece, names),
         )
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import time
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ratoon.platform.formulas.types import Type
+from ratoon.platform.metadata.calendars import known_calendar
 from ratoon.platform.metadata.names import suggestion
 
 if TYPE_CHECKING:
@@ -38,9 +39,15 @@ class DateTrigger:
     zone_path: str | None = None
     """A field, also through lookups, that names the zone per record; ``time_zone`` where it is blank."""
     working_days: bool = False
-    """A date that falls on a weekend or holiday moves to the last working day before it."""
+    """A day that is not worked moves to the last working day before it."""
+    calendar: str | None = None
+    """Says which days are worked; ``None`` = Monday to Friday."""
+    calendar_source: str | None = None
+    """A formula that names the calendar per record; ``calendar`` where it is blank or names none."""
     catch_up_days: int = 7
     """How long after its date a record that was missed (nobody worked, the date moved to the past) still counts."""
+    calendar_formula: Formula | None = field(default=None, repr=False, compare=False)
+    """``calendar_source``, compiled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +161,18 @@ class TriggerCheck:
             self._formulas.compile(
                 self._document, ("date", "time_zone_field"), path, self._formulas.scopes[self._draft.name], Type.TEXT
             )
+        found = known_calendar(
+            self._formulas.drafts, self._document, ("date", "calendar"), data.get("calendar"), self._report
+        )
+        chosen = data.get("calendar_formula")
+        formula: Formula | None = None
+        if chosen is not None:
+            scope = self._formulas.scopes[self._draft.name]
+            formula = self._formulas.compile(self._document, ("date", "calendar_formula"), chosen, scope, Type.TEXT)
+        for key in ("calendar", "calendar_formula"):
+            if key in data and not data.get("working_days"):
+                self._add(("date", key), "unused_key", "It says nothing without working days.",
+                          'add "working_days": true')  # fmt: skip
         days = (*(-n for n in data.get("days_before", ())), *data.get("days_after", ()))
         hour, minute = (data.get("at") or "00:00").split(":")
         return DateTrigger(
@@ -163,6 +182,9 @@ class TriggerCheck:
             time_zone=self._zone(("date", "time_zone"), data.get("time_zone")),
             zone_path=path,
             working_days=data.get("working_days", False),
+            calendar=found.name if found is not None else None,
+            calendar_source=chosen,
+            calendar_formula=formula,
             catch_up_days=data.get("catch_up_days", 7),
         )
 

@@ -56,12 +56,12 @@ def _complete(connection: Connection, registry: Registry, dialect: str) -> list[
 
 def refresh_due(connection: Connection, store: RecordStore, obj: Object, old: Object | None) -> int:
     """Works out anew when records are overdue in stages whose expected days changed; returns how many records."""
-    before = {(p.name, s.name): s.expected_days for p in old.pipelines for s in p.stages} if old else {}
+    before = {(p.name, s.name): (s.expected_days, s.calendar) for p in old.pipelines for s in p.stages} if old else {}
     changed = {
         (p.name, s.name): s
         for p in obj.pipelines
         for s in p.stages
-        if (p.name, s.name) in before and before[p.name, s.name] != s.expected_days
+        if (p.name, s.name) in before and before[p.name, s.name] != (s.expected_days, s.calendar)
     }
     return _fill(connection, store, obj, changed, since=False) if changed and obj.stage_field is not None else 0
 

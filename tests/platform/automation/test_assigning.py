@@ -136,6 +136,18 @@ def test_working_hours(hours: Any, moment: datetime, works: bool) -> None:
     assert at_work(made, moment) is works
 
 
+def test_working_hours_keep_holidays_and_worked_saturdays() -> None:
+    from datetime import date
+    from datetime import time as clock
+
+    from ratoon.platform.metadata.calendars import Calendar
+
+    special = Calendar("x", days={date(2026, 11, 23): False, date(2026, 11, 28): True})
+    made = WorkingHours(frozenset(range(5)), clock(9), clock(17), calendar=special)
+    worked = [day for day in range(22, 30) if at_work(made, datetime(2026, 11, day, 10, tzinfo=UTC))]
+    assert worked == [24, 25, 26, 27, 28]
+
+
 def test_an_automation_assigns_again_and_explain_shows_it(world: Environment, reps: list[str]) -> None:
     (record,) = world.transact(SYSTEM, lambda r: r.create("prospect", [{"name": "x", "owner": reps[1]}]))
     changed = world.transact(SYSTEM, lambda r: r.update("prospect", [Change(record["id"], {"again": True})]))

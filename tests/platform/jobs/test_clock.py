@@ -147,6 +147,54 @@ def test_working_days_and_the_change_of_the_clocks() -> None:
     assert moment(noon, date(2026, 3, 29), 0, berlin).hour == 10
 
 
+LANDS: list[dict[str, Any]] = [
+    {"kind": "calendar", "name": "cn", "label": "China", "time_zone": "Asia/Shanghai",
+     "holidays": [{"from": "2026-12-05", "to": "2026-12-13"}], "working_days": [{"date": "2026-12-19"}]},
+    {"kind": "calendar", "name": "gulf", "label": "Gulf", "weekend": ["fri", "sat"]},
+]  # fmt: skip
+
+
+def test_each_record_keeps_the_holidays_and_the_clock_of_where_it_is(
+    open_world: Callable[..., Environment], time: Any
+) -> None:
+    by_land = {
+        "field": "ends", "days_before": [10], "at": "09:00", "time_zone_field": "place.zone", "working_days": True,
+        "calendar": "cn", "calendar_formula": "IF(CONTAINS(place.zone, \"Dubai\"), \"gulf\", \"\")",
+    }  # fmt: skip
+    env = open_world([*PACKAGE, *LANDS, rule("due", on=["date"], condition="active", date=by_land)])
+    shanghai, dubai = create(env, "place", {"name": "S", "zone": "Asia/Shanghai"}, {"name": "D", "zone": "Asia/Dubai"})
+    look(env)
+    deals = [
+        {"name": name, "ends": ends, "active": True, "place": place}
+        for name, ends, place in [
+            ("after the holiday", date(2026, 12, 22), shanghai),  # 12 December is free: the fourth
+            ("worked Saturday", date(2026, 12, 29), shanghai),  # 19 December is worked
+            ("Sunday there", date(2026, 12, 16), dubai),  # 6 December, a Sunday, is worked
+            ("Friday there", date(2026, 12, 14), dubai),  # 4 December is free: the third
+        ]
+    ]
+    create(env, "deal", *deals)
+    seen = []
+    for day in range(2, 20):
+        for hour in (1, 5):  # nine in Shanghai, nine in Dubai
+            time.now = datetime(2026, 12, day, hour, tzinfo=UTC)
+            before = look(env)[:]
+            seen += [(day, hour, name) for name in before if name not in {n for *_, n in seen}]
+    assert seen == [
+        (3, 5, "Friday there"), (4, 1, "after the holiday"), (6, 5, "Sunday there"), (19, 1, "worked Saturday"),
+    ]  # fmt: skip
+    assert len(look(env)) == 4, "each once"
+
+
+def test_a_calendar_that_is_not_there_is_a_finding(open_world: Callable[..., Environment]) -> None:
+    for date_ in ({"calendar": "nc", "working_days": True}, {"calendar": "cn"}):
+        with pytest.raises(MetadataRefused) as refused:
+            open_world([*PACKAGE, *LANDS, rule("due", on=["date"], date={"field": "ends", **date_})])
+        assert [f.code for f in refused.value.findings] == [
+            "unknown_calendar" if "working_days" in date_ else "unused_key"
+        ]
+
+
 def test_the_date_has_an_index_and_the_documents_are_checked(open_world: Callable[..., Environment]) -> None:
     env = open_world([*PACKAGE, DUE])
     assert ("ends", "id") in env.registry["deal"].indexes
