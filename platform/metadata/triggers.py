@@ -5,9 +5,10 @@ All of them need ``"when": "after_commit"``: what they start is a run of its own
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import time
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -46,7 +47,7 @@ class DateTrigger:
     """A formula that names the calendar per record; ``calendar`` where it is blank or names none."""
     catch_up_days: int = 7
     """How long after its date a record that was missed (nobody worked, the date moved to the past) still counts."""
-    calendar_formula: Formula | None = field(default=None, repr=False, compare=False)
+    calendar_formula: Formula | None = dataclasses.field(default=None, repr=False, compare=False)
     """``calendar_source``, compiled."""
 
 
