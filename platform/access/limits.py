@@ -1,91 +1,40 @@
 """Rate limits: how often something may be tried, asked for or called.
 
 The counting is done by ``limits``, the engine of Flask-Limiter, with one fixed window per amount (“10 per minute; 100
-per hour”). Flask-Limiter itself hooks into every request, which costs 83 µs; asking its engine where something is to
-be counted costs 3 µs, and lets sign-ins be counted only when they are refused.
+per hour”). Flask-Limiter itself hooks into every request, which costs 83 µs, half as much as reading a record does;
+its engine is asked only where something is to be counted, so that right passwords are not.
+
+Calls of the API are counted where they are made and settled about once a second (``settle``): that costs next to
+nothing per call, and asks Redis once a second and caller instead of for each call.
 
 ``memory://`` counts in each server process by itself: with two of them somebody may get twice as far. ``redis://…``
-counts for all of them (``pip install 'ratoon[redis]'``); each API call then asks Redis once. Nothing rests on it alone:
-guessing one account's password is slowed down by that account, in the database (``accounts.py``). When the storage
-cannot be reached, what was to be counted goes through, and the log says so.
+counts for all of them (``pip install 'ratoon[redis]'``); API calls may then go on for the second until they are
+settled. Nothing rests on it alone: guessing one account's password is slowed down by that account, in the database
+(``accounts.py``). When the storage cannot be reached, what was to be counted goes through, and the log says so.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from limits import RateLimitItem, parse_many
 from limits.errors import ConfigurationError, StorageError
-from limits.storage import Storage, storage_from_string
+from limits.storage import storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 
 from ratoon.platform.config import Settings
 from ratoon.platform.errors import TooMany
 
 Kind = Literal["sign_in", "reset", "reset_from", "api"]
-MOST_KEPT = 20_000
-"""Counts in a process before those that are over are thrown away."""
+UNBOUNDED = 2**62
+"""How many are allowed where there is no limit."""
+WAIT = 1.0
+"""Seconds to wait for Redis."""
 LOST = 10.0
 """Seconds for which a storage that cannot be reached is not asked again."""
-
-
-class InProcess(Storage):
-    """Counts in a dictionary. The one that comes with ``limits`` starts a thread for every count, which costs more than
-    all the rest."""
-
-    STORAGE_SCHEME = None
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._lock = threading.Lock()
-        self._counts: dict[str, list[float]] = {}
-        """Key → count, and when its window ends."""
-
-    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        """Counts ``amount`` more in the window of ``expiry`` seconds; answers how many there are now."""
-        now = time.time()
-        with self._lock:
-            count = self._counts.get(key)
-            if count is None or count[1] <= now:
-                if len(self._counts) >= MOST_KEPT:
-                    lasting = {k: kept for k, kept in self._counts.items() if kept[1] > now}
-                    self._counts = lasting if len(lasting) < MOST_KEPT else {}
-                count = self._counts[key] = [0, now + expiry]
-            count[0] += amount
-            return int(count[0])
-
-    def get(self, key: str) -> int:
-        """How many there are in the window."""
-        count = self._counts.get(key)
-        return int(count[0]) if count is not None and count[1] > time.time() else 0
-
-    def get_expiry(self, key: str) -> float:
-        """When the window ends."""
-        count = self._counts.get(key)
-        return count[1] if count is not None else time.time()
-
-    def clear(self, key: str) -> None:
-        """Forgets a count."""
-        self._counts.pop(key, None)
-
-    def reset(self) -> int | None:
-        """Forgets everything."""
-        count = len(self._counts)
-        self._counts.clear()
-        return count
-
-    def check(self) -> bool:
-        """A dictionary is always there."""
-        return True
-
-    @property
-    def base_exceptions(self) -> type[Exception]:
-        """What may go wrong: nothing."""
-        return ValueError
 
 
 class RateLimits:
@@ -94,7 +43,8 @@ class RateLimits:
     def __init__(self, storage: str, amounts: Mapping[Kind, str]) -> None:
         """Raises ``ValueError`` for a storage or an amount that is not understood."""
         try:
-            counts = InProcess() if storage == "memory://" else storage_from_string(storage, wrap_exceptions=True)
+            waits = {"socket_timeout": WAIT, "socket_connect_timeout": WAIT} if "redis" in storage else {}
+            counts: Any = storage_from_string(storage, wrap_exceptions=True, **waits)
             self._strategy = FixedWindowRateLimiter(counts)
         except ConfigurationError as error:
             raise ValueError(f"RATOON_LIMITS_STORAGE={storage!r}: {error}") from error
@@ -133,11 +83,33 @@ class RateLimits:
             if not self._asked(self._strategy.test, item, kind, who):
                 raise self._too_many(item, kind, who)
 
-    def _asked(self, ask: Any, item: RateLimitItem, kind: str, who: str) -> bool:
+    def settle(self, kind: Kind, who: str, made: int) -> int:
+        """Counts what ``who`` has made since the last time; answers how many more are allowed for now."""
+        left = UNBOUNDED
+        for item in self._amounts[kind]:
+            if made:
+                self._asked(self._strategy.hit, item, kind, who, cost=made)
+            left = min(left, self._left(item, kind, who))
+        return left
+
+    def refusal(self, kind: Kind, who: str) -> TooMany:
+        """What to raise for somebody to whom ``settle`` allows nothing more."""
+        spent = min(self._amounts[kind], key=lambda item: self._left(item, kind, who))
+        return self._too_many(spent, kind, who)
+
+    def _left(self, item: RateLimitItem, kind: str, who: str) -> int:
+        if self._lost and time.monotonic() < self._lost:
+            return int(item.amount)
+        try:
+            return int(self._strategy.get_window_stats(item, kind, who).remaining)
+        except StorageError:
+            return int(item.amount)
+
+    def _asked(self, ask: Any, item: RateLimitItem, kind: str, who: str, **more: int) -> bool:
         if self._lost and time.monotonic() < self._lost:
             return True
         try:
-            return bool(ask(item, kind, who))
+            return bool(ask(item, kind, who, **more))
         except StorageError:
             self._lost = time.monotonic() + LOST
             logging.getLogger("ratoon").exception("rate limits cannot be counted; nothing is limited for a while")

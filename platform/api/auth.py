@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 
 from flask import Request, session
 from flask_wtf.csrf import validate_csrf
@@ -20,7 +21,7 @@ from wtforms import ValidationError
 
 from ratoon.platform.access.accounts import FRESH_SECONDS, Accounts, fingerprint
 from ratoon.platform.access.actor import Actor
-from ratoon.platform.access.limits import RateLimits
+from ratoon.platform.access.limits import UNBOUNDED, RateLimits
 from ratoon.platform.api.problems import CsrfRefused, Unauthenticated
 from ratoon.platform.storage.database import Busy, Database
 
@@ -31,6 +32,19 @@ USE_NOTED_EVERY = 300.0
 KEPT = 10_000
 """Callers remembered at once."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(slots=True)
+class _Known:
+    """A caller that was looked up a moment ago."""
+
+    actor: Actor
+    until: float
+    """When to look again."""
+    allowed: int
+    """Calls that may be made until then."""
+    calls: int = 0
+    """Calls made since they were last settled."""
 
 
 class Callers:
@@ -47,7 +61,7 @@ class Callers:
         self._database = database
         self._accounts = accounts
         self._monotonic = monotonic
-        self._known: dict[str, tuple[Actor, float]] = {}
+        self._known: dict[str, _Known] = {}
         self._noted: dict[str, float] = {}
 
     def actor(self, request: Request) -> Actor:
@@ -61,17 +75,17 @@ class Callers:
         key = fingerprint(token.strip())
         known = self._known.get(key)
         now = self._monotonic()
-        if known is not None and now < known[1]:
-            self._count(key)
-            return known[0]
+        if known is not None and now < known.until and known.calls < known.allowed:
+            known.calls += 1
+            return known.actor
         with self._database.read() as conn:
             actor = self._accounts.actor_for_token(conn, token.strip())
         if actor is None:
             self._known.pop(key, None)
-            self._count(f"refused {request.remote_addr}")
+            if self._limits is not None:
+                self._limits.take("api", f"refused {request.remote_addr}")
             raise Unauthenticated("The token does not work: it is mistyped, revoked, or has run out.")
-        self._count(key)
-        self._keep(key, actor, now)
+        self._keep(key, key, actor, now)
         self._note_use(actor, now)
         return actor
 
@@ -86,25 +100,28 @@ class Callers:
                 raise CsrfRefused("Reload the page and try again: {reason}", reason=str(error)) from None
         key, now = fingerprint(secret), self._monotonic()
         known = self._known.get(key)
-        if known is not None and now < known[1]:
-            self._count(known[0].id)
-            return known[0]
+        if known is not None and now < known.until and known.calls < known.allowed:
+            known.calls += 1
+            return known.actor
         with self._database.read() as conn:
             actor = self._accounts.actor_for_session(conn, secret)
         if actor is None:
             raise Unauthenticated("The session has ended; sign in again.")
-        self._count(actor.id)
-        self._keep(key, actor, now)
+        self._keep(key, str(actor.id), actor, now)
         return actor
 
-    def _count(self, who: str | None) -> None:
-        if self._limits is not None:
-            self._limits.take("api", who or "")
-
-    def _keep(self, key: str, actor: Actor, now: float) -> None:
+    def _keep(self, key: str, who: str, actor: Actor, now: float) -> None:
+        """Keeps the answer for a moment, and settles this call and those of the last moment. Raises ``TooMany``."""
+        before = self._known.get(key)
         if len(self._known) >= KEPT:
             self._known.clear()
-        self._known[key] = (actor, now + FRESH_SECONDS)
+        allowed = UNBOUNDED
+        if self._limits is not None:
+            allowed = self._limits.settle("api", who, before.calls if before is not None else 0)
+            if allowed <= 0:
+                self._known.pop(key, None)
+                raise self._limits.refusal("api", who)
+        self._known[key] = _Known(actor, now + FRESH_SECONDS, allowed, calls=1)
 
     def _note_use(self, actor: Actor, now: float) -> None:
         token = actor.token_id

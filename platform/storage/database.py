@@ -233,6 +233,7 @@ def _sqlite_engine(url: URL, functions: FunctionSet | None) -> Engine:
         pool_size=POOL_SIZE,
         max_overflow=POOL_OVERFLOW,
         pool_use_lifo=True,
+        hide_parameters=True,  # values, secrets among them, belong in no log and no error text
         connect_args={
             "timeout": BUSY_TIMEOUT,
             "isolation_level": None,
@@ -268,6 +269,7 @@ def _postgresql_engine(url: URL) -> Engine:
         pool_size=POOL_SIZE,
         max_overflow=POOL_OVERFLOW,
         pool_use_lifo=True,
+        hide_parameters=True,  # values, secrets among them, belong in no log and no error text
         use_native_hstore=False,
         connect_args={"options": "-c timezone=UTC", "application_name": "ratoon"},
     )

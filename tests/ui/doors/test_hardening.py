@@ -9,8 +9,10 @@ from typing import Any
 
 import pyotp
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
-from ratoon.platform.access.limits import InProcess, RateLimits
+from ratoon.platform.access.limits import RateLimits
 from ratoon.platform.access.second_factor import SecondFactor
 from ratoon.platform.errors import TooMany
 from ratoon.platform.jobs import drain
@@ -71,18 +73,17 @@ def test_calls_are_limited_per_token_with_a_problem_document(house: Any) -> None
     assert [call("rtn_guessed").status_code for _ in range(4)] == [401, 401, 401, 429]
 
 
-def test_counts_end_with_their_window_and_do_not_grow_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = RateLimits("memory://", {"api": "2 per second"})
+def test_many_limits_are_told_apart_and_nonsense_is_refused() -> None:
+    limits = RateLimits("memory://", {"api": "2 per second; 100 per hour", "sign_in": ""})
     for _ in range(2):
         limits.take("api", "somebody")
     with pytest.raises(TooMany) as refused:
         limits.take("api", "somebody")
     assert refused.value.seconds in (1, 2)
-    monkeypatch.setattr("ratoon.platform.access.limits.MOST_KEPT", 3)
-    counts = InProcess()
-    for number in range(10):
-        counts.incr(f"key {number}", 60)
-    assert counts.reset() <= 3
+    assert limits.settle("api", "another", 0) == 2
+    assert limits.settle("api", "another", 2) == 0
+    assert limits.refusal("api", "another").seconds in (1, 2)
+    assert limits.settle("sign_in", "anybody", 10_000) > 10_000
     for storage, amount in (("nowhere://", "1 per hour"), ("memory://", "often")):
         with pytest.raises(ValueError, match=r"RATOON_LIMITS_STORAGE|is no amount"):
             RateLimits(storage, {"api": amount})
@@ -166,6 +167,14 @@ def test_a_session_begins_with_a_cookie_of_its_own(house: Any) -> None:
     fixed = made.visitor()
     fixed.client.set_cookie("session", before)
     assert not fixed.inside()
+
+
+def test_an_error_of_the_database_does_not_tell_the_values(house: Any) -> None:
+    made = house()
+    with pytest.raises(DBAPIError) as failed, made.environment.database.read() as connection:
+        connection.execute(text("SELEKT :value"), {"value": "a hash of a password"})
+    assert "SELEKT" in str(failed.value)
+    assert "a hash of a password" not in str(failed.value)
 
 
 def test_the_log_keeps_no_secret(house: Any, provider: Any, inbox: Any, caplog: pytest.LogCaptureFixture) -> None:
