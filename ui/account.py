@@ -11,8 +11,8 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from markupsafe import Markup
 
-from ratoon.platform.access.accounts import fingerprint
 from ratoon.platform.access.second_factor import SecondFactor
+from ratoon.platform.access.who import fingerprint
 from ratoon.platform.errors import NotFound, ValidationFailed
 from ratoon.platform.storage.audit import Happening, note
 from ratoon.ui.problems import text_of

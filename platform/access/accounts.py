@@ -1,59 +1,39 @@
-"""Accounts: passwords, sign-in, roles of users, API tokens and browser sessions.
+"""Accounts: passwords, sign-in, roles of users; with the sessions and tokens of ``keys.py``.
 
 ``Accounts`` is stateless: its methods take the connection of the caller's transaction and do not commit. The exception
 is ``sign_in``, which has transactions of its own: an attempt must be kept whatever comes of it, since the count of
 failures and the trail depend on it. A refused sign-in is a value (``SignIn``), not an error.
-
-Tokens and session tokens are random; only their SHA-256 is stored. ``actor_for_token`` is one indexed select; callers
-may keep its answer for up to ``FRESH_SECONDS`` (a revoked token works at most that long).
-
-The ``user`` object is read through the few columns that its built-in package promises, so that accounts do not
-depend on a registry snapshot.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Literal, Protocol
 
 from sqlalchemy import (
-    Boolean,
-    CompoundSelect,
     Connection,
     MetaData,
-    Select,
     String,
-    and_,
     bindparam,
-    cast,
-    column,
     delete,
     func,
     insert,
     not_,
-    null,
-    or_,
     select,
-    table,
-    union_all,
     update,
 )
 
-from ratoon.platform.access.actor import EVERYTHING, PERMISSION_SET, Actor, Source, TokenScope
+from ratoon.platform.access.actor import PERMISSION_SET, Actor, Source
+from ratoon.platform.access.keys import Keys
 from ratoon.platform.access.passwords import Passwords, refused
+from ratoon.platform.access.who import ALIVE, BY_ID, USER, actor_of, fingerprint
 from ratoon.platform.config import World
-from ratoon.platform.formulas.columns import Id, UtcDateTime
 from ratoon.platform.storage.account_tables import define_account_tables
 from ratoon.platform.storage.audit import Happening, note
 from ratoon.platform.storage.database import Database
 
-FRESH_SECONDS = 1.0
-"""How long an answer of ``actor_for_token`` or ``actor_for_session`` may be kept."""
-TOKEN_PREFIX = "rtn_"
-SESSION_LIFE = timedelta(days=14)
 FREE_TRIES = 5
 """Wrong passwords before an account waits; each further one doubles the wait."""
 LONGEST_WAIT = timedelta(minutes=15)
@@ -67,60 +47,19 @@ _PASSWORD = _TABLES["ratoon_password"]
 _BEFORE = _TABLES["ratoon_password_before"]
 _LINK = _TABLES["ratoon_password_link"]
 _ROLE = _TABLES["ratoon_user_role"]
-_TOKEN = _TABLES["ratoon_token"]
 _SESSION = _TABLES["ratoon_session"]
 _TRAIL = _TABLES["ratoon_sign_in"]
-_USER = table(
-    "user",
-    column("id", Id),
-    column("name", String),
-    column("email", String),
-    column("active", Boolean),
-    column("is_admin", Boolean),
-    column("service", Boolean),
-    column("locale", String),
-    column("time_zone", String),
-    column("deleted_at", UtcDateTime),
-)
-_MEMBER = table("user_team_member", column("team", Id), column("member", Id), column("deleted_at", UtcDateTime))
-_TEAM = table("user_team", column("id", Id), column("name", String), column("deleted_at", UtcDateTime))
-_FACTS = (_USER.c.id, _USER.c.name, _USER.c.email, _USER.c.is_admin, _USER.c.locale, _USER.c.time_zone)
+
 _IS_SET = _ROLE.c.role.startswith(PERMISSION_SET, autoescape=True)
-_ALIVE = and_(_USER.c.active.is_(True), _USER.c.deleted_at.is_(None))
 
 
-def _with_grants(found: Select[Any], source: Any) -> CompoundSelect[Any]:
-    """``found`` once per role of the user (or once) and once per team: ``grant`` is its name, ``team`` a team's id."""
-    nothing = null()
-    roles = found.add_columns(_ROLE.c.role.label("grant"), cast(nothing, Id).label("team"))
-    roles = roles.select_from(source.outerjoin(_ROLE, _ROLE.c.user_id == _USER.c.id))
-    teams = found.add_columns(_TEAM.c.name.label("grant"), _TEAM.c.id.label("team"))
-    joined = source.join(_MEMBER, and_(_MEMBER.c.member == _USER.c.id, _MEMBER.c.deleted_at.is_(None)))
-    teams = teams.select_from(joined.join(_TEAM, and_(_TEAM.c.id == _MEMBER.c.team, _TEAM.c.deleted_at.is_(None))))
-    return union_all(roles, teams)
-
-
-def _by_secret(secrets: Any, *extra: Any, also: Sequence[Any] = ()) -> CompoundSelect[Any]:
-    """Facts and grants of the user behind the token or session of a hash that has not run out."""
-    now = bindparam("now", type_=UtcDateTime)
-    found = (
-        select(*_FACTS, secrets.c.id.label("secret_id"), *also)
-        .where(secrets.c.hash == bindparam("hash", type_=String), _ALIVE, *extra)
-        .where(or_(secrets.c.expires_at.is_(None), secrets.c.expires_at > now))
-    )
-    return _with_grants(found, secrets.join(_USER, _USER.c.id == secrets.c.user_id))
-
-
-_BY_TOKEN = _by_secret(_TOKEN, _TOKEN.c.revoked_at.is_(None), also=(_TOKEN.c.objects, _TOKEN.c.read_only))
-_BY_SESSION = _by_secret(_SESSION, _SESSION.c.ended_at.is_(None), _USER.c.service.is_not(True))
-_BY_ID = _with_grants(select(*_FACTS).where(_USER.c.id == bindparam("id", type_=Id), _ALIVE), _USER)
 _BY_EMAIL = (
     select(
-        *(_USER.c.id, _USER.c.is_admin, _USER.c.service, _ALIVE.label("alive")),
+        *(USER.c.id, USER.c.is_admin, USER.c.service, ALIVE.label("alive")),
         *(_PASSWORD.c.hash, _PASSWORD.c.failures, _PASSWORD.c.locked_until),
     )
-    .select_from(_USER.outerjoin(_PASSWORD, _PASSWORD.c.user_id == _USER.c.id))
-    .where(_USER.c.email == bindparam("email", type_=String), _USER.c.deleted_at.is_(None))
+    .select_from(USER.outerjoin(_PASSWORD, _PASSWORD.c.user_id == USER.c.id))
+    .where(USER.c.email == bindparam("email", type_=String), USER.c.deleted_at.is_(None))
 )
 
 
@@ -145,44 +84,11 @@ class SignIn:
     """With ``locked``: how long until the next attempt counts."""
 
 
-@dataclass(frozen=True, slots=True)
-class TokenInfo:
-    """An API token as its owner sees it: everything but the token."""
-
-    id: str
-    user_id: str
-    label: str
-    created_at: datetime
-    expires_at: datetime | None
-    last_used_at: datetime | None
-    revoked_at: datetime | None
-    objects: str | None = None
-    """Names of the objects it is limited to, separated by commas; ``None`` = all."""
-    read_only: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SessionInfo:
-    """A browser session as its owner sees it."""
-
-    id: str
-    created_at: datetime
-    seen_at: datetime
-    expires_at: datetime
-    address: str
-    agent: str
-
-
-def fingerprint(secret: str) -> str:
-    """SHA-256 of a token in hexadecimal: what is stored and looked up."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-class Accounts:
+class Accounts(Keys):
     """Everything about accounts, on the connection of the caller."""
 
     def __init__(self, world: World, passwords: Passwords | None = None) -> None:
-        self._world = world
+        super().__init__(world)
         self._passwords = passwords or Passwords()
 
     @property
@@ -226,7 +132,7 @@ class Accounts:
         ``another``: it must differ from the present one, whatever the policy says. Raises ``ValidationFailed`` for one
         that is not good enough or was used before, and for a service user.
         """
-        user = conn.execute(select(_USER.c.name, _USER.c.email, _USER.c.service).where(_USER.c.id == user_id)).first()
+        user = conn.execute(select(USER.c.name, USER.c.email, USER.c.service).where(USER.c.id == user_id)).first()
         if user is not None and user.service:
             raise refused("service_user", "A service user has no password: it uses API tokens.")
         self._passwords.check(password, () if user is None else (user.name or "", user.email or ""))
@@ -328,7 +234,7 @@ class Accounts:
 
     def actor_for_user(self, conn: Connection, user_id: str, source: Source = "session") -> Actor | None:
         """The actor a user is; ``None`` if there is no such active user."""
-        return _actor(conn.execute(_BY_ID, {"id": user_id}).all(), source)
+        return actor_of(conn.execute(BY_ID, {"id": user_id}).all(), source)
 
     def has_users(self, conn: Connection) -> bool:
         """Whether anybody could sign in."""
@@ -426,149 +332,3 @@ class Accounts:
         changed = conn.execute(update(_PASSWORD).where(_PASSWORD.c.user_id == user_id).values(**values))
         if changed.rowcount == 0:
             conn.execute(insert(_PASSWORD), {"user_id": user_id, **values})
-
-    # browser sessions
-
-    def start_session(self, conn: Connection, user_id: str, *, address: str = "", agent: str = "") -> str:
-        """Opens a session and returns its secret, which belongs into a signed, http-only cookie."""
-        secret, now = self._world.token(), self._world.clock()
-        conn.execute(
-            insert(_SESSION),
-            {
-                "id": self._world.new_id(),
-                "user_id": user_id,
-                "hash": fingerprint(secret),
-                "created_at": now,
-                "seen_at": now,
-                "expires_at": now + SESSION_LIFE,
-                "ended_at": None,
-                "address": address[:64],
-                "agent": agent[:255],
-            },
-        )
-        return secret
-
-    def actor_for_session(self, conn: Connection, secret: str) -> Actor | None:
-        """Who is behind a session; ``None`` when it ended, ran out or never was."""
-        given = {"hash": fingerprint(secret), "now": self._world.clock()}
-        return _actor(conn.execute(_BY_SESSION, given).all(), "session")
-
-    def end_session(self, conn: Connection, secret: str) -> None:
-        """Signs out: the session's secret is worth nothing afterwards."""
-        conn.execute(
-            update(_SESSION)
-            .where(_SESSION.c.hash == fingerprint(secret), _SESSION.c.ended_at.is_(None))
-            .values(ended_at=self._world.clock())
-        )
-
-    def sessions_of(self, conn: Connection, user_id: str) -> list[SessionInfo]:
-        """Where a user is signed in, newest first."""
-        wanted = [_SESSION.c[name] for name in SessionInfo.__slots__]
-        running = (_SESSION.c.ended_at.is_(None), _SESSION.c.expires_at > self._world.clock())
-        found = select(*wanted).where(_SESSION.c.user_id == user_id, *running).order_by(_SESSION.c.id.desc())
-        return [SessionInfo(*row) for row in conn.execute(found)]
-
-    def session_id(self, conn: Connection, hashed: str) -> str | None:
-        """The id of the session whose secret has that fingerprint."""
-        row = conn.execute(select(_SESSION.c.id).where(_SESSION.c.hash == hashed)).first()
-        return None if row is None else row.id
-
-    def end_session_of(self, conn: Connection, user_id: str, session_id: str) -> bool:
-        """Ends a session of a user; False when there is none of that id."""
-        mine = (_SESSION.c.id == session_id, _SESSION.c.user_id == user_id, _SESSION.c.ended_at.is_(None))
-        return conn.execute(update(_SESSION).where(*mine).values(ended_at=self._world.clock())).rowcount > 0
-
-    # API tokens
-
-    def create_token(
-        self,
-        conn: Connection,
-        user_id: str,
-        *,
-        label: str,
-        expires_at: datetime | None = None,
-        objects: Iterable[str] | None = None,
-        read_only: bool = False,
-    ) -> tuple[str, TokenInfo]:
-        """Makes an API token for a user: the token (shown once, never stored) and what is known of it later.
-
-        It may be limited to some objects and to reading; a limited token of an administrator changes no metadata.
-        """
-        token, now = TOKEN_PREFIX + self._world.token(), self._world.clock()
-        only = None if objects is None else ",".join(sorted(set(objects)))
-        info = TokenInfo(self._world.new_id(), user_id, label[:255], now, expires_at, None, None, only, read_only)
-        conn.execute(
-            insert(_TOKEN),
-            {
-                "id": info.id,
-                "user_id": user_id,
-                "hash": fingerprint(token),
-                "label": info.label,
-                "created_at": now,
-                "expires_at": expires_at,
-                "last_used_at": None,
-                "revoked_at": None,
-                "objects": info.objects,
-                "read_only": info.read_only,
-            },
-        )
-        return token, info
-
-    def tokens_of(self, conn: Connection, user_id: str) -> list[TokenInfo]:
-        """The tokens of a user, newest first, revoked ones too."""
-        wanted = [_TOKEN.c[name] for name in TokenInfo.__slots__]
-        statement = select(*wanted).where(_TOKEN.c.user_id == user_id).order_by(_TOKEN.c.id.desc())
-        return [TokenInfo(*row) for row in conn.execute(statement)]
-
-    def revoke_token(self, conn: Connection, token_id: str) -> bool:
-        """Ends a token; False when there is none of that id that still works."""
-        changed = conn.execute(
-            update(_TOKEN)
-            .where(_TOKEN.c.id == token_id, _TOKEN.c.revoked_at.is_(None))
-            .values(revoked_at=self._world.clock())
-        )
-        return changed.rowcount > 0
-
-    def actor_for_token(self, conn: Connection, token: str) -> Actor | None:
-        """Who is behind an API token; ``None`` when it was revoked, ran out or never was."""
-        given = {"hash": fingerprint(token), "now": self._world.clock()}
-        return _actor(conn.execute(_BY_TOKEN, given).all(), "token")
-
-    def note_token_use(self, conn: Connection, token_id: str) -> None:
-        """Writes down that a token was used just now. Callers throttle it: once in minutes is enough."""
-        conn.execute(update(_TOKEN).where(_TOKEN.c.id == token_id).values(last_used_at=self._world.clock()))
-
-
-def _actor(rows: Sequence[Any], source: Source) -> Actor | None:
-    """One actor out of one row per role and team."""
-    if not rows:
-        return None
-    first = rows[0]
-    grants = {row.grant for row in rows if row.grant is not None and row.team is None}
-    sets = {grant for grant in grants if grant.startswith(PERMISSION_SET)}
-    admin, roles = bool(first.is_admin), grants - sets
-    scope = _scope(first) if source == "token" else None
-    if admin and scope is not None:
-        admin, roles = False, roles | {EVERYTHING}
-    return Actor(
-        id=first.id,
-        name=first.name or "",
-        email=first.email or "",
-        admin=admin,
-        roles=frozenset(roles),
-        permission_sets=frozenset(name.removeprefix(PERMISSION_SET) for name in sets),
-        teams=frozenset((row.team, row.grant) for row in rows if row.team is not None),
-        locale=first.locale or "en",
-        time_zone=first.time_zone or "UTC",
-        source=source,
-        token_id=first.secret_id if source == "token" else None,
-        scope=scope,
-    )
-
-
-def _scope(row: Any) -> TokenScope | None:
-    """What a token is limited to; ``None`` = nothing."""
-    if row.objects is None and not row.read_only:
-        return None
-    objects = None if row.objects is None else frozenset(name for name in row.objects.split(",") if name)
-    return TokenScope(objects, bool(row.read_only))

@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 from sqlalchemy import Boolean, Connection, MetaData, String, and_, column, delete, insert, select, table, update
 
-from ratoon.platform.access.accounts import Accounts, fingerprint
+from ratoon.platform.access.accounts import Accounts
+from ratoon.platform.access.who import fingerprint
 from ratoon.platform.config import Settings, World
 from ratoon.platform.errors import NotFound
 from ratoon.platform.formulas.columns import Id, UtcDateTime

@@ -19,9 +19,11 @@ from flask import Request, session
 from flask_wtf.csrf import validate_csrf
 from wtforms import ValidationError
 
-from ratoon.platform.access.accounts import FRESH_SECONDS, Accounts, fingerprint
+from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.access.actor import Actor
+from ratoon.platform.access.keys import FRESH_SECONDS
 from ratoon.platform.access.limits import UNBOUNDED, RateLimits
+from ratoon.platform.access.who import fingerprint
 from ratoon.platform.api.problems import CsrfRefused, Unauthenticated
 from ratoon.platform.storage.database import Busy, Database
 

@@ -12,8 +12,10 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import Boolean, Column, Connection, Executable, MetaData, String, Table, insert, select, update
 
-from ratoon.platform.access.accounts import FREE_TRIES, SESSION_LIFE, TOKEN_PREFIX, Accounts, SignIn, fingerprint
+from ratoon.platform.access.accounts import FREE_TRIES, Accounts, SignIn
+from ratoon.platform.access.keys import SESSION_LIFE, TOKEN_PREFIX
 from ratoon.platform.access.passwords import LONGEST, Passwords
+from ratoon.platform.access.who import fingerprint
 from ratoon.platform.config import World
 from ratoon.platform.errors import ValidationFailed
 from ratoon.platform.formulas.columns import Id, UtcDateTime

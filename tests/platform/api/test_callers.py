@@ -9,7 +9,8 @@ from flask import request
 from flask import session as page_session
 from flask_wtf.csrf import generate_csrf
 
-from ratoon.platform.access.accounts import FRESH_SECONDS, Accounts
+from ratoon.platform.access.accounts import Accounts
+from ratoon.platform.access.keys import FRESH_SECONDS
 from ratoon.platform.api.auth import SESSION_KEY, Callers
 from ratoon.platform.api.problems import Unauthenticated
 
