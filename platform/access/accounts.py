@@ -49,10 +49,7 @@ _LINK = _TABLES["ratoon_password_link"]
 _ROLE = _TABLES["ratoon_user_role"]
 _SESSION = _TABLES["ratoon_session"]
 _TRAIL = _TABLES["ratoon_sign_in"]
-
 _IS_SET = _ROLE.c.role.startswith(PERMISSION_SET, autoescape=True)
-
-
 _BY_EMAIL = (
     select(
         *(USER.c.id, USER.c.is_admin, USER.c.service, ALIVE.label("alive")),
