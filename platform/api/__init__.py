@@ -74,8 +74,8 @@ def create_api(environment: Environment) -> Blueprint:
 
 def _protect(response: Response) -> Response:
     """An answer that is opened in a browser is never run, framed or taken for something else."""
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
+    own = {name.lower() for name, _ in response.headers}
+    response.headers.extend([(name, value) for name, value in HEADERS.items() if name.lower() not in own])
     return response
 
 

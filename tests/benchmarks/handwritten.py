@@ -241,7 +241,7 @@ def open_engine(url: str) -> Engine:
         @event.listens_for(engine, "connect")
         def prepare(connection: sqlite3.Connection, record: object) -> None:
             for pragma in ("busy_timeout = 30000", "journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON",
-                           "cache_size = -32768", "cache_spill = -131072",
+                           "cache_size = -32768", "cache_spill = -131072", "wal_autocheckpoint = 4000",
                            "mmap_size = 268435456", "temp_store = MEMORY"):  # fmt: skip
                 connection.execute(f"PRAGMA {pragma}")
 
