@@ -14,7 +14,7 @@ A plugin adds kinds with the hook ``automation_actions``. After the save every a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ratoon.platform.errors import FormulaError, Problem, ValidationFailed
@@ -98,18 +98,35 @@ def upsert_record(run: ActionRun) -> None:
 
 
 def update_related(run: ActionRun) -> None:
-    """Sets fields of the parent, or of all children. Where several records want the same one, the last wins."""
+    """Sets fields of the parent, or of all children.
+
+    Where several records want the same one, each sees what those before it left there (``account.calls + 1`` counts
+    every record), and the last wins: as if they had come one by one.
+    """
     path = run.action.path or ""
     changes: dict[tuple[str, str], dict[str, Any]] = {}
     for draft, context in zip(run.drafts, run.contexts, strict=True):
         for object, record in _related(run, draft, path):
             plan = run.records.plan(object)
-            changes[object, record] = values_of(run.automation, run.action, draft, context, plan)
+            left = changes.get((object, record))
+            seen = draft if left is None else _after(draft, path, plan, left)
+            changes[object, record] = {**(left or {}), **values_of(run.automation, run.action, seen, context, plan)}
     by_object: dict[str, list[Change]] = {}
     for (object, record), values in changes.items():
         by_object.setdefault(object, []).append(Change(record, values))
     for object, group in by_object.items():
         run.records.update(object, group)
+
+
+def _after(draft: Draft, path: str, plan: ObjectPlan, left: Mapping[str, Any]) -> Draft:
+    """The draft as its formulas see it after other records left these values in the record at ``path``."""
+    parts = plan.object.parts
+    row = {
+        f"{path}.{key}": None if value is None or value == "" else parts[key].coerce(value)
+        for key, value in left.items()
+        if f"{path}.{key}" in draft.row
+    }
+    return replace(draft, row={**draft.row, **row}) if row else draft
 
 
 def _related(run: ActionRun, draft: Draft, path: str) -> list[tuple[str, str]]:
