@@ -15,6 +15,8 @@ from pathlib import Path
 
 import uuid_utils
 
+from ratoon.platform.errors import BadSetting
+
 Clock = Callable[[], datetime]
 IdMaker = Callable[[], str]
 
@@ -143,14 +145,17 @@ class Settings:
     """What that claim says → role here: ``crm-sales=sales_rep, crm-support=support_agent``."""
 
     def __post_init__(self) -> None:
-        """Raises ``ValueError`` for a word that is none of those possible."""
+        """Raises ``BadSetting`` for a word that is none of those possible."""
         for name, words in (("password_sign_in", ("everybody", "admins")), ("oidc_match", ("email", "subject"))):
             if getattr(self, name) not in words:
-                raise ValueError(f"RATOON_{name.upper()}={getattr(self, name)!r} is none of: {', '.join(words)}")
+                raise BadSetting(
+                    "RATOON_{name}={given} is none of: {words}.",
+                    name=name.upper(), given=repr(getattr(self, name)), words=", ".join(words),
+                )  # fmt: skip
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
-        """Settings from ``RATOON_*`` variables; a value of the wrong type raises ``ValueError`` naming the variable."""
+        """Settings from ``RATOON_*`` variables; a value of the wrong type raises ``BadSetting`` naming the variable."""
         given: dict[str, object] = {}
         for spec in fields(cls):
             name = f"RATOON_{spec.name.upper()}"
@@ -167,7 +172,7 @@ class Settings:
                 else:
                     given[spec.name] = raw
             except (ValueError, KeyError):
-                raise ValueError(f"{name}={raw!r} is not a {spec.type}") from None
+                raise BadSetting("{name}={raw} is not a {type}.", name=name, raw=repr(raw), type=spec.type) from None
         made = cls(**given)  # type: ignore[arg-type]
         made.job_limits  # noqa: B018 (a wrong one is refused here)
         return made

@@ -138,6 +138,12 @@ class Conflict(RatoonError):
     code = "conflict"
 
 
+class BadSetting(RatoonError, ValueError):
+    """A setting (``RATOON_…``) that cannot work."""
+
+    code = "bad_setting"
+
+
 class TooMany(RatoonError):
     """More attempts or calls than the limits allow; ``seconds`` until the next one counts."""
 

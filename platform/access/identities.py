@@ -20,6 +20,7 @@ from sqlalchemy import Boolean, Connection, MetaData, String, column, delete, in
 from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.config import Settings, World
+from ratoon.platform.errors import BadSetting
 from ratoon.platform.formulas.columns import Id, UtcDateTime
 from ratoon.platform.storage.account_tables import define_account_tables
 from ratoon.platform.storage.audit import Happening, note
@@ -208,12 +209,12 @@ class Identities:
 
 
 def role_mapping(text: str) -> dict[str, tuple[str, ...]]:
-    """``a=x, a=y, b=z`` → roles per group. Raises ``ValueError`` for a part without ``=``."""
+    """``a=x, a=y, b=z`` → roles per group. Raises ``BadSetting`` for a part without ``=``."""
     found: dict[str, tuple[str, ...]] = {}
     for part in _words(text):
         group, equals, role = part.rpartition("=")
         if not equals or not group.strip() or not role.strip():
-            raise ValueError(f"RATOON_OIDC_ROLES: {part!r} is not group=role")
+            raise BadSetting("RATOON_OIDC_ROLES: {part} is not group=role.", part=repr(part))
         found[group.strip()] = (*found.get(group.strip(), ()), role.strip())
     return found
 

@@ -26,7 +26,7 @@ from limits.storage import storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 
 from ratoon.platform.config import Settings
-from ratoon.platform.errors import TooMany
+from ratoon.platform.errors import BadSetting, TooMany
 
 Kind = Literal["sign_in", "reset", "reset_from", "api"]
 UNBOUNDED = 2**62
@@ -41,19 +41,22 @@ class RateLimits:
     """The limits of one environment."""
 
     def __init__(self, storage: str, amounts: Mapping[Kind, str]) -> None:
-        """Raises ``ValueError`` for a storage or an amount that is not understood."""
+        """Raises ``BadSetting`` for a storage or an amount that is not understood."""
         try:
             waits = {"socket_timeout": WAIT, "socket_connect_timeout": WAIT} if "redis" in storage else {}
             counts: Any = storage_from_string(storage, wrap_exceptions=True, **waits)
             self._strategy = FixedWindowRateLimiter(counts)
         except ConfigurationError as error:
-            raise ValueError(f"RATOON_LIMITS_STORAGE={storage!r}: {error}") from error
+            raise BadSetting(
+                "RATOON_LIMITS_STORAGE={storage}: {reason}.", storage=repr(storage), reason=str(error)
+            ) from error
         self._amounts: dict[str, tuple[RateLimitItem, ...]] = {}
         for kind, text in amounts.items():
             try:
                 self._amounts[kind] = tuple(parse_many(text)) if text.strip() else ()
             except ValueError as error:
-                raise ValueError(f"{text!r} is no amount such as “10 per minute; 100 per hour”") from error
+                told = "RATOON_LIMIT_{kind}={text} is no amount such as “10 per minute; 100 per hour”."
+                raise BadSetting(told, kind=kind.upper(), text=repr(text)) from error
         self._lost = 0.0
 
     @classmethod

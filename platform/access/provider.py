@@ -19,7 +19,7 @@ from urllib.parse import urlencode, urlsplit
 
 from ratoon.platform.access.identities import Claims, role_mapping
 from ratoon.platform.config import Settings, World
-from ratoon.platform.errors import RatoonError
+from ratoon.platform.errors import BadSetting, RatoonError
 
 TIMEOUT = 10.0
 """Seconds to wait for the provider at each step."""
@@ -68,14 +68,14 @@ class Provider:
     """One provider; shared by the threads of a process."""
 
     def __init__(self, settings: Settings, world: World) -> None:
-        """Raises ``ValueError`` for settings that cannot work."""
+        """Raises ``BadSetting`` for settings that cannot work."""
         self._settings = settings
         self._world = world
         self._known: _Known | None = None
         role_mapping(settings.oidc_roles)
         _refuse_plain(settings.oidc_issuer)
         if not settings.oidc_client_id:
-            raise ValueError("RATOON_OIDC_ISSUER is set and RATOON_OIDC_CLIENT_ID is not")
+            raise BadSetting("RATOON_OIDC_ISSUER is set and RATOON_OIDC_CLIENT_ID is not.")
 
     @property
     def label(self) -> str:
@@ -200,7 +200,7 @@ class Provider:
         url = str(self._metadata()[name])
         try:
             _refuse_plain(url)
-        except ValueError as error:
+        except BadSetting as error:
             raise ProviderFailed("The provider's {name} is not reached by HTTPS.", name=name) from error
         return url
 
@@ -240,7 +240,7 @@ def _unreachable(error: Exception) -> ProviderFailed:
 
 
 def _refuse_plain(url: str) -> None:
-    """Raises ``ValueError`` for an address without encryption, other than on this machine."""
+    """Raises ``BadSetting`` for an address without encryption, other than on this machine."""
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _HERE):
-        raise ValueError(f"RATOON_OIDC_ISSUER={url!r} does not begin with https://")
+        raise BadSetting("RATOON_OIDC_ISSUER={url} does not begin with https://", url=url)

@@ -88,6 +88,7 @@ STATUS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "given_up": (409, "The run failed for good"),
         "undelivered": (502, "It could not be sent"),
         "throttled": (429, "A limit per minute is reached"),
+        "bad_setting": (500, "A setting is wrong"),
         "too_many": (429, "Too many calls"),
         "provider_failed": (502, "The sign-in provider does not answer"),
         "provider_untrusted": (502, "The sign-in provider is not believed"),

@@ -12,7 +12,8 @@ from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.cli import cli
 from ratoon.platform.cli.token import command as token
 from ratoon.platform.cli.user import command as user
-from ratoon.platform.errors import NotFound, ValidationFailed
+from ratoon.platform.config import Settings
+from ratoon.platform.errors import BadSetting, Forbidden, NotFound, ValidationFailed
 from ratoon.platform.storage.database import Database
 
 MISSING = "01900000-0000-7000-8000-00000000ffff"
@@ -81,3 +82,22 @@ def test_users_and_tokens_from_first_to_last(database_url: str) -> None:
 @pytest.mark.parametrize("words", [["user"], ["token"], ["token", "revoke", "no-uuid"], ["user", "add"]])
 def test_a_wrong_call_ends_with_status_2(words: list[str]) -> None:
     assert CliRunner().invoke(cli, words).exit_code == 2
+
+
+def test_links_for_passwords_and_service_users(database_url: str) -> None:
+    terminal = Terminal(database_url)
+    invited = terminal.run(user, "invite", "lin@example.com", "--name", "Lin").strip()
+    assert invited.startswith("http://127.0.0.1:8000/sign-in/link/")
+    assert terminal.run(user, "reset", "lin@example.com").strip() != invited
+    terminal.run(user, "add", "sync@example.com", "--service")
+    assert "service" in terminal.run(user, "list")
+    assert terminal.run(token, "create", "sync@example.com").startswith("rtn_")
+    assert isinstance(terminal.refused(user, "reset", "sync@example.com"), Forbidden)
+    assert isinstance(terminal.refused(user, "password", "sync@example.com", typed="correct horse\n"), ValidationFailed)
+    assert isinstance(terminal.refused(user, "reset", "nobody@example.com"), NotFound)
+
+
+def test_a_setting_that_cannot_work_is_named() -> None:
+    for name, value in (("RATOON_PORT", "many"), ("RATOON_PASSWORD_SIGN_IN", "nobody"), ("RATOON_OIDC_MATCH", "name")):
+        with pytest.raises(BadSetting, match=f"{name}='{value}' is"):
+            Settings.from_environ({name: value})
