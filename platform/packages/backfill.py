@@ -15,7 +15,7 @@ modification times change: nobody edited these records.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -45,6 +45,11 @@ FEW = 20
 """Fewer rows than this are written one by one."""
 
 
+def _all_rows(object: str, name: str) -> datetime | None:
+    """Nothing was filled beforehand."""
+    return None
+
+
 @dataclass(frozen=True)
 class Backfill:
     """Fills in what ``after`` says and ``before`` did not."""
@@ -59,6 +64,8 @@ class Backfill:
     touched: frozenset[Node] = frozenset()
     """(object, key) whose values the change has rewritten."""
     progress: Progress = silent
+    ahead: Callable[[str, str], datetime | None] = _all_rows
+    """(object, field) that was filled beforehand → since when rows may have changed (``ahead.py``)."""
 
     def run(self) -> int:
         """Does all of it; returns how many values were written."""
@@ -159,7 +166,7 @@ class _Work:
 
     def new_field(self, obj: Object, field: Field) -> int:
         """Gives existing rows the value of a new field, where there is one to give."""
-        if not _fills(field):
+        if not fills(field):
             return 0
         return self._numbers(obj, field) if field.type.name == "autonumber" else self._defaults(obj, field)
 
@@ -209,40 +216,41 @@ class _Work:
     def _numbers(self, obj: Object, field: Field) -> int:
         pattern = str(field.spec.option("format"))
         written = 0
-        for ids in self.groups(obj.name):
+        blank = self._store.tables.table(obj.name).c[field.name].is_(None)
+        for ids in self.groups(obj.name, where=blank):
             rows = list(self._store.load(self._connection, obj.name, ids, deleted=True).values())
-            rows = sorted((r for r in rows if r[field.name] is None), key=lambda r: str(r["id"]))
-            for period, group in groupby(rows, key=lambda r: counter_period(pattern, _day(r["created_at"]))):
-                members = list(group)
-                taken = self._store.next_numbers(self._connection, f"{obj.name}.{field.name}:{period}", len(members))
-                updates = [
-                    {"id": row["id"], field.name: render(pattern, number, _day(row["created_at"]))}
-                    for row, number in zip(members, taken, strict=True)
-                ]
-                write_rows(self._store, self._connection, obj.name, (field.name,), updates)
-                written += len(updates)
+            updates = [
+                {"id": row["id"], field.name: render(pattern, number, day)}
+                for row, number, day in numbered(self._store, self._connection, obj, field, rows)
+            ]
+            write_rows(self._store, self._connection, obj.name, (field.name,), updates)
+            written += len(updates)
         return written
+
+    def _changed(self, object_name: str, name: str) -> Any:
+        """The condition for rows that may have changed since a field was filled beforehand; ``None`` = all rows."""
+        since = self._task.ahead(object_name, name)
+        return None if since is None else self._store.tables.table(object_name).c.modified_at >= since
 
     def _defaults(self, obj: Object, field: Field, only: Sequence[str] | None = None) -> int:
         formula, plan = field.default, self._plans[obj.name]
         if formula is None:
             return 0
         paths = [p for p in formula.paths if "." in p and not p.startswith("$")]
-        code = field.spec.option("currency") or self._context.organization.get("currency")
-        beside = {part.key: code for part in field.parts if part.suffix == "_currency" and code}
+        extra = beside(field, self._context)
         if not formula.paths and only is None:
-            value = self._fitted(plan, field, {})
-            return self._same_for_all(obj.name, {field.name: value, **beside}) if value is not None else 0
+            value = fitted(plan, field, {}, self._context)
+            return self._same_for_all(obj.name, {field.name: value, **extra}) if value is not None else 0
         written = 0
-        for ids in self.groups(obj.name) if only is None else [list(only)]:
+        for ids in self.groups(obj.name, where=self._changed(obj.name, field.name)) if only is None else [list(only)]:
             rows = self._store.load(self._connection, obj.name, ids, paths=paths, deleted=True)
             updates = []
             for row in rows.values():
-                value = self._fitted(plan, field, row)
+                value = fitted(plan, field, row, self._context)
                 if value is not None and row[field.name] is None:
-                    updates.append({"id": row["id"], field.name: value, **beside})
+                    updates.append({"id": row["id"], field.name: value, **extra})
             if updates:
-                write_rows(self._store, self._connection, obj.name, (field.name, *beside), updates)
+                write_rows(self._store, self._connection, obj.name, (field.name, *extra), updates)
             written += len(updates)
         return written
 
@@ -252,22 +260,14 @@ class _Work:
         done = self._connection.execute(update(table).where(blank).values(values))
         return int(done.rowcount)
 
-    def _fitted(self, plan: Any, field: Field, row: dict[str, Any]) -> Any:
-        formula = field.formula or field.default
-        if formula is None:
-            return None
-        try:
-            return plan.fit(field.name, formula.evaluate(row, self._context))
-        except (FormulaError, Invalid):
-            return None
-
     def computed(self, object_name: str, field: Field) -> int:
         """Works a stored formula or rollup out for every row."""
         plan = self._plans[object_name]
         paths = [p for p in field.formula.paths if "." in p and not p.startswith("$")] if field.formula else []
         written = done = 0
-        total = estimated_rows(self._connection, object_name)
-        for ids in self.groups(object_name):
+        where = self._changed(object_name, field.name)
+        total = estimated_rows(self._connection, object_name) if where is None else 0
+        for ids in self.groups(object_name, where=where):
             done += len(ids)
             if total > GROUP:
                 self._task.progress(f"{object_name}.{field.name}", min(done, total), total)
@@ -276,7 +276,7 @@ class _Work:
                 found = self._store.rollup(self._connection, field, list(rows), self._context)
                 values = {record: _fit(plan, field, value) for record, value in found.items()}
             else:
-                values = {record: self._fitted(plan, field, row) for record, row in rows.items()}
+                values = {record: fitted(plan, field, row, self._context) for record, row in rows.items()}
             updates = [
                 {"id": record, field.name: value}
                 for record, value in values.items()
@@ -343,7 +343,37 @@ def _fit(plan: Any, field: Field, value: Any) -> Any:
         return None
 
 
-def _fills(field: Field) -> bool:
+def fitted(plan: Any, field: Field, row: dict[str, Any], context: EvalContext) -> Any:
+    """What a field's formula or default says of a row, as the field keeps it; ``None`` when it cannot say."""
+    formula = field.formula or field.default
+    if formula is None:
+        return None
+    try:
+        return plan.fit(field.name, formula.evaluate(row, context))
+    except (FormulaError, Invalid):
+        return None
+
+
+def beside(field: Field, context: EvalContext) -> dict[str, Any]:
+    """What is written beside the default of a field: the currency of an amount."""
+    code = field.spec.option("currency") or context.organization.get("currency")
+    return {part.key: code for part in field.parts if part.suffix == "_currency" and code}
+
+
+def numbered(
+    store: RecordStore, connection: Connection, obj: Object, field: Field, rows: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[Any, int, Any]]:
+    """(row, number, day) for rows without a number yet, in the order in which they were made."""
+    pattern = str(field.spec.option("format"))
+    ordered = sorted(rows, key=lambda row: str(row["id"]))
+    for period, group in groupby(ordered, key=lambda row: counter_period(pattern, _day(row["created_at"]))):
+        members = list(group)
+        taken = store.next_numbers(connection, f"{obj.name}.{field.name}:{period}", len(members))
+        for row, number in zip(members, taken, strict=True):
+            yield row, number, _day(row["created_at"])
+
+
+def fills(field: Field) -> bool:
     """Whether a new field has a value for rows that are there already."""
     if field.type.name == "autonumber":
         return True
@@ -356,7 +386,7 @@ def _becomes_required(was: Field, now: Field) -> bool:
 
 def _filled(was: Field | None, now: Field) -> bool:
     """Whether old rows get a value of the field from the change."""
-    return _fills(now) if was is None else _becomes_required(was, now)
+    return fills(now) if was is None else _becomes_required(was, now)
 
 
 def _day(moment: Any) -> Any:

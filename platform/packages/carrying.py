@@ -3,7 +3,8 @@
 The phases, in this order:
 
 1. ``claimed``: this process says that it changes the metadata; another one is told who does (``locking.py``)
-2. ``prepared``: large columns are filled beforehand, in transactions of their own; no metadata names them yet
+2. ``prepared``: large columns are made (``added``) and filled beforehand, chunk by chunk (``filling``), in transactions
+   of their own; no metadata names them yet (``ahead.py``), and what a broken-off change left of them goes first
 3. the transaction that counts: plan (again), refuse, ``renamed``, ``reshaped`` (tables), ``filled`` (values), revision
 4. ``committed``
 
@@ -20,6 +21,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ratoon.platform.errors import Conflict
+from ratoon.platform.packages.ahead import Ahead, fill_ahead
 from ratoon.platform.packages.backfill import Backfill
 from ratoon.platform.packages.declared_tests import Outcome
 from ratoon.platform.packages.environment_settings import keep, refuse_missing
@@ -27,7 +29,7 @@ from ratoon.platform.packages.finishing import bring_data, try_out, write_trail
 from ratoon.platform.packages.locking import Claim, claim
 from ratoon.platform.packages.planning import Plan
 from ratoon.platform.packages.target import Drifted, Target
-from ratoon.platform.storage import revisions, schema, undo
+from ratoon.platform.storage import leftovers, revisions, schema, undo
 from ratoon.platform.storage.bases import save_bases
 from ratoon.platform.storage.database import driver
 from ratoon.platform.storage.filling import Progress, silent
@@ -114,35 +116,33 @@ def carry_out(
         with target.database.read() as connection:
             first = make(connection)
         _refuse(first, conditions)
-        if not conditions.validate_only:
-            _prepare(target, first, conditions)
-        conditions.on_phase("prepared")
+        leftovers.clear(target.database)
+        done = False
         try:
+            ahead = Ahead() if conditions.validate_only else _prepare(target, first, conditions)
+            conditions.on_phase("prepared")
             with target.database.write() as connection:
                 revisions.lock_metadata(connection)
-                plan = _again(connection, make, first)
+                plan = _again(connection, first)
                 _refuse(plan, conditions)
-                applied = _Carrier(target, connection, plan, conditions).run(by, message, claimed)
+                applied = _Carrier(target, connection, plan, conditions, ahead).run(by, message, claimed)
+            done = True
         except _TakeBack as back:
             return back.applied
+        finally:
+            if not done:
+                leftovers.clear(target.database)
         target.database.forget_statements()
         target.changed()
         conditions.on_phase("committed")
         return applied
 
 
-def _again(connection: Connection, make: MakePlan, first: Plan) -> Plan:
-    """The plan as it is now that nobody else writes: the records are counted again; when the metadata changed since,
-    everything is."""
-    if revisions.current_revision(connection) == first.revision:
-        return first.recounted(connection)
-    plan = make(connection)
-    prepared = {(c.table, c.name): c.retyping for c in first.schema if c.retyping is not None}
-    for change in plan.schema:
-        earlier = prepared.get((change.table, change.name))
-        if change.retyping is not None and earlier is not None and plan.fingerprint == first.fingerprint:
-            change.retyping.resume(earlier)
-    return plan
+def _again(connection: Connection, first: Plan) -> Plan:
+    """The plan as it is now that nobody else writes: the records are counted again."""
+    if revisions.current_revision(connection) != first.revision:
+        raise Drifted("The metadata changed meanwhile. Plan again.")
+    return first.recounted(connection)
 
 
 def _refuse(plan: Plan, conditions: Conditions) -> None:
@@ -167,25 +167,17 @@ def _refuse(plan: Plan, conditions: Conditions) -> None:
         raise Destructive("This change takes something away: {losses}", losses=plan.destructive)
 
 
-def _prepare(target: Target, plan: Plan, conditions: Conditions) -> None:
-    """What can be done before the transaction that counts, because nobody sees it.
-
-    On PostgreSQL adding a column keeps readers out until the transaction ends, and filling in many rows takes long: so
-    the column comes first, on its own. New types of large tables are worked out in a column of their own.
-    """
+def _prepare(target: Target, plan: Plan, conditions: Conditions) -> Ahead:
+    """What can be done before the transaction that counts, because nobody sees it: new columns and new types of large
+    tables are worked out in columns that no metadata names yet."""
     if plan.empty or plan.moves or plan.before is None:
-        return
-    adds = [change for change in plan.schema if change.kind == "add_column"]
-    fills = adds and target.database.dialect == "postgresql"
-    if fills:
-        with target.database.write() as connection:
-            if _backfill(target, connection, plan, conditions).objects():
-                revisions.lock_metadata(connection)
-                number = revisions.current_revision(connection) + 1
-                schema.apply_changes(connection, adds, revision=number)
+        return Ahead()
     for change in plan.schema:
         if change.retyping is not None:
             change.retyping.prepare(target.database, target.world.clock(), conditions.progress)
+    with target.database.read() as connection:
+        work = _backfill(target, connection, plan, conditions)
+    return fill_ahead(target, plan, work, conditions.progress, conditions.on_phase)
 
 
 def _backfill(
@@ -194,6 +186,7 @@ def _backfill(
     plan: Plan,
     conditions: Conditions,
     touched: frozenset[tuple[str, str]] = frozenset(),
+    ahead: Ahead | None = None,
 ) -> Backfill:
     before = plan.before if plan.before is not None else plan.after
     return Backfill(
@@ -205,6 +198,7 @@ def _backfill(
         revision=plan.revision + 1,
         touched=touched,
         progress=conditions.progress,
+        ahead=(ahead or Ahead()).changed_since,
     )
 
 
@@ -214,6 +208,7 @@ class _Carrier:
     connection: Connection
     plan: Plan
     conditions: Conditions
+    ahead: Ahead
 
     def run(self, by: str | None, message: str, claimed: Claim) -> Applied:
         """Names, tables, values and the revision, in the caller's transaction."""
@@ -231,7 +226,7 @@ class _Carrier:
             touched |= undo.bring_back(self.connection, plan.after, plan.since, plan.revision + 1)
         values = 0
         if plan.before is not None:
-            work = _backfill(self.target, self.connection, plan, conditions, frozenset(touched))
+            work = _backfill(self.target, self.connection, plan, conditions, frozenset(touched), self.ahead)
             values = work.run()
         records = bring_data(self.target, self.connection, plan)
         conditions.on_phase("filled")

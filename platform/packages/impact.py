@@ -25,6 +25,8 @@ from ratoon.platform.storage.tables import Tables
 
 CEILING = 100_000
 """Counting stops here."""
+CONVERTED = frozenset({"loses", "cuts"})
+"""Codes of notes that say what a change of type does to values."""
 Replaced = Mapping[tuple[str, str], Mapping[str, str]]
 """(object, field) → value or stage that goes → the one that takes its place."""
 
@@ -43,6 +45,8 @@ class Situation:
     replaced: Replaced
     changed: frozenset[str] | None = None
     """Objects whose documents differ; ``None`` = any may."""
+    convert: bool = True
+    """Whether values are looked at that a change of type loses or cuts (``CONVERTED``)."""
 
 
 def data_notes(situation: Situation) -> tuple[DataNote, ...]:
@@ -65,7 +69,8 @@ class _Impact:
             for field in new.fields.values():
                 if not field.system:
                     yield from self._field(old, new, field)
-            yield from self._types(old, new)
+            if self._s.convert:
+                yield from self._types(old, new)
             yield from self._keys(old, new)
             yield from self._stages(old, new)
             yield from self._rules(old, new)

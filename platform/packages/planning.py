@@ -23,7 +23,7 @@ from ratoon.platform.metadata.moves import Move
 from ratoon.platform.packages.checking import Checked, check_documents
 from ratoon.platform.packages.differences import ComponentChange, component_changes
 from ratoon.platform.packages.environment_settings import needs
-from ratoon.platform.packages.impact import Situation, data_notes
+from ratoon.platform.packages.impact import CONVERTED, Situation, data_notes
 from ratoon.platform.packages.notes import DataNote
 from ratoon.platform.packages.reference_data import Batch, batches, data_plan
 from ratoon.platform.packages.renames import Journey
@@ -68,14 +68,19 @@ class Plan:
     """The same for the database; ``None`` when nothing is renamed."""
     since: int | None = None
     """The revision that a rollback goes back to."""
-    count: Callable[[Connection], tuple[DataNote, ...]] = field(
-        default=lambda connection: (), repr=False, compare=False
+    count: Callable[[Connection, bool], tuple[DataNote, ...]] = field(
+        default=lambda connection, convert: (), repr=False, compare=False
     )
-    """Counts the records again."""
+    """Counts the records again; with the values that a change of type loses or cuts, or without."""
 
     def recounted(self, connection: Connection) -> Plan:
-        """The same plan with the records of now; the metadata must be at ``revision`` still."""
-        return replace(self, notes=self.count(connection))
+        """The same plan with the records of now; the metadata must be at ``revision`` still.
+
+        Values that a change of type loses or cuts are not looked for again: every distinct value would be converted
+        while writers wait, and what was agreed to is that there are some.
+        """
+        told = [note for note in self.notes if note.code in CONVERTED]
+        return replace(self, notes=(*self.count(connection, False), *told))
 
     @property
     def empty(self) -> bool:
@@ -100,7 +105,7 @@ class Plan:
         ]
         lossy = [change.description for change in self.schema if change.destructive]
         told = {change.name for change in self.schema if change.destructive}
-        lossy += [note.message for note in self.notes if note.code in {"loses", "cuts"} and note.field not in told]
+        lossy += [note.message for note in self.notes if note.code in CONVERTED and note.field not in told]
         return (*gone, *fields, *lossy)
 
     @property
@@ -242,18 +247,19 @@ def make_plan(
     changed = _changed_objects(components)
     data = tuple(batches(journey.standing, documents, after))
 
-    def count(now: Connection) -> tuple[DataNote, ...]:
+    def count(now: Connection, convert: bool) -> tuple[DataNote, ...]:
         if standing is None:
             return tuple(data_plan(now, None, data))
         tables = Tables(standing, dialect) if relocation is None else RelocatedTables(relocation, dialect)
-        notes = data_notes(Situation(target, now, standing, after, tables, _replaced(standing, moves), changed))
+        replaced = _replaced(standing, moves)
+        notes = data_notes(Situation(target, now, standing, after, tables, replaced, changed, convert))
         return (*notes, *data_plan(now, RecordStore(standing, tables, dialect), data))
 
     return Plan(
         revision=revision,
         components=(*journey.components(documents), *components),
         schema=tuple(schema.changes(standing, after, dialect, kept, since, target.language.types)),
-        notes=count(connection),
+        notes=count(connection, True),
         count=count,
         findings=tuple(findings),
         documents=tuple(in_order(documents)),

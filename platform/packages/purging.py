@@ -22,6 +22,7 @@ from ratoon.platform.storage import revisions, search
 from ratoon.platform.storage.database import driver
 from ratoon.platform.storage.filling import GROUP
 from ratoon.platform.storage.kept import Kept, forget, kept_tables, read_kept
+from ratoon.platform.storage.leftovers import drop_column
 from ratoon.platform.storage.present import Present
 from ratoon.platform.storage.system import system_tables
 
@@ -29,7 +30,7 @@ WORDS = {
     "removed": "the field was removed",
     "retyped": "the values before its type changed",
     "table": "the object was removed",
-    "shadow": "left by a change of type that was broken off",
+    "shadow": "left by a change that was broken off",
     "undo": "values that were replaced",
 }
 _BY_OBJECT = ("ratoon_history", "ratoon_stage", "ratoon_unlinked")
@@ -129,7 +130,9 @@ def _plan(connection: Connection, names: Sequence[str], before: int | None) -> P
     ]
     found += _undone(connection)
     wanted = [
-        loss for loss in found if (loss.values or loss.kind == "table") and (before is None or loss.revision <= before)
+        loss
+        for loss in found
+        if (loss.values or loss.kind in ("table", "shadow")) and (before is None or loss.revision <= before)
     ]
     if names:
         for name in names:
@@ -173,21 +176,10 @@ def _drop(connection: Connection, present: Present, loss: Loss) -> None:
         forget(connection, [e for e in read_kept(connection) if e.table == entry.table])
         _forget_records(connection, entry.object)
         return
-    _drop_column(connection, present, entry)
+    drop_column(connection, present, entry)
     if entry.kind == "removed":
         history = system_tables().tables["ratoon_history"]
         connection.execute(delete(history).where(history.c.object == entry.object, history.c.key == entry.key))
-
-
-def _drop_column(connection: Connection, present: Present, entry: Kept) -> None:
-    table, column = present.quote(entry.table), present.quote(entry.column)
-    raw = driver(connection)
-    if connection.dialect.name == "sqlite" and "->" in entry.signature:
-        # SQLite cannot drop a column that a foreign key stands on: the values go, the empty column stays.
-        raw.execute(f"UPDATE {table} SET {column} = NULL WHERE {column} IS NOT NULL")
-        return
-    raw.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-    forget(connection, [entry])
 
 
 def _forget_records(connection: Connection, object_name: str) -> None:

@@ -6,7 +6,7 @@
 ``removed`` the column of a field that was removed; it stays where it is
 ``retyped`` the values of a field before its type changed, in a column of their own
 ``table``   the table of an object that was removed
-``shadow``  a new column that is being filled before a change of type; left when that was broken off
+``shadow``  a new column that is being filled beforehand (``leftovers.py``); left when the change was broken off
 =========== ==========================================================================================
 
 A field or object that comes back finds its data here. Databases from before this list existed have columns that nobody

@@ -99,9 +99,9 @@ class Present:
     def bring_back(self, operations: Operations, table: str, key: str, wanted: str, since: int | None) -> bool:
         """Whether the column of a key is there (again) with its values. A column of another type that has the key's
         name makes room."""
-        entries = [e for e in self.kept(table) if e.key == key and e.kind in ("removed", "retyped") and e.column]
-        fitting = [e for e in entries if e.signature == wanted and (e.kind == "removed" or _later(e, since))]
-        chosen = next((e for e in fitting if e.kind == "removed"), fitting[-1] if fitting else None)
+        entries = [e for e in self.kept(table) if e.key == key and e.column and _ends(e)]
+        fitting = [e for e in entries if e.signature == wanted and (e.kind != "retyped" or _later(e, since))]
+        chosen = next((e for e in fitting if e.kind != "retyped"), fitting[-1] if fitting else None)
         there = key in self.columns(table)
         if chosen is not None and chosen.column == key and there:
             forget(self.connection, [chosen])
@@ -187,6 +187,11 @@ class Present:
         self.look_again(table)
         forget(self.connection, [e for e in self.kept(table) if e.kind == "shadow" and e.column == column])
         self.look_again(table)
+
+
+def _ends(entry: Kept) -> bool:
+    """Whether a field may take the column: not one that is filled for a change of type, under a name of its own."""
+    return entry.kind in ("removed", "retyped") or (entry.kind == "shadow" and entry.column == entry.key)
 
 
 def _later(entry: Kept, since: int | None) -> bool:

@@ -83,10 +83,6 @@ class Retyping:
         self._fill_beforehand(database, shadow, rows, progress)
         self._shadow, self._since = shadow, now - MARGIN
 
-    def resume(self, earlier: Retyping) -> None:
-        """Takes over what an equal change prepared."""
-        self._shadow, self._since = earlier._shadow, earlier._since
-
     def _fill_beforehand(self, database: Database, shadow: str, rows: int, progress: Progress) -> None:
         assert self.after.sql is not None
         value, done, what = self._worked_out(), 0, f"{self.object}.{self.key}"

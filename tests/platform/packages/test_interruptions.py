@@ -22,8 +22,10 @@ from ratoon.platform.access.actor import SYSTEM
 from ratoon.platform.app import open_environment
 from ratoon.platform.config import Settings
 from ratoon.platform.environment import Environment
+from ratoon.platform.errors import Conflict
 from ratoon.platform.packages import Conditions, Target, apply_package, history, rollback
 from ratoon.platform.packages.locking import Locked, claim, interrupted
+from ratoon.platform.packages.purging import plan_purge
 from ratoon.platform.plugins import Plugins
 from ratoon.platform.records.drafts import Change
 from ratoon.platform.records.reading import Query
@@ -36,7 +38,10 @@ from ratoon.platform.config import Settings
 from ratoon.platform.packages import Conditions, Target, apply_package, rollback
 from ratoon.platform.plugins import Plugins
 
-url, what, phase = sys.argv[1:]
+from ratoon.platform.storage import retyping
+
+url, what, phase, many = sys.argv[1:]
+retyping.MANY = int(many)
 def reached(name):
     if name == phase:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -75,6 +80,20 @@ AFTER: list[dict[str, Any]] = [
         ]
     ),
 ]
+WIDER: list[dict[str, Any]] = [
+    BEFORE[0],
+    document(
+        fields=[
+            *BEFORE[1]["fields"],
+            {"name": "loud", "type": "formula", "label": "L", "returns": "text", "formula": 'name & "!" & note'},
+            {"name": "state", "type": "text", "label": "State", "required": True, "default": '"open"'},
+            {"name": "double", "type": "integer", "label": "Double", "required": True, "default": "size * 2"},
+            {"name": "number", "type": "autonumber", "label": "Number", "format": "B-{00}"},
+            {"name": "inside", "type": "lookup", "label": "Inside", "object": "box"},
+        ]
+    ),
+]
+"""Every kind of new column that is filled beforehand when there are many rows, and one with a foreign key."""
 OLD = {("a", 1, None), ("b", 2, "x")}
 NEW = {("a", "1", "-", "a!"), ("b", "2", "x", "b!")}
 
@@ -99,13 +118,15 @@ def seen(environment: Environment) -> set[tuple[Any, ...]]:
         return {tuple(row[key] for key in keys) for row in records.list(Query("box")).records}
 
 
-def killed(environment: Environment, what: str, phase: str) -> None:
+def killed(
+    environment: Environment, what: str, phase: str, after: list[dict[str, Any]] = AFTER, many: int = 20_000
+) -> None:
     import pickle
 
     url = environment.database.engine.url.render_as_string(hide_password=False)
     child = subprocess.run(
-        [sys.executable, "-c", CHILD, url, what, phase],
-        input=pickle.dumps(source(AFTER)),
+        [sys.executable, "-c", CHILD, url, what, phase, str(many)],
+        input=pickle.dumps(source(after)),
         capture_output=True,
         timeout=120,
         check=False,
@@ -237,3 +258,75 @@ def test_a_record_written_while_a_large_column_is_prepared_is_not_lost(
     assert told[-1] == ("box.size", 2, 2)
     rollback(Target.of(boxes), 2, conditions=Conditions(allow_destructive=True))
     assert seen(boxes) == {("a", 11, None), ("b", 2, "x"), ("c", 3, None)}
+
+
+def wide(environment: Environment) -> dict[str, tuple[Any, ...]]:
+    environment.look_again()
+    with environment.read(SYSTEM) as records:
+        keys = ("loud", "state", "double", "number")
+        return {row["name"]: tuple(row[key] for key in keys) for row in records.list(Query("box")).records}
+
+
+WIDE = {"a": ("a!", "open", 2, "B-01"), "b": ("b!x", "open", 4, "B-02")}
+
+
+@pytest.mark.parametrize("phase", ["filling", "prepared", "saved"])
+def test_killed_while_columns_are_filled_beforehand_it_is_before(boxes: Environment, phase: str) -> None:
+    killed(boxes, "apply", phase, WIDER, many=0)
+    boxes.look_again()
+    assert seen(boxes) == OLD
+    assert interrupted(boxes.database) is not None
+    left = {loss.name for loss in plan_purge(Target.of(boxes)).losses}
+    assert left == {"box.loud", "box.state", "box.double", "box.number", "box.inside"}
+    # Another change takes away what was left, and the same names may mean something else: nothing shines through.
+    other = {"name": "state", "type": "integer", "label": "State"}
+    apply_package(Target.of(boxes), source([BEFORE[0], document(fields=[*BEFORE[1]["fields"], other])]))
+    assert plan_purge(Target.of(boxes)).losses == ()
+    with boxes.read(SYSTEM) as records:
+        assert {row["state"] for row in records.list(Query("box")).records} == {None}
+    rollback(Target.of(boxes), 2, conditions=Conditions(allow_destructive=True))
+    apply_package(Target.of(boxes), source(WIDER), conditions=Conditions(allow_destructive=True))
+    assert wide(boxes) == WIDE
+
+
+def test_a_change_that_is_refused_at_the_end_leaves_no_column(
+    boxes: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ratoon.platform.storage.retyping.MANY", 0)
+
+    def reached(phase: str) -> None:
+        if phase == "filled":
+            raise Conflict("No.")
+
+    with pytest.raises(Conflict, match="No"):
+        apply_package(Target.of(boxes), source(WIDER), conditions=Conditions(on_phase=reached))
+    assert plan_purge(Target.of(boxes)).losses == ()
+    apply_package(Target.of(boxes), source(WIDER))
+    assert wide(boxes) == WIDE
+
+
+def test_a_record_written_while_columns_are_filled_beforehand_is_not_lost(
+    boxes: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ratoon.platform.storage.retyping.MANY", 0)
+    told: list[tuple[str, int, int]] = []
+
+    def reached(phase: str) -> None:
+        if phase == "prepared":
+            with boxes.read(SYSTEM) as records:
+                first = records.list(Query("box", filter='name = "a"')).records[0]
+            boxes.transact(SYSTEM, lambda r: r.update("box", [Change(first["id"], {"name": "A", "note": "late"})]))
+            boxes.transact(SYSTEM, lambda r: r.create("box", [{"name": "c", "size": 3}]))
+
+    conditions = Conditions(on_phase=reached, progress=lambda *step: told.append(step))
+    apply_package(Target.of(boxes), source(WIDER), conditions=conditions)
+    assert told[-1] == ("box.state, double, number, loud", 2, 2)
+    assert wide(boxes) == {
+        "A": ("A!late", "open", 2, "B-01"),
+        "b": WIDE["b"],
+        "c": ("c!", "open", 6, "B-03"),
+    }
+    boxes.transact(SYSTEM, lambda r: r.create("box", [{"name": "d", "size": 1}]))
+    assert wide(boxes)["d"] == ("d!", "open", 2, "B-04")
+    rollback(Target.of(boxes), 2, conditions=Conditions(allow_destructive=True))
+    assert seen(boxes) == {("A", 1, "late"), ("b", 2, "x"), ("c", 3, None), ("d", 1, None)}
