@@ -26,6 +26,7 @@ from ratoon.platform.metadata.behaviour import Behaviour
 from ratoon.platform.metadata.builtin import with_system
 from ratoon.platform.metadata.calendars import compile_calendars
 from ratoon.platform.metadata.collect import collect
+from ratoon.platform.metadata.collector import collector_rests
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.metadata.drafts import Drafts, ObjectDraft
 from ratoon.platform.metadata.duplicates import duplicate_rules
@@ -69,7 +70,8 @@ def compile_registry(
         from ratoon.platform.metadata.structure import StructureCheck
 
         complete = StructureCheck(types).check(complete, report)
-    registry = assemble(complete, types, functions, revision, report)
+    with collector_rests():
+        registry = assemble(complete, types, functions, revision, report)
     if report.errors:
         raise MetadataRefused(report.sorted())
     return registry

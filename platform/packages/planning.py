@@ -17,6 +17,7 @@ import orjson
 from sqlalchemy import Connection
 
 from ratoon.platform.errors import Finding, MetadataRefused
+from ratoon.platform.metadata.collector import collector_rests
 from ratoon.platform.metadata.documents import Document, in_order
 from ratoon.platform.metadata.model import Registry
 from ratoon.platform.metadata.moves import Move
@@ -191,6 +192,11 @@ def plan_documents(
 
 def plan_read(target: Target, connection: Connection, read: Read, manner: Manner | None = None) -> Plan:
     """The plan for what sources hold."""
+    with collector_rests():
+        return _plan_read(target, connection, read, manner)
+
+
+def _plan_read(target: Target, connection: Connection, read: Read, manner: Manner | None) -> Plan:
     present = present_documents(connection)
     if any(finding.severity == "error" for finding in read.findings):
         raise MetadataRefused(check_documents(read.documents, target.language, present, read.findings).findings)

@@ -77,6 +77,9 @@ class Installation(Protocol):
     def look_again(self) -> None:
         """What is read next is served by the newest metadata."""
 
+    def engine_at(self, connection: Connection) -> Engine:
+        """The engine of the revision that stands; the one that serves already, where it is up to date."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -92,6 +95,8 @@ class Target:
     """Makes what saves records by a registry: for reference data and tests, which are left out without it."""
     changed: Callable[[], None] = field(default=lambda: None)
     """Called when a change was committed, so that the process that made it serves by it at once."""
+    serving: Callable[[Connection], Engine] | None = None
+    """What serves the revision that stands: its registry need not be compiled again."""
 
     @classmethod
     def of(cls, installation: Installation) -> Target:
@@ -108,6 +113,7 @@ class Target:
             trust,
             installation.build,
             installation.look_again,
+            installation.engine_at,
         )
 
     def context(self) -> EvalContext:
@@ -118,6 +124,10 @@ class Target:
         """The registry of a stored revision; ``None`` for revision 0, when nothing was applied yet."""
         if revision == 0:
             return None
+        if self.serving is not None:
+            registry = self.serving(connection).registry
+            if registry.revision == revision:
+                return registry
         return self.registry_of(revisions.documents_at(connection, revision), revision)
 
     def registry_of(self, documents: Sequence[Document], revision: int = 0) -> Registry:
