@@ -70,7 +70,7 @@ def changes_of(
             pair = (presenter.show_field(field, old), presenter.show_field(field, new))
             entries.append(Entry(screen.label(field), *pair, created=save["action"] == "created"))
         if not entries:
-            words = {"created": _("Created"), "deleted": _("Deleted"), "restored": _("Restored")}
+            words = {"created": _("Created"), "deleted": _("Deleted"), "restored": _("Restored"), "erased": _("Erased")}
             text = words.get(save["action"])
             if text is None:
                 continue

@@ -22,6 +22,7 @@ from ratoon.platform.api.docs import DocumentViews
 from ratoon.platform.api.language import Languages
 from ratoon.platform.api.metadata import MetadataViews
 from ratoon.platform.api.objects import ObjectViews
+from ratoon.platform.api.persons import PersonViews
 from ratoon.platform.api.problems import MethodNotAllowed, Refusals
 from ratoon.platform.api.records import RecordViews
 from ratoon.platform.api.runs import RunViews
@@ -60,7 +61,7 @@ def create_api(environment: Environment) -> Blueprint:
         NAME, __name__, url_prefix=BASE, template_folder="templates", static_folder="static", static_url_path="/static"
     )
     blueprint.record(lambda state: state.app.url_map.converters.update(anything=Anything))
-    records = (RecordViews(api), ApprovalViews(api), ObjectViews(api))
+    records = (RecordViews(api), ApprovalViews(api), ObjectViews(api), PersonViews(api))
     for views in (*records, AccessViews(api), RunViews(api), MetadataViews(api), DocumentViews(api)):
         views.register(blueprint)
     blueprint.add_url_rule("/<anything:rest>", "nowhere", _nowhere, methods=METHODS, provide_automatic_options=False)

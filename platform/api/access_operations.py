@@ -81,6 +81,16 @@ def record_paths(object: str, editable: bool) -> Iterator[tuple[str, Operations]
         yield f"{here}/transfer", {"post": moved}
 
 
+def person_paths(object: str, admin: bool) -> Iterator[tuple[str, Operations]]:
+    """Everything about a person; for administrators erasing one."""
+    record, here = path_parameter("id", "the person", UUID), f"/records/{object}/{{id}}/person"
+    yield here, {"get": _op(f"person_{object}", "Everything about the person", record)}
+    if admin:
+        gone = _done(f"erase_person_{object}", "Erase the person for good", record)
+        shown = _op(f"plan_erasure_{object}", "What erasing would take away, and what stays", record)
+        yield f"{here}/erasure", {"get": shown, "post": {**gone, "requestBody": body(reference("_erasure_call"))}}
+
+
 def _op(name: str, summary: str, *parameters: Any) -> dict[str, Any]:
     return operation(name, summary, "access", answers("found", SOMETHING), *parameters)
 

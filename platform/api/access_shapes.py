@@ -40,10 +40,17 @@ class GrantsShape(Schema):
     permission_sets = fields.List(fields.String(validate=validate.Length(max=40)), load_default=list)
 
 
+class ErasureShape(Schema):
+    """Erasing a person, as it was planned."""
+
+    fingerprint = fields.String(required=True, validate=validate.Length(max=64))
+
+
 ACCESS_SHAPES: dict[str, type[Schema]] = {
     "share_call": ShareShape,
     "transfer_call": TransferShape,
     "token_call": TokenShape,
     "grants": GrantsShape,
+    "erasure_call": ErasureShape,
 }
 """The shapes by the name they have in the document."""

@@ -152,6 +152,7 @@ def _summary(obj: Object, engine: Engine, actor: Actor, label: Label) -> dict[st
         "color": obj.color,
         "title": obj.title,
         "hidden": obj.hidden,
+        "person": obj.person,
         "package": obj.owner,
         "actions": [action for action in ACTIONS if engine.policy.may(actor, obj.name, action)],
     }

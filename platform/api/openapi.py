@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import Schema
 
 from ratoon.platform.access.actor import Actor
-from ratoon.platform.api.access_operations import admin_paths, my_paths, record_paths
+from ratoon.platform.api.access_operations import admin_paths, my_paths, person_paths, record_paths
 from ratoon.platform.api.approvals import approval_paths
 from ratoon.platform.api.approvals import record_paths as approval_record_paths
 from ratoon.platform.api.metadata_operations import metadata_paths
@@ -167,6 +167,9 @@ class Documents:
                 spec.path(path=path, operations=operations)
             for path, operations in record_paths(obj.name, engine.policy.may(actor, obj.name, "edit")):
                 spec.path(path=path, operations=operations)
+            if obj.person and engine.policy.may(actor, obj.name, "export"):
+                for path, operations in person_paths(obj.name, actor.admin):
+                    spec.path(path=path, operations=operations)
             spec.tag({"name": obj.name, "description": label(obj.plural_label, obj.owner)})
         return dict(spec.to_dict())
 

@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "init": ("init", "Write a starter package."),
         "user": ("user", "Add users and list them."),
         "token": ("token", "Make API tokens, list and revoke them."),
+        "person": ("person", "Take out everything about a person; erase one."),
         "audit": ("audit", "Look at the audit trail and check that nobody touched it."),
     }
 )

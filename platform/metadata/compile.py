@@ -156,6 +156,7 @@ def _object(
         color=data.get("color", "blue"),
         owner=draft.piece.document.package,
         hidden=data.get("hidden", False),
+        person=data.get("person", False),
         rules=behaviour.rules(draft),
         keys=behaviour.keys(draft),
         default_access=default,

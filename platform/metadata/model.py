@@ -280,6 +280,8 @@ class Object:
     owner: str = "local"
     hidden: bool = False
     """Not in the navigation (junctions, line items)."""
+    person: bool = False
+    """A record is a person: everything about it can be taken out, and it can be erased (``records/persons.py``)."""
     default_access: str = "read_write"
     """What a role's rights reach before sharing: private, read, read_write or controlled_by_parent."""
     rules: tuple[Rule, ...] = ()

@@ -62,7 +62,8 @@ COMMON: Mapping[str, Mapping[str, Any]] = {
     "sensitivity": {
         "enum": ["none", "personal", "sensitive"],
         "default": "none",
-        "description": "How carefully the value must be handled.",
+        "description": "How carefully the value must be handled: none; personal = it tells who somebody is or how to "
+        "reach them; sensitive = nobody should know it without need. Erasing a person empties both kinds.",
         "examples": ["personal"],
     },
     "visible_when": _formula("The field is there only when this is true; otherwise it stays blank.", 'species = "dog"'),

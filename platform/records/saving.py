@@ -174,6 +174,14 @@ class Saving:
         if written:
             self.engine.reactions.after_save(self.service, plan.name, event, written)
 
+    def overwrite(self, plan: ObjectPlan, draft: Draft) -> None:
+        """Writes a change in which no rule and no automation has a say, and works out what follows from it."""
+        self._stamp(plan, draft)
+        self._compute(plan, [draft])
+        for written in self._update(plan, [draft]):
+            self.touch(plan.name, written.id, "updated", written.old, written.row)
+        propagation.propagate(self)
+
     def _stamp(self, plan: ObjectPlan, draft: Draft) -> None:
         """Who and when, before anything reads it: formulas and rules see the stamps that will be written."""
         row, old = draft.row, draft.old

@@ -7,7 +7,8 @@ finds out that the end was cut off or everything was written anew.
 ``note`` belongs at the end of a transaction: until that ends, others who note something wait.
 
 What is older than an installation wants to keep is emptied by ``forget``: the entry's row stays with its hashes, its
-content goes, and an entry says what was forgotten. An emptied row that no such entry explains is reported.
+content goes, and an entry says what was forgotten. The same happens to entries that name a person who is erased. An
+emptied row that no such entry explains is reported.
 """
 
 from __future__ import annotations
@@ -168,6 +169,7 @@ def verify(conn: Connection, known_head: str | None = None) -> Verdict:
     flaws: list[Flaw] = []
     emptied: list[tuple[int, str, datetime]] = []
     excused: dict[str, str] = {}
+    erased: set[int] = set()
     previous, expected, seen = BEGINNING, 1, known_head in (None, BEGINNING)
     for row in _all(conn):
         number = row["number"]
@@ -182,9 +184,15 @@ def verify(conn: Connection, known_head: str | None = None) -> Verdict:
         elif row["trail"] == "audit" and row["action"] == "forgotten":
             told = json.loads(row["detail"])
             excused[told["trail"]] = max(excused.get(told["trail"], ""), told["before"])
+        elif row["trail"] == "audit" and row["action"] == "erased":
+            erased.update(json.loads(row["detail"])["entries"])
         previous, expected = row["hash"], number + 1
         seen = seen or previous == known_head
-    flaws += [Flaw(number, "emptied") for number, trail, at in emptied if _moment(at) >= excused.get(trail, "")]
+    flaws += [
+        Flaw(number, "emptied")
+        for number, trail, at in emptied
+        if number not in erased and _moment(at) >= excused.get(trail, "")
+    ]
     if not seen:
         flaws.append(Flaw(expected - 1, "head"))
     return Verdict(expected - 1, previous, tuple(sorted(flaws, key=lambda flaw: flaw.number)))
@@ -200,6 +208,13 @@ def forget(conn: Connection, at: datetime, trail: Trail, before: datetime) -> in
         told = {"trail": trail, "before": _moment(before), "count": changed}
         note(conn, at, Happening("audit", "forgotten", subject=trail, detail=told))
     return int(changed)
+
+
+def erase(conn: Connection, at: datetime, numbers: Sequence[int], by: str | None = None) -> None:
+    """Empties these entries, because they name a person who was erased, and notes which ones."""
+    if numbers:
+        conn.execute(sql_update(_AUDIT).where(_AUDIT.c.number.in_(numbers)).values(detail="", subject=""))
+        note(conn, at, Happening("audit", "erased", by=by, detail={"entries": list(numbers)}))
 
 
 def _end(conn: Connection) -> tuple[int, str]:

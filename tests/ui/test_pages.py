@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
 import re
+import zipfile
 from typing import Any
 
 import pytest
@@ -221,3 +224,36 @@ def test_who_may_only_read_is_offered_nothing_else(site: Any) -> None:
         assert visitor.get(f"/o/product?view={view.name}").status_code == 200, view.name
     for address in ("/o/contact?where=birthday:eq:1990-02-03", "/o/contact?sort=birthday"):
         assert visitor.get(address).status_code == 400
+
+
+def test_a_person_is_taken_out_and_erased_by_hand(site: Any, ada: Any) -> None:
+    account = site.create("account", name="Stays a customer")
+    id = site.create("contact", last_name="Goneforever", account=account, email="gone@example.com")
+    site.create("activity", subject="Spoke with gone@example.com", kind="call", about=id, about_object="contact")
+    assert f"/o/contact/{id}/person" in ada.get(f"/o/contact/{id}").text
+    page = ada.get(f"/o/contact/{id}/person").text
+    assert "Values: Last name, Full name, E-mail" in page or "Values: Last name" in page
+    assert "Activities · Subject: 1 texts name the person" in page
+    taken = ada.post(f"/o/contact/{id}/person", {"do": "export"})
+    with zipfile.ZipFile(io.BytesIO(taken.data)) as packed:
+        found = json.loads(packed.read("person.json"))
+    assert found["record"]["email"] == "gone@example.com"
+    assert [a["subject"] for a in found["pointing_here"]["activity.about"]] == ["Spoke with gone@example.com"]
+    told = re.search(r'name="fingerprint" value="([^"]+)"', page)
+    assert told is not None
+    assert ada.post(f"/o/contact/{id}/person", {"do": "erase", "fingerprint": told.group(1)}).status_code == 303
+    assert site.read("contact", id)["last_name"] == "Goneforever"
+    page = ada.get(f"/o/contact/{id}/person").text
+    assert "Tick the box" in page
+    given = re.search(r'name="fingerprint" value="([^"]+)"', page)
+    assert given is not None
+    answer = ada.post(f"/o/contact/{id}/person", {"do": "erase", "fingerprint": given.group(1), "sure": "1"})
+    assert answer.headers["Location"] == f"/o/contact/{id}"
+    page = ada.get(f"/o/contact/{id}").text
+    assert "Goneforever" not in page
+    assert "Stays a customer" in page
+    assert "Erased" in ada.get(f"/o/contact/{id}?tab=history").text
+    nobody = site.visitor()
+    nobody.sign_in("nobody@example.com")
+    assert nobody.get(f"/o/contact/{id}/person").status_code in (403, 404)
+    assert ada.get(f"/o/account/{account}/person").status_code == 404

@@ -59,3 +59,25 @@ def test_explain_access_says_which_rule_opens_a_record_and_audit_keeps_who_did_w
     assert "all as they were written" in run("audit", "verify", "--head", head).output
     assert run("audit", "verify", "--head", "f" * 64, ok=False).exit_code == 1
     assert "0 entries forgotten" in run("audit", "forget", "sign_in", "--days", "30").output
+
+
+def test_a_person_is_taken_out_and_erased_from_the_command_line(run: Run, tmp_path: Path) -> None:
+    add_user("root@example.com", "--admin")
+    add_user("mina@example.com")
+    from ratoon.platform.access.accounts import Accounts
+    from ratoon.platform.cli.opening import environment
+
+    with environment() as opened, opened.database.read() as connection:
+        id = Accounts(opened.world).user_id(connection, "mina@example.com")
+    run("person", "export", "user", str(id), str(tmp_path / "mina.json"))
+    assert json.loads((tmp_path / "mina.json").read_text())["record"]["email"] == "mina@example.com"
+    run("person", "export", "user", str(id), str(tmp_path / "mina.zip"))
+    told = run("person", "erase", "user", str(id), "--plan").output
+    assert "the values of name, email" in told
+    assert CliRunner().invoke(cli, ["person", "erase", "user", str(id)], input="n\n").exit_code == 1
+    assert "Erased." in run("person", "erase", "user", str(id), "--yes").output
+    assert "mina@example.com" not in run("user", "list").output
+    assert "all as they were written" in run("audit", "verify").output
+    trail = json.loads(run("audit", "list", "--trail", "privacy", "--json").output)
+    assert [entry["action"] for entry in trail] == ["erased", "exported", "exported"]
+    assert "mina" not in json.dumps(trail)
