@@ -39,6 +39,10 @@ TEXTS: Mapping[str, tuple[str, ...]] = {
 }
 """Notes of the platform that may name anybody: table → columns."""
 
+ACCOUNT = ("ratoon_password", "ratoon_password_before", "ratoon_password_link", "ratoon_second_factor",
+           "ratoon_identity")  # fmt: skip
+"""Tables of what lets a user in: gone with the user."""
+
 
 @dataclass(frozen=True)
 class Traces:
@@ -225,7 +229,7 @@ def file_names(conn: Connection, object: str, record: str, keep: Collection[str]
 
 def end_account(conn: Connection, user: str, at: datetime) -> None:
     """A user who was erased: no password, no second factor, no session, no token; where they signed in from is gone."""
-    for name in ("ratoon_password", "ratoon_second_factor"):
+    for name in ACCOUNT:
         table = _table(name)
         conn.execute(table.delete().where(table.c.user_id == user))
     sessions, tokens, trail = _table("ratoon_session"), _table("ratoon_token"), _table("ratoon_sign_in")

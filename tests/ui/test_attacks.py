@@ -13,6 +13,8 @@ from ratoon.ui.sniffing import clean_name, sniff
 UNSAFE = ("POST", "PUT", "PATCH", "DELETE")
 NOWHERE = "01900000-0000-7000-8000-fffffffffffe"
 PLACES = {"object": "account", "name": "nothing", "field": "parent", "what": "cancel", "text": "x", "revision": "1"}
+SIGNED = {"screens.stop_mails"}
+"""Answers to mail programs, which have no form: what lets them in is a signature in the address (RFC 8058)."""
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + b"\0" * 40
 
 
@@ -36,7 +38,8 @@ def test_no_address_changes_anything_for_another_site(site: Any, ada: Any) -> No
         for method in sorted(methods & set(UNSAFE)):
             for headers in ({}, {"HX-Request": "true"}, {"X-CSRFToken": "forged"}):
                 answer = ada.client.open(path, method=method, headers=headers, data={"name": "Changed"})
-                assert answer.status_code in (400, 403), f"{method} {path} ({endpoint}): {answer.status_code}"
+                refusals = (400, 403, 404) if endpoint in SIGNED else (400, 403)
+                assert answer.status_code in refusals, f"{method} {path} ({endpoint}): {answer.status_code}"
                 tried += 1
     assert tried > 90
     assert site.read("account", id) == before

@@ -11,13 +11,14 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import String, Text, insert
 
 from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.access.actor import SYSTEM, Actor
 from ratoon.platform.config import World
 from ratoon.platform.environment import Environment
 from ratoon.platform.errors import BadRequest, Conflict, Forbidden, NotFound
+from ratoon.platform.formulas.columns import Json
 from ratoon.platform.metadata.documents import canonical, place
 from ratoon.platform.packages import Target, apply_package
 from ratoon.platform.records.drafts import Change
@@ -25,6 +26,7 @@ from ratoon.platform.records.persons import Persons
 from ratoon.platform.records.reading import Query
 from ratoon.platform.storage import idempotency
 from ratoon.platform.storage.audit import Happening, note, verify
+from ratoon.platform.storage.erasing import ACCOUNT, TEXTS
 from ratoon.platform.storage.files import File, add_file, attach_files, load_files
 from ratoon.platform.storage.notifications import notify
 from ratoon.platform.storage.system import system_tables
@@ -269,3 +271,61 @@ def test_a_deleted_person_and_a_user_can_be_erased_too(club: Club, injected: Wor
     values = (LAST, "Ostrander", "mina@example.com", "203.0.113.77", PHONE)
     # the last refused attempt wrote the address that was typed into the trail anew
     assert remains(club.environment, values) == {"mina@example.com"}
+
+
+HARMLESS: dict[str, set[str]] = {
+    "ratoon_apply": {"name", "by", "host", "what"},
+    "ratoon_approval": {"object", "process", "state", "step"},
+    "ratoon_base": {"package", "file", "kind", "body"},
+    "ratoon_counter": {"name"},
+    "ratoon_decision": {"event", "step", "source"},
+    "ratoon_document": {"path", "package", "file", "kind", "body"},
+    "ratoon_due": {"rule"},
+    "ratoon_file": {"media_type", "sha256", "object"},
+    "ratoon_history": {"object", "event", "key", "source"},
+    "ratoon_idempotency": {"actor", "key", "request", "headers"},
+    "ratoon_kept": {"kind", "object", "key", "table", "column", "signature", "declaration"},
+    "ratoon_match": {"object", "rule", "key"},
+    "ratoon_notification": {"object", "key", "rule", "kind", "mail"},
+    "ratoon_notification_way": {"kind", "mail"},
+    "ratoon_package_setting": {"package", "name", "value"},
+    "ratoon_quota": {"name", "grants"},
+    "ratoon_revision": {"by", "message"},
+    "ratoon_run": {"name", "key", "state", "trigger", "rule", "object", "worker", "error_code"},
+    "ratoon_run_step": {"step", "record", "state", "kind", "error_code"},
+    "ratoon_setting": {"name", "value"},
+    "ratoon_share": {"object", "grantee", "access"},
+    "ratoon_sign_in": {"outcome"},
+    "ratoon_stage": {"object", "field", "pipeline", "stage", "previous"},
+    "ratoon_stage_task": {"pipeline", "stage", "task", "object"},
+    "ratoon_timer": {"name", "shape"},
+    "ratoon_turn": {"rule"},
+    "ratoon_undo": {"object", "key", "record"},
+    "ratoon_unlinked": {"object", "key"},
+    "ratoon_user_role": {"role"},
+    "ratoon_vote": {"step", "state"},
+    "ratoon_worker": {"id", "host"},
+}
+"""Texts of the platform's tables that hold names of metadata, ids, states or settings, and nothing about people."""
+EMPTIED: dict[str, set[str]] = {
+    "ratoon_audit": {"trail", "action", "object", "subject", "detail", "previous", "hash"},
+    "ratoon_history": {"old", "new"},
+    "ratoon_undo": {"old", "new"},
+    "ratoon_session": {"hash", "address", "agent"},
+    "ratoon_sign_in": {"address", "agent"},
+    "ratoon_token": {"hash", "label", "objects"},
+}
+"""Texts that erasing looks after one by one (``storage/erasing.py``)."""
+
+
+def test_erasing_knows_every_text_that_the_platform_keeps() -> None:
+    """Whoever adds a table says here, or in ``erasing.TEXTS``, what becomes of a person in it."""
+    unknown = [
+        f"{table.name}.{column.name}"
+        for table in system_tables().sorted_tables
+        for column in table.c
+        if isinstance(column.type, String | Text | Json)
+        and table.name not in ACCOUNT
+        and column.name not in {*TEXTS.get(table.name, ()), *HARMLESS.get(table.name, ()), *EMPTIED.get(table.name, ())}
+    ]
+    assert unknown == []
