@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import Text, select
 
 from ratoon.platform.errors import BadRequest, Conflict, Forbidden, Invalid, NotFound
 from ratoon.platform.fields.base import Part
+from ratoon.platform.formulas.types import Type
 from ratoon.platform.metadata.model import Field
 from ratoon.platform.records import duplicates, propagation
 from ratoon.platform.records.aftermath import search_text
@@ -34,10 +34,9 @@ from ratoon.platform.records.drafts import Draft
 from ratoon.platform.records.plan import ObjectPlan
 from ratoon.platform.records.reading import Query
 from ratoon.platform.records.saving import Saving
-from ratoon.platform.storage import erasing, history, search
+from ratoon.platform.storage import erasing, history, search, traces
 from ratoon.platform.storage.audit import Happening, note
 from ratoon.platform.storage.erasing import ERASED, Traces
-from ratoon.platform.storage.system import system_tables
 
 if TYPE_CHECKING:
     from ratoon.platform.records.service import RecordService
@@ -99,7 +98,7 @@ class Persons:
             },
         }
         if records.actor.admin:
-            found["notes_of_the_platform"] = self._notes(record)
+            found["notes_of_the_platform"] = traces.notes_of(self._conn, record)
         told = {"records": 1 + sum(len(there) for there in found["pointing_here"].values())}
         self._note("exported", object, record, told)
         ready: dict[str, Any] = orjson.loads(
@@ -129,28 +128,15 @@ class Persons:
                 return found
 
     def _files(self, object: str, record: str, row: Mapping[str, Any]) -> list[dict[str, Any]]:
-        table = system_tables().tables["ratoon_file"]
-        rows = self._conn.execute(select(table).where(table.c.object == object, table.c.record == record))
-        files = [row._asdict() for row in rows]
+        files = traces.files_of(self._conn, object, record)
         return [file for file in files if self._records.actor.admin or file["id"] in row.values()]
-
-    def _notes(self, record: str) -> dict[str, list[dict[str, Any]]]:
-        """Mails and other steps of automations, notifications, and what repeats are answered from."""
-        tables = system_tables().tables
-        step, notice, share = tables["ratoon_run_step"], tables["ratoon_notification"], tables["ratoon_share"]
-        asked = {
-            "steps_of_automations": select(step).where(step.c.record == record).order_by(step.c.at),
-            "notifications": select(notice).where(notice.c.record == record).order_by(notice.c.at),
-            "shares": select(share).where(share.c.record == record).order_by(share.c.at),
-        }
-        return {name: [row._asdict() for row in self._conn.execute(query)] for name, query in asked.items()}
 
     # -- erasing -------------------------------------------------------------------------------------------------
 
     def plan(self, object: str, record: str) -> Erasure:
         """What erasing would do. Raises ``Forbidden`` for who is no administrator, ``NotFound``, ``BadRequest``."""
         plan, row = self._to_erase(object, record)
-        traces, store = self._traces(plan, row), self._engine.store
+        places, store = self._places(plan, row), self._engine.store
         kept = {}
         for field in self._engine.registry.children.get(object, ()):
             if not field.system and (number := len(store.back(self._conn, field.object, field.name, [record]))):
@@ -160,9 +146,9 @@ class Persons:
             record,
             tuple(key for key in self._delicate(plan) if row.get(key) is not None),
             tuple(erasing.file_names(self._conn, object, record, self._files_to_keep(plan, row))),
-            traces.count(store),
+            places.count(store),
             kept,
-            traces.mentions(store),
+            places.mentions(store),
         )
         digest = hashlib.sha256(orjson.dumps([asdict(shown), row["version"]], option=orjson.OPT_SORT_KEYS)).hexdigest()
         return Erasure(**{**asdict(shown), "fingerprint": digest[:16]})
@@ -178,19 +164,20 @@ class Persons:
         records, store = self._records, self._engine.store
         store.lock(self._conn, object, [record])
         plan, row = self._to_erase(object, record)
-        traces = self._traces(plan, row)
+        places = self._places(plan, row)
         saving = Saving(records)
         saving.overwrite(plan, Draft(0, record, row, {**row, **self._blank(plan, row)}, frozenset()))
         self._recompute_deleted(saving, object, record)
         duplicates.settle(saving)
         followed = self._follow_up(saving)
         gone = erasing.unattach(self._conn, object, record, self._files_to_keep(plan, row))
-        harmless = traces.harmless - followed.get((object, record), frozenset())
+        harmless = places.harmless - followed.get((object, record), frozenset())
         now, actor = self._engine.world.clock(), records.actor
-        Traces(self._conn, object, record, harmless, traces.names).erase(store, now, actor.id)
+        Traces(self._conn, object, record, harmless, places.names).erase(store, now, actor.id)
         for (other, id), keys in followed.items():
             if (other, id) != (object, record):
-                self._forget_derived(other, id, keys)
+                # Formulas of other records that read the person: their history had the values, too.
+                traces.forget_keys(self._conn, other, id, keys)
         if object == "user":
             erasing.end_account(self._conn, record, now)
         history.write_events(self._conn, object, "erased", [record], now, actor.id, actor.source)
@@ -201,9 +188,8 @@ class Persons:
     def _recompute_deleted(self, saving: Saving, object: str, record: str) -> None:
         """Formulas of records in the recycle bin that point here: nobody else works them out until a restore."""
         for field in self._engine.registry.children.get(object, ()):
-            table = self._engine.store.tables.table(field.object)
-            query = select(table.c.id).where(table.c[field.name] == record, table.c.deleted_at.is_not(None))
-            if ids := list(self._conn.execute(query).scalars()):
+            ids = traces.deleted_children(self._engine.store, self._conn, field.object, field.name, record)
+            if ids:
                 propagation.recompute(saving, field.object, ids)
 
     def _to_erase(self, object: str, record: str) -> tuple[ObjectPlan, dict[str, Any]]:
@@ -230,7 +216,7 @@ class Persons:
         fields = (f for f in plan.object.fields.values() if f.sensitivity in DELICATE)
         return [part.key for field in fields for part in field.parts if part.sql is not None]
 
-    def _traces(self, plan: ObjectPlan, row: Mapping[str, Any]) -> Traces:
+    def _places(self, plan: ObjectPlan, row: Mapping[str, Any]) -> Traces:
         delicate = set(self._delicate(plan))
         harmless = frozenset(key for key in plan.columns if key not in delicate)
         return Traces(self._conn, plan.name, row["id"], harmless, self._names(plan, row, delicate))
@@ -244,9 +230,7 @@ class Persons:
             if part.key in delicate and (field.type.name in NAMING or field.name == plan.object.title)
         }
         values = [row.get(key) for key in naming]
-        table = system_tables().tables["ratoon_history"]
-        query = select(table.c.old, table.c.new).where(table.c.record == row["id"], table.c.key.in_(naming))
-        values += [value for pair in self._conn.execute(query) for value in pair]
+        values += traces.earlier_values(self._conn, row["id"], naming)
         texts = {value for value in values if isinstance(value, str) and len(value.encode()) >= SHORTEST_NAME}
         return tuple(sorted(text for text in texts if ERASED not in text and not text.endswith("@erased.invalid")))
 
@@ -287,12 +271,6 @@ class Persons:
                 search.index(self._conn, object, live)
         return followed
 
-    def _forget_derived(self, object: str, record: str, keys: frozenset[str]) -> None:
-        """Formulas of other records that read the person: their history had the values, too."""
-        table = system_tables().tables["ratoon_history"]
-        theirs = (table.c.record == record, table.c.object == object, table.c.key.in_(keys))
-        self._conn.execute(table.delete().where(*theirs))
-
     def _note(self, action: str, object: str, record: str, detail: Mapping[str, Any]) -> None:
         happening = Happening(
             "privacy", action, by=self._records.actor.id, object=object, subject=record, detail=detail
@@ -316,7 +294,7 @@ def _nobody(field: Field, part: Part, record: str, apart: bool) -> Any:
     """A value that is allowed and says nothing."""
     if field.type.name == "email":
         return f"erased-{record}@erased.invalid"
-    if isinstance(part.sql, Text):
+    if part.formula is Type.TEXT:
         try:
             return part.coerce(f"{ERASED} {record}" if apart else ERASED)
         except Invalid:
