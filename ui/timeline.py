@@ -13,6 +13,7 @@ from flask_babel import gettext as _
 from ratoon.platform.errors import Invalid
 from ratoon.platform.metadata.model import Field, Object
 from ratoon.platform.records.service import RecordService
+from ratoon.platform.storage.history import TICKED, UNTICKED
 from ratoon.ui.i18n import babel_locale
 from ratoon.ui.present import Presenter, Shown, stage_color
 from ratoon.ui.screen import Screen
@@ -69,6 +70,17 @@ def changes_of(
             field = object.fields[name]
             pair = (presenter.show_field(field, old), presenter.show_field(field, new))
             entries.append(Entry(screen.label(field), *pair, created=save["action"] == "created"))
+        if save["action"] in (TICKED, UNTICKED):
+            done = save["action"] == TICKED
+            entries += [
+                Entry(
+                    _task_label(screen, object, key),
+                    Shown("", ""),
+                    Shown("", "", text=_("Done") if done else _("Open again")),
+                    True,
+                )
+                for key in save["changes"]
+            ]
         if not entries:
             words = {"created": _("Created"), "deleted": _("Deleted"), "restored": _("Restored"), "erased": _("Erased")}
             text = words.get(save["action"])
@@ -78,6 +90,17 @@ def changes_of(
             entries.append(Entry("", blank, Shown("", "", text=text), True))
         happenings.append(Happening(names.get(save["by"], ""), presenter.moment(save["at"]), entries))
     return happenings
+
+
+def _task_label(screen: Screen, object: Object, key: str) -> str:
+    """What a task is called that the history names as ``stage.task``; the key when the metadata lost it."""
+    stage_name, _dot, name = key.partition(".")
+    for pipeline in object.pipelines:
+        stage = pipeline.by_name.get(stage_name)
+        for task in stage.checklist if stage is not None else ():
+            if task.name == name:
+                return screen.translate(task.label, pipeline.owner)
+    return key
 
 
 def _row(object: Object, save: Mapping[str, Any], side: int) -> dict[str, Any]:

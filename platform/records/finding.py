@@ -11,7 +11,7 @@ from ratoon.platform.formulas import Formula
 from ratoon.platform.metadata.model import Field
 from ratoon.platform.records.plan import ObjectPlan
 from ratoon.platform.records.reading import context_of, visible_rows
-from ratoon.platform.storage import search
+from ratoon.platform.storage import history, search
 from ratoon.platform.storage.lists import ListRequest
 
 if TYPE_CHECKING:
@@ -26,7 +26,12 @@ def shown_history(service: RecordService, object: str, entries: list[dict[str, A
     readable = policy.readable_keys(actor, object)
     readable -= {key for key, field in links.items() if policy.row_filter(actor, field.targets[0], "read")}
     kept = []
+    field = service.plan(object).object.stage_field
     for entry in entries:
+        if entry["action"] in (history.TICKED, history.UNTICKED):
+            if field is not None and field.name in readable:
+                kept.append(entry)
+            continue
         changes = {k: v for k, v in (entry["changes"] or {}).items() if k in readable}
         if changes or not entry["changes"]:
             kept.append({**entry, "changes": changes})

@@ -10,7 +10,7 @@ from ratoon.platform.fields.stage import DUE
 from ratoon.platform.metadata.names import nearest
 from ratoon.platform.records import stages
 from ratoon.platform.records.plan import ObjectPlan
-from ratoon.platform.storage import stage_tasks
+from ratoon.platform.storage import history, stage_tasks
 
 if TYPE_CHECKING:
     from ratoon.platform.records.service import RecordService
@@ -77,7 +77,12 @@ def tick(service: RecordService, plan: ObjectPlan, row: Mapping[str, Any], task:
         message = "The stage has no task {task}." + (" Did you mean {near}?" if near else "")
         raise NotFound(message, task=task, near=near)
     mark = stage_tasks.Tick(plan.name, str(row["id"]), pipeline.name, here.name, task)
+    now, who = service.engine.world.clock(), service.actor
     if done:
-        stage_tasks.tick(service.connection, mark, service.engine.world.clock(), service.actor.id)
+        changed = stage_tasks.tick(service.connection, mark, now, who.id)
     else:
-        stage_tasks.untick(service.connection, mark)
+        changed = stage_tasks.untick(service.connection, mark)
+    if changed:
+        event, key = history.TICKED if done else history.UNTICKED, f"{here.name}.{task}"
+        told = history.Entry(plan.name, mark.record, event, key, not done, done, now, who.id, who.source)
+        history.write_history(service.connection, [told])

@@ -23,6 +23,9 @@ from ratoon.platform.formulas.columns import Id, UtcDateTime
 from ratoon.platform.storage.statements import Convert, Row, Statement, encoder, parameter, sql_dialect
 from ratoon.platform.storage.system import system_tables
 
+TICKED, UNTICKED = "ticked", "unticked"
+"""Events: a task of a stage was done, or was not after all."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -31,9 +34,9 @@ class Entry:
     object: str
     record: str
     event: str
-    """created, updated, deleted or restored"""
+    """created, updated, deleted or restored; ``TICKED`` or ``UNTICKED``"""
     key: str | None
-    """The changed key; ``None`` = the event as a whole."""
+    """The changed key, or ``stage.task``; ``None`` = the event as a whole."""
     old: Any
     new: Any
     at: datetime

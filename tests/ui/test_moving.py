@@ -71,6 +71,9 @@ def test_tasks_of_the_stage_are_ticked_off_on_the_page(site: Any, ada: Any, sale
     assert answer.text.count('aria-checked="true"') == 1
     assert ada.post(f"/o/opportunity/{sale}/task", {"task": task[1], "done": ""}).status_code == 303
     assert 'aria-checked="true"' not in ada.get(f"/o/opportunity/{sale}").text
+    changes = ada.get(f"/o/opportunity/{sale}?tab=history").text
+    assert ">Open again<" in changes.replace("\n", "")
+    assert ">Done<" in changes.replace("\n", "")
     assert ada.post(f"/o/opportunity/{sale}/task", {"task": "nonsense", "done": "1"}).status_code == 404
 
 

@@ -134,6 +134,17 @@ def test_required_tasks_gate_going_on_but_not_giving_up_or_going_back(world: Env
         tick(world, record, "need")
 
 
+def test_ticks_are_in_the_history_of_the_record(world: Environment, time: Any) -> None:
+    record = deal(world, kind="a", amount="5")
+    tick(world, record, "need")
+    tick(world, record, "need")  # nothing changed
+    time.pass_(minutes=1)
+    tick(world, record, "need", done=False)
+    with world.read(SYSTEM) as records:
+        told = [(e["action"], e["changes"]) for e in records.history("deal", record["id"]) if "tick" in e["action"]]
+    assert told == [("unticked", {"new.need": [True, False]}), ("ticked", {"new.need": [False, True]})]
+
+
 def test_a_move_into_a_lost_stage_asks_for_the_reason(world: Environment) -> None:
     assert refused(world, deal(world), stage="lost") == ["Reason is required in stage Lost."]
 
