@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ratoon.platform.fields.base import FieldType
     from ratoon.platform.formulas import Function
     from ratoon.platform.jobs import JobType
+    from ratoon.platform.metadata.triggers import TriggerType
     from ratoon.platform.records.drafts import Draft
     from ratoon.platform.records.engine import Event
     from ratoon.platform.records.service import RecordService
@@ -83,6 +84,12 @@ def formula_functions() -> Iterable[Function]:  # type: ignore[empty-body]
 @hookspec
 def automation_actions() -> Iterable[ActionType]:  # type: ignore[empty-body]
     """Kinds of action that automations after the save may use as ``{"type": "<name>", …}``. Called once."""
+
+
+@hookspec
+def automation_triggers() -> Iterable[TriggerType]:  # type: ignore[empty-body]
+    """Triggers that automations after the commit may name in ``"on"``; the plugin starts them with ``fire``. Called
+    when metadata is checked."""
 
 
 @hookspec

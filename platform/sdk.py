@@ -12,7 +12,7 @@ metadata            ``Registry``, ``Object``, ``Field``
 field types         ``FieldType``, ``FieldSpec``, ``Part``, ``Option``, ``part``, ``text_part``,
                     ``integer_part``, ``decimal_part``, ``reference_part``, ``TextType``
 formulas            ``define``, ``overload``, ``Function``, ``Formula``, ``EvalContext``, ``Type``
-automation          ``ActionType``, ``ActionRun``
+automation          ``ActionType``, ``ActionRun``, ``TriggerType``, ``fire``
 jobs                ``JobType``, ``JobRun``, ``Again``, ``GiveUp``, ``About``, ``enqueue``, ``reschedule``, ``cancel``
 settings            ``package_settings(connection, package)``: what the package asks for in this environment
 refusals            ``Problem`` and every error of ``errors.py`` that a plugin raises or catches
@@ -46,7 +46,9 @@ from ratoon.platform.formulas.functions import overload
 from ratoon.platform.formulas.types import EvalContext, Type
 from ratoon.platform.hookspecs import NavigationEntry, hookimpl
 from ratoon.platform.jobs import About, Again, GiveUp, JobRun, JobType, cancel, enqueue, reschedule
+from ratoon.platform.jobs.firing import fire
 from ratoon.platform.metadata.model import Field, Object, Registry
+from ratoon.platform.metadata.triggers import TriggerType
 from ratoon.platform.packages.environment_settings import package_settings
 from ratoon.platform.records.drafts import Change, Draft
 from ratoon.platform.records.engine import Event
@@ -92,6 +94,7 @@ __all__ = [
     "Settings",
     "Stale",
     "TextType",
+    "TriggerType",
     "Type",
     "ValidationFailed",
     "World",
@@ -99,6 +102,7 @@ __all__ = [
     "decimal_part",
     "define",
     "enqueue",
+    "fire",
     "hookimpl",
     "integer_part",
     "overload",

@@ -18,4 +18,5 @@ def offline_language() -> tuple[Language, list[Document]]:
     functions = builtin_functions().plus(plugins.collect("formula_functions"))
     actions = frozenset(action.name for action in plugins.collect("automation_actions"))
     documents = [document for folder in plugins.packages() for document in read_package(folder)]
-    return Language(types, functions, actions), documents
+    triggers = frozenset(trigger.name for trigger in plugins.collect("automation_triggers"))
+    return Language(types, functions, actions, triggers), documents

@@ -14,7 +14,7 @@ from ratoon.platform.metadata.indexes import LONG
 from ratoon.platform.metadata.model import EMPTY, Action, Automation, Key, Rule
 from ratoon.platform.metadata.names import shape_problem, suggestion
 from ratoon.platform.metadata.report import Path, Report
-from ratoon.platform.metadata.triggers import TriggerCheck, status_of
+from ratoon.platform.metadata.triggers import OTHER, SAVES, TriggerCheck, status_of
 
 OWN_ACTIONS = frozenset({"set_fields", "create_record", "update_related"}) | LATER_ACTIONS
 """Kinds of action of the platform itself."""
@@ -26,9 +26,15 @@ class Behaviour:
     """What an object does when its records are saved."""
 
     def __init__(
-        self, drafts: Drafts, formulas: Formulas, report: Report, actions: Collection[str] | None = None
+        self,
+        drafts: Drafts,
+        formulas: Formulas,
+        report: Report,
+        actions: Collection[str] | None = None,
+        triggers: Collection[str] | None = None,
     ) -> None:
         self._actions = actions
+        self._triggers = triggers
         self._drafts = drafts
         self._formulas = formulas
         self._report = report
@@ -141,6 +147,11 @@ class Behaviour:
         data = document.data
         for i, key in enumerate(data.get("fields", ())):
             self.known_key(draft, document, ("fields", i), key)
+        if self._triggers is not None:
+            for i, on in enumerate(data["on"]):
+                if on not in SAVES and on not in OTHER and on not in self._triggers:
+                    hint = suggestion(on, [*SAVES, *OTHER, *self._triggers], "triggers")
+                    self._report.add(document, ("on", i), "unknown_trigger", f"There is no trigger {on!r}.", hint)
         stages = [s["name"] for p in draft.components_of("pipeline") for s in p.data["stages"]]
         for i, name in enumerate(data.get("stages", ())):
             if name not in stages:

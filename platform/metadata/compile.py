@@ -84,10 +84,11 @@ def assemble(
     revision: int,
     report: Report,
     actions: Collection[str] | None = None,
+    triggers: Collection[str] | None = None,
 ) -> Registry:
     """The registry as far as the documents allow; every problem goes into ``report``.
 
-    ``actions`` are the kinds of action that plugins bring; ``None`` takes any kind.
+    ``actions`` and ``triggers`` are those that plugins bring; ``None`` takes any.
 
     The documents must have the shape that the schemas describe, and the system package must be among them.
     """
@@ -98,7 +99,7 @@ def assemble(
     builder.finish()
     formulas = Formulas(drafts, functions, report)
     formulas.fields()
-    behaviour = Behaviour(drafts, formulas, report, actions)
+    behaviour = Behaviour(drafts, formulas, report, actions, triggers)
     screens = Screens(drafts, formulas, behaviour, report)
     sharing = compile_sharing(drafts, formulas, report)
     objects = {d.name: _object(d, formulas, behaviour, screens, sharing, report) for d in drafts.objects.values()}

@@ -24,8 +24,30 @@ if TYPE_CHECKING:
     from ratoon.platform.metadata.formulas import Formulas
     from ratoon.platform.metadata.report import Path, Report
 
+SAVES = ("created", "updated", "deleted", "restored", "stage_entered", "stage_left")
+"""Triggers of a save."""
 OTHER = ("date", "schedule", "button", "inbound")
 """Triggers beside those of a save; each has a key of the same name that says more."""
+
+
+NAME = 20
+"""Characters of a trigger's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerType:
+    """A trigger that a plugin brings, and fires with ``fire``. Raises ``ValueError`` for a name that cannot be one."""
+
+    name: str
+    """What ``"on"`` says in the automation document."""
+    label: str
+    """English; it is translated like every other text."""
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        taken = self.name in SAVES or self.name in OTHER
+        if taken or len(self.name) > NAME or not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
+            raise ValueError(f"{self.name!r} cannot be the name of a trigger")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +142,10 @@ class TriggerCheck:
                 self._add((), "missing_key", f'"{name}" is missing: it says what the trigger {name!r} means.')
             elif name in data and name not in wanted:
                 self._add((name,), "unused_key", f'{name!r} says nothing: it is not among "on".', f'add "{name}" there')
-        if wanted and data["when"] != "after_commit":
+        own_run = [name for name in data["on"] if name not in SAVES]
+        if own_run and data["when"] != "after_commit":
             self._add(
-                ("when",), "not_before", f"{wanted[0]!r} starts a run of its own.", 'write "when": "after_commit"'
+                ("when",), "not_before", f"{own_run[0]!r} starts a run of its own.", 'write "when": "after_commit"'
             )
         usable = {name: data[name] for name in wanted if name in data}
         return Triggers(

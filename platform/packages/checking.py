@@ -33,6 +33,8 @@ class Language:
     functions: FunctionSet | None = None
     actions: frozenset[str] = frozenset()
     """Kinds of action that plugins bring."""
+    triggers: frozenset[str] = frozenset()
+    """Triggers of automations that plugins bring."""
 
     @cached_property
     def structure(self) -> StructureCheck:
@@ -99,7 +101,9 @@ def check_documents(
     fresh = [d for d in documents if passed.get((d.package, d.file)) != d.data]
     places = {(d.package, d.file) for d in fresh}
     shaped = [*language.structure.check(fresh, report), *(d for d in documents if (d.package, d.file) not in places)]
-    registry = assemble([*others, *shaped], language.types, language.functions, revision, report, language.actions)
+    registry = assemble(
+        [*others, *shaped], language.types, language.functions, revision, report, language.actions, language.triggers
+    )
     check_carried(shaped, registry, report)
     refused = bool(report.errors)
     return Checked(names, tuple(in_order(documents)), report.sorted(), None if refused else registry)

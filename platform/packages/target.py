@@ -103,7 +103,8 @@ class Target:
         """The target that an environment is."""
         plugins: PluginList = installation.plugins
         actions = frozenset(action.name for action in plugins.collect("automation_actions"))
-        language = Language(installation.types, installation.functions, actions)
+        triggers = frozenset(trigger.name for trigger in plugins.collect("automation_triggers"))
+        language = Language(installation.types, installation.functions, actions, triggers)
         trust = Trust(installation.settings.trusted, installation.settings.require_signature)
         return cls(
             installation.database,

@@ -14,9 +14,10 @@ from flask import render_template
 from ratoon.platform.access.actor import SYSTEM
 from ratoon.platform.app import create_app
 from ratoon.platform.environment import Environment
-from ratoon.platform.errors import ValidationFailed
+from ratoon.platform.errors import MetadataRefused, ValidationFailed
 from ratoon.platform.jobs import drain
 from ratoon.platform.metadata.documents import canonical, place
+from ratoon.platform.metadata.triggers import TriggerType
 from ratoon.platform.packages import Target, apply_package
 from ratoon.platform.plugins import HOOKS, Plugins
 from ratoon.platform.records.reading import Query
@@ -129,6 +130,35 @@ def test_its_action_can_be_used_by_automations(library: Environment) -> None:
     with library.write(SYSTEM) as records:
         (book,) = records.create("book", [{"title": "Emma"}])
     assert book["title"] == "EMMA"
+
+
+def test_its_trigger_starts_automations_of_the_record_it_names(library: Environment) -> None:
+    rule = {"kind": "automation", "object": "book", "name": "loud", "label": "Loud", "on": ["book_praised"],
+            "when": "after_commit", "condition": 'title <> "Silence"', "actions": [{"type": "shout"}]}  # fmt: skip
+    package = {"kind": "package", "name": "loud", "version": "1.0.0", "label": "Loud", "requires": {"library": ">=1.0"}}
+
+    def apply(*documents: dict[str, Any]) -> None:
+        apply_package(Target.of(library), {place(str(d["kind"]), d): canonical(d).encode() for d in documents})
+
+    with pytest.raises(MetadataRefused) as error:
+        apply(package, {**rule, "on": ["book_prized"], "when": "after"})
+    assert {(f.code, f.pointer) for f in error.value.findings} == {
+        ("unknown_trigger", "/on/0"),
+        ("not_before", "/when"),
+    }
+    apply(package, rule)
+    with library.write(SYSTEM) as records:
+        (emma, silence) = records.create("book", [{"title": "Emma"}, {"title": "Silence"}])
+    drain(library)  # the job praises both
+    with library.read(SYSTEM) as records:
+        assert records.get("book", emma["id"])["title"] == "EMMA"
+        assert records.get("book", silence["id"])["title"] == "Silence"
+
+
+def test_a_trigger_has_a_name_of_its_own() -> None:
+    for name in ("created", "date", "Book", "a_name_that_is_too_long_for_it"):
+        with pytest.raises(ValueError, match="cannot be the name"):
+            TriggerType(name, "Name")
 
 
 def test_its_job_runs_after_the_commit(library: Environment) -> None:

@@ -30,8 +30,10 @@ from ratoon.platform.sdk import (
     Part,
     Query,
     RecordService,
+    TriggerType,
     define,
     enqueue,
+    fire,
     hookimpl,
     integer_part,
 )
@@ -93,6 +95,11 @@ def automation_actions() -> list[ActionType]:
 
 
 @hookimpl
+def automation_triggers() -> list[TriggerType]:
+    return [TriggerType("book_praised", "Book praised", "A review gave it five stars.")]
+
+
+@hookimpl
 def jobs() -> list[JobType]:
     def praise(run: JobRun) -> None:
         texts = [{"book": book, "text": "Read by the night shift", "stars": 5} for book in run.payload["books"]]
@@ -141,6 +148,10 @@ def after_save(records: RecordService, object: str, event: Event, drafts: Sequen
     if object == "book" and event == "created":
         records.create("review", [{"book": draft.id, "text": "New on the shelf", "stars": 3} for draft in drafts])
         enqueue(records.connection, records.engine.world, "praise", {"books": [draft.id for draft in drafts]})
+
+    if object == "review" and event == "created":
+        praised = [draft.row["book"] for draft in drafts if draft.row["stars"] == 5]
+        fire(records, "book_praised", "book", praised)
 
 
 @hookimpl
