@@ -1,7 +1,8 @@
 """``platform/README.md``'s tables, written from the JSON of a run, so that no figure is copied by hand.
 
-``python tests/benchmarks/table.py FILE.json`` prints them. ``make bench`` leaves the file in ``.bench/``, or it is
-what ``python tests/benchmarks/__main__.py --json FILE.json`` wrote. Missed goals are in bold.
+``python tests/benchmarks/table.py FILE.json`` prints them; with ``platform/README.md`` as a second argument they are
+put there, in place of those between the two comments about figures. ``make bench`` leaves the file in ``.bench/``, or
+it is what ``python tests/benchmarks/__main__.py --json FILE.json`` wrote. Missed goals are in bold.
 """
 
 from __future__ import annotations
@@ -101,5 +102,21 @@ def _markdown(columns: Sequence[str], rows: Cells) -> str:
     return "\n".join(("| " + " | ".join(line) + " |").replace("|  |", "| |") for line in lines)
 
 
+def put_into(page: str, made: str) -> str:
+    """The page with the tables between its comments. Raises ``ValueError`` when they are not there."""
+    begin, end = "<!-- figures -->", "<!-- end of figures -->"
+    before, after = page.index(begin) + len(begin), page.index(end)
+    return f"{page[:before]}\n{made}\n{page[after:]}"
+
+
+def main() -> None:
+    """Prints the tables, or puts them into a page."""
+    made = tables(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    if len(sys.argv) == 2:
+        print(made)
+    for page in map(Path, sys.argv[2:]):
+        page.write_text(put_into(page.read_text(encoding="utf-8"), made), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    print(tables(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))))
+    main()

@@ -113,3 +113,7 @@ def test_the_tables_of_the_readme_come_from_the_figures(tool: Callable[[str], An
     assert "| read one | 90 / 100: 0.90 (0.80–1.00) | | ≥ 0.7 |" in made
     assert "| bulk create of 10,000 | **5.00** (5.00–5.00): 5.00 / 1.00 s | ≤ 4 |" in made
     assert "| cold start | 1.38 s (1.25–1.5) | ≤ 2 s |" in made
+    page = (HERE.parents[1] / "platform" / "README.md").read_text(encoding="utf-8")
+    changed = table.put_into(page, made)
+    assert made in changed
+    assert table.put_into(changed, made) == changed
