@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from ratoon.platform.access.actor import SYSTEM
 from ratoon.platform.automation.deferring import CHUNK, start
 from ratoon.platform.errors import FormulaError
+from ratoon.platform.formulas.types import Type
 from ratoon.platform.metadata.calendars import WEEKDAYS, Calendar
 from ratoon.platform.metadata.model import Automation
 from ratoon.platform.metadata.triggers import DateTrigger
@@ -116,8 +117,8 @@ def _candidates(
     offset = timedelta(days=days)
     first, last = low - offset - SLACK, now - offset + SLACK + later
     engine = records.engine
-    field = engine.registry[automation.object].field_of[trigger.field]
-    bounds: tuple[Any, Any] = (first, last) if field.type.name == "datetime" else (first.date(), last.date())
+    part = engine.registry[automation.object].parts[trigger.field]
+    bounds: tuple[Any, Any] = (first, last) if part.formula is Type.DATETIME else (first.date(), last.date())
     yield from timers.dated(records.connection, engine.store, automation.object, trigger.field, *bounds)
 
 

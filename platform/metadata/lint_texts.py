@@ -7,7 +7,9 @@ from typing import Any
 
 from ratoon.platform.metadata.documents import Document
 
-SPOKEN: frozenset[str] = frozenset({"label", "plural_label", "help", "placeholder", "message", "related_label"})
+SPOKEN: frozenset[str] = frozenset(
+    {"label", "plural_label", "help", "placeholder", "message", "related_label", "confirm"}
+)
 """Keys whose texts users read."""
 _SILENT = frozenset({"package", "strings", "data", "test"})
 

@@ -6,7 +6,9 @@ A package may have a folder ``_demo/`` with JSON files, played in the order of t
      "records": [{"key": "mochi", "day": -30,
                   "values": {"name": "Mochi", "keeper": "@person.lin", "born": -400, "owner": "@user.wei"},
                   "changes": [{"day": -12, "values": {"stage": "adopted"}}]}],
-     "updates": [{"day": -1, "where": "ISBLANK(chip)", "values": {"chip": "none"}}]}
+     "updates": [{"day": -1, "where": "ISBLANK(chip)", "values": {"chip": "none"}}],
+     "submissions": [{"day": 0, "key": "mochi", "approval": "adoption", "comment": "…",
+                      "answers": [{"by": "@user.wei", "approve": true, "comment": ""}]}]}
 
 Days count from an anchor: -12 is twelve days before it. In values, ``@object.key`` is the id of a record of the story,
 a number in a date field is a day, and ``-12 08:30`` in a date-time field is a day and a time (UTC). Records of ``user``
@@ -35,10 +37,11 @@ from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.access.actor import SYSTEM, Actor
 from ratoon.platform.access.passwords import Passwords
 from ratoon.platform.access.policy import Policy
+from ratoon.platform.automation.approvals import Approvals, approvals_of
 from ratoon.platform.config import World
 from ratoon.platform.errors import BadRequest
 from ratoon.platform.metadata.model import Field
-from ratoon.platform.packages.story import Step, Story, Update, read_story
+from ratoon.platform.packages.story import Step, Story, Submission, Update, read_story
 from ratoon.platform.records.reading import Query
 from ratoon.platform.records.service import Change, RecordService
 from ratoon.platform.storage.settings import setting
@@ -152,7 +155,8 @@ class Player:
         for name in {s.object for s in self._story.steps} | {u.object for u in self._story.updates}:
             if name not in self._engine.plans:
                 raise BadRequest("The demo data has records of {object}, which is no object.", object=name)
-        days = sorted({s.day for s in self._story.steps} | {u.day for u in self._story.updates})
+        moments = (self._story.steps, self._story.updates, self._story.submissions)
+        days = sorted({thing.day for things in moments for thing in things})
         by_day: dict[int, list[Step]] = {day: [] for day in days}
         for step in self._story.steps:
             by_day[step.day].append(step)
@@ -163,6 +167,9 @@ class Player:
             for update in self._story.updates:
                 if update.day == day:
                     self._update_all(update)
+            for submission in self._story.submissions:
+                if submission.day == day:
+                    self._submit(submission)
         return self._counts
 
     def _day(self, steps: Sequence[Step]) -> None:
@@ -250,6 +257,22 @@ class Player:
                 break
         records.update(update.object, [Change(record, values) for record in found], acknowledge=True)
         self._time.now += PACE
+
+    def _submit(self, submission: Submission) -> None:
+        """A record is submitted by its owner, and answered by whoever the story says."""
+        name = f"{submission.object}.{submission.key}"
+        if name not in self._ids:
+            raise BadRequest("The demo data needs records that are not there: {missing}", missing=name)
+        approvals = self._approvals(self._owners.get(name, ""))
+        told = approvals.submit(submission.object, self._ids[name], submission.approval, submission.comment)
+        self._time.now += PACE
+        for answer in submission.answers:
+            by = self._approvals(str(answer["by"]).removeprefix("@"))
+            by.decide(told["id"], approve=bool(answer["approve"]), comment=str(answer.get("comment", "")))
+            self._time.now += PACE
+
+    def _approvals(self, user: str) -> Approvals:
+        return approvals_of(RecordService(self._engine, self._connection, self._actor(user)))
 
     # -- values
 

@@ -40,25 +40,44 @@ class Update:
 
 
 @dataclass(frozen=True, slots=True)
+class Submission:
+    """A record that its owner submits for approval on one day, and the answers it got."""
+
+    day: int
+    object: str
+    key: str
+    approval: str
+    comment: str = ""
+    answers: tuple[Mapping[str, Any], ...] = ()
+    """``{"by": "@user.guo", "approve": true, "comment": "…"}``, in order."""
+
+
+@dataclass(frozen=True, slots=True)
 class Story:
     """Everything the files of a folder say."""
 
     steps: tuple[Step, ...]
     updates: tuple[Update, ...]
+    submissions: tuple[Submission, ...] = ()
 
 
 def read_story(folder: Path) -> Story:
     """The story in a folder's JSON files. Raises ``BadRequest`` naming the file that is no part of one."""
     steps: list[Step] = []
     updates: list[Update] = []
+    submissions: list[Submission] = []
     for place, file in enumerate(sorted(folder.glob("*.json"))):
         try:
             data = orjson.loads(file.read_bytes())
             steps += _steps(data, place)
             updates += [Update(u["day"], data["object"], u["where"], u["values"]) for u in data.get("updates", ())]
+            for s in data.get("submissions", ()):
+                answers = tuple(s.get("answers", ()))
+                made = Submission(s["day"], data["object"], s["key"], s["approval"], s.get("comment", ""), answers)
+                submissions.append(made)
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
             raise BadRequest("{file} is not demo data: {error}", file=file.name, error=repr(error)) from error
-    return Story(tuple(steps), tuple(updates))
+    return Story(tuple(steps), tuple(updates), tuple(submissions))
 
 
 def _steps(data: Mapping[str, Any], place: int) -> Iterator[Step]:

@@ -34,6 +34,8 @@ class Companies(Chance):
     def _users(self) -> None:
         for person in self.words["users"]:
             values = {k: person[k] for k in ("name", "email", "locale", "time_zone")}
+            if "manager" in person:
+                values["manager"] = f"@user.{person['manager']}"
             self.users.append(
                 {
                     "key": person["key"],

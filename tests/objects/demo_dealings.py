@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +25,34 @@ class Dealings(Companies):
         self._cases()
         self._activities()
         self._later_changes()
+        self.submissions = list(self._submissions())
+
+    def _submissions(self) -> Iterator[Record]:
+        """Discounts that wait for a yes: of the manager, of management; one that got it and one that did not."""
+        largest: dict[str, float] = {}
+        for line in self.lines:
+            key = line["values"]["opportunity"].rpartition(".")[2]
+            largest[key] = max(largest.get(key, 0), line["values"].get("discount") or 0)
+        managers = {f"@user.{u['key']}": f"@user.{u['manager']}" for u in self.words["users"] if "manager" in u}
+        small, large = [], []
+        for deal in self.opportunities:
+            values = deal["values"] | {k: v for c in deal.get("changes", ()) for k, v in c["values"].items()}
+            if values.get("stage") not in ("proposal", "negotiation", "quoted", None):
+                continue
+            if largest.get(deal["key"], 0) >= 20 and managers.get(values["owner"]):
+                base = Decimal(str(values.get("amount") or 0)) * Decimal(str(values["exchange_rate"]))
+                (large if base >= 500_000 else small).append((deal["key"], managers[values["owner"]]))
+        words = {
+            "@user.guo": "客户承诺签三年，竞争对手报价更低。",
+            "@user.sofia": "They sign for three years; a rival is cheaper.",
+        }
+        for number, (key, manager) in enumerate([*small[:6], *large[:3]]):
+            made: Record = {"day": -1, "key": key, "approval": "discount", "comment": words[manager]}
+            if number >= 6:
+                made["answers"] = [{"by": manager, "approve": True, "comment": ""}]
+            elif number < 2:
+                made["answers"] = [{"by": manager, "approve": number == 0, "comment": ""}]
+            yield made
 
     def _moment(self, before: int, *, recent: int, share: float) -> float:
         """A day within the last ``before``; that share of them within the last ``recent``."""

@@ -40,6 +40,7 @@ def documents() -> dict[str, str]:
     files["10_user"]["password"] = PASSWORD
     done_long_ago = {"day": -1, "where": "AND(NOT(done), due < NOW() - 2)", "values": {"done": True}}
     files["90_activity"]["updates"] = [done_long_ago]
+    files["60_opportunity"]["submissions"] = demo.submissions
     return {
         f"{name}.json": json.dumps(data, ensure_ascii=False, sort_keys=True, indent=1) + "\n"
         for name, data in files.items()

@@ -16,7 +16,7 @@ from ratoon.platform.metadata.documents import canonical, read_package
 
 ROOT = Path(str(ratoon.objects.__file__)).parent
 FILES = sorted(p for p in ROOT.rglob("*.json") if "_demo" not in p.parts)
-SPOKEN = ("label", "plural_label", "description", "help", "placeholder", "message", "related_label")
+SPOKEN = ("label", "plural_label", "description", "help", "placeholder", "message", "confirm", "related_label")
 """Keywords whose text people read."""
 LOCALES = ("zh-Hans", "zh-Hant")
 ONLY_SIMPLIFIED = set("户联线单产动标称优级评预发图库执务实时间长门问题决进对开关结员规认谁阶渠价销续约报过应")
