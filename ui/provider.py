@@ -9,6 +9,7 @@ words on the sign-in page. The provider asks for a second factor itself; ours is
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 from flask import current_app, flash, redirect, request, session, url_for
@@ -22,6 +23,7 @@ from ratoon.platform.environment import Environment
 from ratoon.platform.errors import Conflict, TooMany, ValidationFailed
 from ratoon.ui import session as door
 from ratoon.ui.editing import local_path
+from ratoon.ui.i18n import supported
 from ratoon.ui.screen import Screen
 
 BEGUN = "provider"
@@ -93,7 +95,9 @@ def come_back(environment: Environment) -> ResponseReturnValue:
     except ProviderFailed as error:
         logging.getLogger("ratoon").warning("%s", error.text())
         return _refused(environment, "provider_down", target, link)
-    return _linked(environment, claims, link) if link else _arrived(environment, claims, target)
+    if link:
+        return _linked(environment, claims, link)
+    return _arrived(environment, replace(claims, locale=supported(claims.locale)), target)
 
 
 def _arrived(environment: Environment, claims: Claims, target: str) -> ResponseReturnValue:

@@ -36,6 +36,7 @@ CONVENTIONS = (
     "A record's version is its ETag: send it back as If-Match and nobody's change is lost.",
     "A POST with an Idempotency-Key can be repeated safely: the second call gets the answer of the first.",
     'Numbers with decimals are texts ("1200.00"), so that they stay exact; numbers are accepted too.',
+    "Too many calls in a minute are refused with 429 and a Retry-After.",
     "Every refusal is a problem document (RFC 9457) with one stable code.",
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -165,7 +166,7 @@ def test_first_comers_are_made_with_a_role_and_groups_give_and_take_roles(ours: 
     house = ours(
         oidc_create=True, oidc_role="helper", oidc_roles_claim="groups", oidc_roles="crm-sales=seller, other=nothing"
     )
-    provider.knows("lin", email="Lin@example.com", email_verified=True, name="林", locale="zh-Hans",
+    provider.knows("lin", email="Lin@example.com", email_verified=True, name="林", locale="zh-CN",
                    groups=["crm-sales", "unknown"])  # fmt: skip
     visitor = house.visitor()
     visitor.through(provider, "lin")
@@ -178,6 +179,29 @@ def test_first_comers_are_made_with_a_role_and_groups_give_and_take_roles(ours: 
     provider.knows("lin", email="lin@example.com", email_verified=True)
     house.visitor().through(provider, "lin")
     assert house.roles(lin) == ("helper",), "a claim that is missing says that there are no groups"
+
+
+def test_who_comes_in_by_two_browsers_at_once_is_one_user(ours: Any, provider: Any) -> None:
+    house = ours(oidc_create=True)
+    provider.knows("twin", email="twin@example.com", email_verified=True, name="Twin", locale="zh-TW")
+    visitors = [house.visitor() for _ in range(4)]
+    backs = [provider.agree(visitor.to_provider(), "twin") for visitor in visitors]
+    start = threading.Barrier(len(visitors))
+
+    def come(visitor: Any, back: str) -> None:
+        start.wait()
+        visitor.back(back)
+
+    threads = [threading.Thread(target=come, args=pair) for pair in zip(visitors, backs, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(visitor.inside() for visitor in visitors)
+    with house.environment.database.read() as connection:
+        found = connection.exec_driver_sql("SELECT locale FROM \"user\" WHERE email = 'twin@example.com'").all()
+        kept = connection.exec_driver_sql("SELECT subject FROM ratoon_identity WHERE subject = 'twin'").all()
+    assert ([tuple(row) for row in found], len(kept)) == ([("zh-Hant",)], 1)
 
 
 def test_matched_by_subject_an_account_is_opened_only_after_its_owner_linked_it(ours: Any, provider: Any) -> None:
