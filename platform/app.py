@@ -37,6 +37,7 @@ from ratoon.platform.packages.stage_times import complete_stage_columns
 from ratoon.platform.plugins import Plugins, load_plugins
 from ratoon.platform.plugins.reactions import PluginReactions
 from ratoon.platform.storage.database import Database
+from ratoon.platform.storage.sealed import Seal, use_seal
 from ratoon.platform.storage.system_schema import create_system_tables
 
 
@@ -60,7 +61,7 @@ def open_environment(
         Parts(
             settings=settings,
             world=world,
-            database=Database.open(settings.database_url),
+            database=_database(settings),
             plugins=plugins,
             types=types,
             functions=functions,
@@ -195,3 +196,9 @@ def wsgi() -> Flask:
 
 
 __all__ = ["SYSTEM", "create_app", "open_environment", "wsgi"]
+
+
+def _database(settings: Settings) -> Database:
+    database = Database.open(settings.database_url)
+    use_seal(database.engine, Seal(settings.sealing_keys))
+    return database

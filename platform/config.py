@@ -40,7 +40,10 @@ class Settings:
     files_dir: str = "ratoon-files"
     """Folder where uploaded files are kept."""
     secret_key: str = ""
-    """Signs session cookies and cursors; empty = made once and kept in the database."""
+    """Signs session cookies and cursors; empty = made once and kept in the database. Encrypts the secrets that are
+    given to packages, which are refused without it."""
+    old_secret_keys: str = ""
+    """Earlier values of ``RATOON_SECRET_KEY``, with commas: secrets that they encrypted can still be read."""
     host: str = "127.0.0.1"
     port: int = 8000
     workers: int = 2
@@ -204,6 +207,12 @@ class Settings:
     def trusted(self) -> frozenset[str]:
         """The trusted keys one by one."""
         return frozenset(key.strip() for key in self.trusted_keys.split(",") if key.strip())
+
+    @property
+    def sealing_keys(self) -> tuple[str, ...]:
+        """The keys that encrypt secrets at rest, the present one first; empty = there is none."""
+        old = [key.strip() for key in self.old_secret_keys.split(",")]
+        return tuple(key for key in (self.secret_key, *old) if key) if self.secret_key else ()
 
     @property
     def files_path(self) -> Path:

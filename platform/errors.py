@@ -9,12 +9,14 @@ template with ``{name}`` places plus the values for them, so that the same error
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 Translate = Callable[[str], str]
 Severity = Literal["error", "warning", "info"]
+_PLACE = re.compile(r"\{(\w+)\}")
 
 
 def _same(template: str) -> str:
@@ -24,9 +26,57 @@ def _same(template: str) -> str:
 def fill(template: str, params: Mapping[str, Any], translate: Translate = _same) -> str:
     """The translated template with its places filled; a place without a value stays visible instead of raising."""
     text = translate(template)
-    for name, value in params.items():
-        text = text.replace("{" + name + "}", str(value))
-    return text
+    return _PLACE.sub(lambda found: _value(params, found, translate), text) if params else text
+
+
+def _value(params: Mapping[str, Any], found: re.Match[str], translate: Translate) -> str:
+    value = params.get(found[1], found[0])
+    return told(value, translate) if isinstance(value, Text) else str(value)
+
+
+class Text(str):
+    """An English text that remembers what it was made of, so that whoever shows it can tell it in another language.
+
+    It is a ``str`` and goes wherever one goes; put into an f-string it is plain English from there on, so texts are
+    put together with ``say``: its values may be texts themselves.
+    """
+
+    __slots__ = ("params", "template")
+    template: str
+    params: Mapping[str, Any]
+
+    def __new__(cls, text: str, template: str = "", params: Mapping[str, Any] | None = None) -> Text:
+        """``text`` is what ``template`` gives with ``params``; made by ``say``."""
+        made = super().__new__(cls, text)
+        made.template = template or text
+        made.params = params or {}
+        return made
+
+
+Hint = Text | Literal[""]
+"""How to mend something, when there is something to say."""
+
+
+def say(template: str, /, **params: Any) -> Text:
+    """A text for people: an English template with ``{name}`` places and their values. ``ui/catalog.py`` finds it."""
+    return Text(fill(template, params), template, params)
+
+
+def listed(texts: Iterable[str], between: str = "; ") -> Text:
+    """Several texts as one."""
+    params = {f"text{place}": text for place, text in enumerate(texts)}
+    return say(between.join("{" + name + "}" for name in params), **params)
+
+
+def told(value: Any, translate: Translate) -> Any:
+    """A text in the reader's language; in lists and mappings every one. What ``say`` did not make stays as it is."""
+    if isinstance(value, Text):
+        return fill(value.template, value.params, translate)
+    if isinstance(value, Mapping):
+        return {key: told(item, translate) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [told(item, translate) for item in value]
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +119,11 @@ class RatoonError(Exception):
     def text(self, translate: Translate = _same) -> str:
         """The message in the reader's language."""
         return fill(self.message, self.params, translate)
+
+    @property
+    def said(self) -> Text:
+        """The message as a text that can be part of another one."""
+        return Text(self.text(), self.message, self.params)
 
 
 class NotFound(RatoonError):
@@ -188,8 +243,8 @@ class Finding:
     file: str
     pointer: str
     code: str
-    message: str
-    hint: str = ""
+    message: Text
+    hint: Hint = ""
     severity: Severity = "error"
 
     def __str__(self) -> str:

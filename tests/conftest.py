@@ -38,6 +38,10 @@ from ratoon.platform.plugins import Plugins
 BACKENDS = ("sqlite", "postgresql")
 
 
+def pytest_configure() -> None:
+    os.environ["RATOON_LANGUAGE"] = "en"  # whatever the terminal speaks: tests read English
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=BACKENDS, help="only this database (while developing)")
 

@@ -9,8 +9,10 @@ string constants named ``message``), and the words that field types and operator
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract
@@ -33,6 +35,14 @@ MESSAGES = {
     "UnknownParameter": 0,
     "UnsupportedMediaType": 0,
     "Conflict": 0,
+    "DataRefuses": 0,
+    "Destructive": 0,
+    "Drifted": 0,
+    "Locked": 0,
+    "PluginFailed": 0,
+    "SecretKeyMissing": 0,
+    "SecretKeyWrong": 0,
+    "Unreachable": 0,
     "GiveUp": 0,
     "TemplateFailed": 0,
     "Undelivered": 0,
@@ -48,10 +58,13 @@ MESSAGES = {
     "_reason": 1,
     "refused": 1,
     "TooMany": 0,
+    "say": 0,
+    "tell": 0,
+    "__init__": 0,
 }
 """Call → place of the argument that is a message template."""
-_SKIP = ("cli", "metadata", "packages")
-"""Rooms of the platform whose messages appear on the command line only."""
+_PLACE = re.compile(r"\{\w+\}")
+_WORDS = re.compile(r"[A-Za-z]{2}")
 
 Message = str | tuple[str, str]
 """A text, or its singular and plural."""
@@ -80,8 +93,7 @@ def _of_this_room() -> Iterator[Message]:
 
 def _of_the_platform() -> Iterator[str]:
     for file in sorted(PLATFORM.rglob("*.py")):
-        if file.relative_to(PLATFORM).parts[0] not in _SKIP:
-            yield from _constants(file)
+        yield from _constants(file)
 
 
 def _constants(file: Path) -> Iterator[str]:
@@ -91,23 +103,33 @@ def _constants(file: Path) -> Iterator[str]:
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             place = MESSAGES.get(name)
             if place is not None and len(node.args) > place:
-                yield from _texts(node.args[place])
+                yield from _texts(node.args[place], one_word=name in ("say", "tell"))
+            elif name == "count":
+                yield from _counted(*(a.value for a in node.args[1:] if isinstance(a, ast.Constant)))
         elif isinstance(node, ast.Assign | ast.AugAssign):
             target = node.target if isinstance(node, ast.AugAssign) else node.targets[0]
             if getattr(target, "id", "") in ("message", "MESSAGES", "AT_CHARACTER"):
                 yield from _texts(node.value)
 
 
-def _texts(node: ast.expr) -> Iterator[str]:
+def _texts(node: ast.expr, *, one_word: bool = False) -> Iterator[str]:
     """The string constants that an expression may be; a sum or a choice has several."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value.strip():
-        yield node.value
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        if _WORDS.search(_PLACE.sub("", node.value)) and (one_word or " " in node.value.strip()):
+            yield node.value
     elif isinstance(node, ast.BinOp):
-        yield from _texts(node.left)
-        yield from _texts(node.right)
+        yield from _texts(node.left, one_word=one_word)
+        yield from _texts(node.right, one_word=one_word)
     elif isinstance(node, ast.IfExp):
-        yield from _texts(node.body)
-        yield from _texts(node.orelse)
+        yield from _texts(node.body, one_word=one_word)
+        yield from _texts(node.orelse, one_word=one_word)
+
+
+def _counted(*words: Any) -> Iterator[str]:
+    """What ``count(number, one, many)`` of the command line says."""
+    if words and all(isinstance(word, str) for word in words):
+        one, *many = words
+        yield from (one, *(many or [f"{one}s"]))
 
 
 def _of_the_types() -> Iterator[str]:
@@ -132,8 +154,11 @@ def _of_the_types() -> Iterator[str]:
 def _of_the_api() -> Iterator[str]:
     from ratoon.platform.api.openapi import CONVENTIONS
     from ratoon.platform.api.problems import STATUS
+    from ratoon.platform.cli.speaking import SEVERITIES
 
     yield from CONVENTIONS
+    yield from SEVERITIES
+    yield "{number} {things}"
     yield from (title for _, title in STATUS.values())
 
 

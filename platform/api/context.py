@@ -15,7 +15,7 @@ from ratoon.platform.api.body import an_object, known_parameters, read_json
 from ratoon.platform.api.problems import Translator, locale_of
 from ratoon.platform.api.rows import Writer, to_json
 from ratoon.platform.environment import Environment
-from ratoon.platform.errors import NotFound
+from ratoon.platform.errors import NotFound, told
 from ratoon.platform.metadata.model import Registry
 
 JSON = "application/json"
@@ -67,6 +67,10 @@ class Api:
     def locale(self) -> str:
         """The locale that the request asks for."""
         return locale_of(request.headers.get("Accept-Language", ""))
+
+    def told(self, value: Any) -> Any:
+        """A text, or every text in lists and mappings, in the language of the request."""
+        return told(value, self._translator(self.locale()))
 
     def text(self, template: str) -> str:
         """A text of the platform in the language of the request."""

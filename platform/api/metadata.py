@@ -32,6 +32,7 @@ from ratoon.platform.packages import (
     Conditions,
     Manner,
     Target,
+    TestsFailed,
     apply_package,
     check_packages,
     export,
@@ -46,6 +47,7 @@ from ratoon.platform.packages.environment_settings import change_settings, needs
 from ratoon.platform.packages.merging import Side as Preferred
 from ratoon.platform.packages.planning import present_documents
 from ratoon.platform.packages.purging import plan_purge, purge
+from ratoon.platform.packages.rule_checks import check_formula, check_rules
 from ratoon.platform.packages.sources import Source, read_sources
 from ratoon.platform.packages.uninstalling import plan_uninstall, uninstall
 
@@ -70,6 +72,8 @@ class MetadataViews:
         blueprint.add_url_rule("/metadata/check", "metadata_check", self.check, methods=["POST"])
         blueprint.add_url_rule("/metadata/drift", "metadata_drift", self.drift, methods=["POST"])
         blueprint.add_url_rule("/metadata/edits", "metadata_edits", self.edits, methods=["GET"])
+        blueprint.add_url_rule("/metadata/rules/<name>", "metadata_rules", self.rules, methods=["GET"])
+        blueprint.add_url_rule("/metadata/test", "metadata_test", self.test, methods=["POST"])
         blueprint.add_url_rule("/metadata/uninstall", "metadata_uninstall", self.uninstall, methods=["POST"])
         blueprint.add_url_rule("/metadata/plan", "metadata_plan", self.plan, methods=["POST"])
         blueprint.add_url_rule("/metadata/apply", "metadata_apply", self.apply, methods=["POST"])
@@ -84,7 +88,7 @@ class MetadataViews:
         target, (source, _) = self._target(), self._package()
         with target.database.read() as connection:
             present = present_documents(connection)
-        return answer_value(check_packages([source], target.language, present).as_json())
+        return self._answer(check_packages([source], target.language, present).as_json())
 
     def lint(self) -> Response:
         """What a package may do and will be sorry for."""
@@ -96,7 +100,7 @@ class MetadataViews:
         if checked.registry is None:
             raise MetadataRefused(checked.findings)
         found = lint(checked.documents, checked.registry)
-        return answer_value({"packages": list(checked.packages), "findings": [asdict(finding) for finding in found]})
+        return self._answer({"packages": list(checked.packages), "findings": [asdict(finding) for finding in found]})
 
     def purge(self) -> Response:
         """Drops for good what removed fields and objects left; without ``fingerprint`` only says what it would be."""
@@ -105,16 +109,16 @@ class MetadataViews:
         call = load(PurgeShape, self._api.object_body())
         target, names, before = self._target(), call["names"], call["before"]
         if call["fingerprint"] is None:
-            return answer_value(plan_purge(target, names, before).as_json())
+            return self._answer(plan_purge(target, names, before).as_json())
         done = purge(target, names, before=before, fingerprint=call["fingerprint"], by=actor.id)
-        return answer_value(done.as_json())
+        return self._answer(done.as_json())
 
     def plan(self) -> Response:
         """What applying a package would change."""
         self._administrator()
         given = known_parameters(request, MANNER)
         source, sent = self._package()
-        return answer_value(plan_package(self._target(), source, _manner(given, sent)).as_json())
+        return self._answer(plan_package(self._target(), source, _manner(given, sent)).as_json())
 
     def drift(self) -> Response:
         """How the packages that were sent differ from what stands here."""
@@ -125,14 +129,14 @@ class MetadataViews:
         if read.findings:
             raise MetadataRefused(read.findings)
         sent = Side("sent", read.documents, complete=False)
-        return answer_value(drift(sent, read_side("@", own=self._api.environment.database)).as_json())
+        return self._answer(drift(sent, read_side("@", own=self._api.environment.database)).as_json())
 
     def edits(self) -> Response:
         """Local edits: how what stands differs from what the packages brought."""
         self._administrator()
         known_parameters(request, ())
         database = self._api.environment.database
-        return answer_value(drift(read_side("@packages", own=database), read_side("@", own=database)).as_json())
+        return self._answer(drift(read_side("@packages", own=database), read_side("@", own=database)).as_json())
 
     def settings(self) -> Response:
         """What the packages ask for in this environment; secrets are not shown."""
@@ -140,7 +144,7 @@ class MetadataViews:
         known_parameters(request, ())
         with self._api.environment.database.read() as connection:
             found = needs(connection, present_documents(connection), {})
-        return answer_value({"settings": [need.as_json() for need in found]})
+        return self._answer({"settings": [need.as_json() for need in found]})
 
     def keep_settings(self) -> Response:
         """Gives settings of one package."""
@@ -153,6 +157,32 @@ class MetadataViews:
             change_settings(connection, environment.world.clock(), documents, call["package"], call["values"], actor.id)
         return self.settings()
 
+    def rules(self, name: str) -> Response:
+        """What the records that are there say to the rules of an object, or to a formula that is no rule yet."""
+        self._administrator()
+        given = known_parameters(request, ("rule", "formula"))
+        rule, formula = given.get("rule") or None, given.get("formula") or None
+        if rule and formula:
+            raise BadRequest("rule and formula do not go together.", field="formula")
+        target = self._target()
+        found = [check_formula(target, name, formula)] if formula else check_rules(target, name, rule)
+        return self._answer({"rules": [outcome.as_json() for outcome in found]})
+
+    def test(self) -> Response:
+        """Runs the tests of all packages, with the package that was sent applied; all of it is taken back."""
+        actor = self._administrator()
+        given = known_parameters(request, MANNER)
+        source, sent = self._package()
+        try:
+            manner = _manner(given, sent)
+            conditions = Conditions(allow_violations=True)
+            outcomes = apply_package(self._target(), source, by=actor.id, allow_destructive=True, validate_only=True,
+                                     manner=manner, conditions=conditions).tests  # fmt: skip
+        except TestsFailed as error:
+            outcomes = error.outcomes
+        passed = all(outcome.passed for outcome in outcomes)
+        return self._answer({"passed": passed, "tests": [outcome.as_json() for outcome in outcomes]})
+
     def uninstall(self) -> Response:
         """Takes a package away; its data is kept."""
         actor = self._administrator()
@@ -160,7 +190,7 @@ class MetadataViews:
         call = load(UninstallShape, self._api.object_body())
         if call["plan_only"]:
             plan = plan_uninstall(self._target(), call["package"])
-            return answer_value(Applied(plan.revision, plan, validated_only=True).as_json())
+            return self._answer(Applied(plan.revision, plan, validated_only=True).as_json())
         applied = uninstall(
             self._target(),
             call["package"],
@@ -171,7 +201,7 @@ class MetadataViews:
             expected_revision=call["expected_revision"],
         )
         self._notice()
-        return answer_value(applied.as_json())
+        return self._answer(applied.as_json())
 
     def apply(self) -> Response:
         """Applies a package."""
@@ -191,7 +221,7 @@ class MetadataViews:
             conditions=_conditions(given),
         )
         self._notice()
-        return answer_value(applied.as_json())
+        return self._answer(applied.as_json())
 
     def export(self) -> Response:
         """The applied documents, as JSON or (``format=zip``) as a zip file."""
@@ -207,7 +237,7 @@ class MetadataViews:
             headers = {"Content-Disposition": f'attachment; filename="{name}.zip"'}
             return Response(exported.as_zip(), headers=headers, content_type=ZIP)
         files = {path: orjson.loads(content) for path, content in exported.files.items()}
-        return answer_value({"packages": list(exported.packages), "files": files})
+        return self._answer({"packages": list(exported.packages), "files": files})
 
     def history(self) -> Response:
         """The revisions, newest first."""
@@ -215,7 +245,7 @@ class MetadataViews:
         given = known_parameters(request, ("limit",))
         found = history(self._target(), whole_number(given, "limit", 100, 1000))
         revisions = [{"revision": r.revision, "at": r.at, "by": r.by, "message": r.message} for r in found]
-        return answer_value({"revisions": revisions})
+        return self._answer({"revisions": revisions})
 
     def rollback(self) -> Response:
         """Brings the metadata of an earlier revision back, as a new revision."""
@@ -224,7 +254,7 @@ class MetadataViews:
         call = load(RollbackShape, self._api.object_body())
         if call["plan_only"]:
             plan = plan_rollback(self._target(), call["revision"])
-            return answer_value(Applied(plan.revision, plan, validated_only=True).as_json())
+            return self._answer(Applied(plan.revision, plan, validated_only=True).as_json())
         applied = rollback(
             self._target(),
             call["revision"],
@@ -236,7 +266,10 @@ class MetadataViews:
             conditions=Conditions(allow_violations=call["allow_violations"]),
         )
         self._notice()
-        return answer_value(applied.as_json())
+        return self._answer(applied.as_json())
+
+    def _answer(self, value: Any) -> Response:
+        return answer_value(self._api.told(value))
 
     def _administrator(self) -> Actor:
         actor = self._api.actor()

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ratoon.platform.api.operations import FLAG, Operations, answers, body, number, operation, query, reference
+from ratoon.platform.api.operations import (
+    FLAG,
+    Operations,
+    answers,
+    body,
+    number,
+    operation,
+    path_parameter,
+    query,
+    reference,
+)
 
 REVISION: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": 10**9}
 MANNER = (
@@ -43,6 +53,8 @@ def metadata_paths() -> Iterator[tuple[str, Operations]]:
             *MANNER,
         ),
     )
+    tested = post("metadata_test", "Try a package and run all tests", "how they went", "_tests", *MANNER)
+    yield "/metadata/test", tested
     yield "/metadata/lint", post("metadata_lint", "What a package will be sorry for", "the findings", "_lint")
     purging = body(reference("_purge_call"))
     purge = post("metadata_purge", "Drop for good what was removed", "what is lost", "_purged", sent=purging)
@@ -93,6 +105,21 @@ def _reading() -> Iterator[tuple[str, Operations]]:
         {
             "get": operation("metadata_settings", "What packages ask for here", "metadata", kept),
             "put": operation("metadata_keep_settings", "Give settings", "metadata", kept, requestBody=call),
+        },
+    )
+    asked = answers("what the records say to each rule", reference("_rules"))
+    yield (
+        "/metadata/rules/{name}",
+        {
+            "get": operation(
+                "metadata_rules",
+                "Which records break the rules of an object",
+                "metadata",
+                asked,
+                path_parameter("name", "of an object"),
+                query("rule", "only this rule"),
+                query("formula", "a formula that is no rule yet: records for which it is true"),
+            )
         },
     )
     edits = answers("how what stands differs from what the packages brought", reference("_drift"))

@@ -30,6 +30,7 @@ from ratoon.platform.errors import (
     Translate,
     ValidationFailed,
     fill,
+    told,
 )
 from ratoon.platform.packages import DataRefuses, Destructive, MergeConflict, SettingsMissing, TestsFailed
 
@@ -70,6 +71,8 @@ STATUS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "remote_refused": (409, "The other environment refused"),
         "unreachable": (502, "The other environment does not answer"),
         "settings_missing": (409, "The package asks for settings"),
+        "secret_key_missing": (409, "The key that encrypts secrets is missing"),
+        "secret_key_wrong": (409, "A secret was encrypted with another key"),
         "tests_failed": (409, "Tests that the packages carry fail"),
         "metadata_locked": (409, "The metadata is being changed"),
         "merge_conflict": (409, "The new version and local edits changed the same places"),
@@ -179,22 +182,22 @@ def document(error: RatoonError, translate: Translate, *, listed: bool = False, 
                     "file": finding.file,
                     "pointer": finding.pointer,
                     "code": finding.code,
-                    "message": finding.message,
-                    "hint": finding.hint,
+                    "message": told(finding.message, translate),
+                    "hint": told(finding.hint, translate),
                     "severity": finding.severity,
                 }
                 for finding in error.findings
             ]
         case Destructive():
-            made["losses"] = list(error.losses)
+            made["losses"] = told(error.losses, translate)
         case SettingsMissing():
             made["settings"] = [need.as_json() for need in error.missing]
         case TestsFailed():
-            made["tests"] = [outcome.as_json() for outcome in error.outcomes]
+            made["tests"] = [told(outcome.as_json(), translate) for outcome in error.outcomes]
         case MergeConflict():
             made["conflicts"] = [found.as_json() for found in error.disagreements]
         case DataRefuses():
-            made["reasons"] = list(error.reasons)
+            made["reasons"] = told(error.reasons, translate)
         case BadRequest() if error.field is not None:
             made["parameter"] = error.field
     return made

@@ -267,6 +267,20 @@ class LintShape(Schema):
     findings = fields.List(fields.Nested(FindingShape), required=True)
 
 
+class TestsShape(Schema):
+    """How the tests of packages went."""
+
+    __test__ = False
+    passed = fields.Boolean(required=True)
+    tests = fields.List(fields.Dict(), required=True, metadata={"description": "when some fail: those that failed"})
+
+
+class RulesShape(Schema):
+    """What the records say to each rule."""
+
+    rules = fields.List(fields.Dict(), required=True, metadata={"description": "count: null = only a save can tell"})
+
+
 class PlanShape(Schema):
     """What would change."""
 
@@ -396,6 +410,8 @@ FIXED: dict[str, type[Schema]] = {
     "purge_call": PurgeShape,
     "purged": PurgedShape,
     "lint": LintShape,
+    "tests": TestsShape,
+    "rules": RulesShape,
     "settings_call": SettingsCallShape,
     "settings": SettingsShape,
     "drift": DriftShape,

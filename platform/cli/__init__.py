@@ -7,10 +7,12 @@ not before, so that ``ratoon --help`` answers at once. Exit status: 0 = done, 1 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from importlib import import_module
 from types import MappingProxyType
+from typing import Any
 
 import click
 
@@ -49,6 +51,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 """Command → (module, the line that ``ratoon --help`` shows)."""
 
+_AS_JSON = "ratoon.json"
+
 
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called."""
@@ -64,6 +68,23 @@ class LazyGroup(click.Group):
         found: click.Command = import_module(f"ratoon.platform.cli.{COMMANDS[cmd_name][0]}").command
         return found
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The call; whether it asks for JSON is remembered for the answer to a refusal."""
+        ctx.meta[_AS_JSON] = "--json" in args
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command; the reasons of a refusal go to stderr, in the language and manner of the call."""
+        if os.environ.get("NO_COLOR"):
+            ctx.color = False
+        try:
+            return super().invoke(ctx)
+        except RatoonError as error:
+            from ratoon.platform.cli.printing import print_refusal
+
+            print_refusal(error, as_json=ctx.meta[_AS_JSON])
+            raise
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, without importing them."""
         with formatter.section("Commands"):
@@ -76,11 +97,8 @@ def cli() -> None:
 
 
 def main() -> None:
-    """The entry point of ``ratoon``: runs a command and turns refusals into exit status 1."""
+    """The entry point of ``ratoon``: a refusal, which was told by then, becomes exit status 1."""
     try:
         cli.main(prog_name="ratoon")
-    except RatoonError as error:
-        from ratoon.platform.cli.printing import print_refusal
-
-        print_refusal(error, as_json="--json" in sys.argv)
+    except RatoonError:
         sys.exit(1)

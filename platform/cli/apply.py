@@ -18,7 +18,9 @@ from ratoon.platform.cli.merging import (
 )
 from ratoon.platform.cli.opening import BY, environment
 from ratoon.platform.cli.plan_files import progress_bar, read_fingerprint
-from ratoon.platform.cli.printing import count, print_findings, print_json, print_plan
+from ratoon.platform.cli.plans import print_plan
+from ratoon.platform.cli.printing import print_findings, print_json
+from ratoon.platform.cli.speaking import count, tell
 from ratoon.platform.packages import Applied, Conditions, SettingsMissing, Target, apply_package
 from ratoon.platform.packages.merging import MergeConflict
 
@@ -93,14 +95,14 @@ def command(
         print_json(applied.as_json())
         return
     print_findings(applied.plan.findings)
-    print_plan(applied.plan)
+    print_plan(applied.plan.as_json())
     if applied.values:
-        click.echo(f"{applied.values} values of existing records filled in.")
+        click.echo(tell("{values} values of existing records filled in.", values=applied.values))
     if applied.records:
-        click.echo(f"{applied.records} records of the package made or changed.")
+        click.echo(tell("{records} records of the package made or changed.", records=applied.records))
     if applied.tests:
-        click.echo(f"{count(len(applied.tests), 'test')} of packages passed.")
+        click.echo(tell("{count} of packages passed.", count=count(len(applied.tests), "test")))
     if applied.validated_only:
-        click.secho("It would work; nothing was changed.", fg="green")
+        click.secho(tell("It would work; nothing was changed."), fg="green")
     else:
-        click.secho(f"The metadata is at revision {applied.revision}.", fg="green")
+        click.secho(tell("The metadata is at revision {revision}.", revision=applied.revision), fg="green")

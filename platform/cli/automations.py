@@ -14,7 +14,8 @@ from typing import cast
 import click
 
 from ratoon.platform.cli.opening import BY, environment
-from ratoon.platform.cli.printing import print_json, print_plan, table
+from ratoon.platform.cli.plans import print_plan
+from ratoon.platform.cli.printing import print_json, table
 from ratoon.platform.errors import BadRequest
 from ratoon.platform.packages import Target
 from ratoon.platform.packages.automation_status import Status, plan_status, set_status
@@ -57,13 +58,13 @@ def _change(rule: str, status: str, *, only_plan: bool, as_json: bool) -> None:
         if only_plan:
             with target.database.read() as connection:
                 plan = plan_status(target, connection, object, name, wanted)
-            print_json(plan.as_json()) if as_json else print_plan(plan)
+            print_json(plan.as_json()) if as_json else print_plan(plan.as_json())
             return
         applied = set_status(target, object, name, wanted, by=BY)
     if as_json:
         print_json(applied.as_json())
         return
-    print_plan(applied.plan)
+    print_plan(applied.plan.as_json())
     click.secho(f"{rule} is {status} since revision {applied.revision}.", fg="green")
 
 

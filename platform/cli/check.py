@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ratoon.platform.cli.language import offline_language
-from ratoon.platform.cli.printing import count, print_findings, print_json
+from ratoon.platform.cli.printing import print_findings, print_json
+from ratoon.platform.cli.speaking import count, here, tell
 from ratoon.platform.packages.checking import Checked, Language, check_packages, needed
 
 if TYPE_CHECKING:
@@ -35,14 +37,14 @@ def command(paths: tuple[Path, ...], database: bool, no_lint: bool, as_json: boo
 
         findings = [*findings, *worth_telling(linted(checked))]
     if as_json:
-        print_json({**checked.as_json(), "findings": [_shown(finding) for finding in findings]})
+        print_json({**checked.as_json(), "findings": [asdict(finding) for finding in findings]})
     else:
         print_findings(findings)
         errors = sum(finding.severity == "error" for finding in findings)
         others = len(findings) - errors
-        summary = f"{count(errors, 'error')}, {count(others, 'note')}" if findings else "no problems"
-        names = ", ".join(checked.packages) or "no package"
-        click.secho(f"{names}: {count(len(checked.documents), 'document')}, {summary}.", err=checked.refused)
+        summary = f"{here(count(errors, 'error'))}, {here(count(others, 'note'))}" if findings else tell("no problems")
+        names = ", ".join(checked.packages) or tell("no package")
+        click.secho(f"{names}: {here(count(len(checked.documents), 'document'))}, {summary}.", err=checked.refused)
     if checked.refused:
         raise SystemExit(1)
 
@@ -84,9 +86,3 @@ def _applied(language: Language) -> tuple[Language, list[Document]]:
 
     with environment() as opened, opened.database.read() as connection:
         return Target.of(opened).language, present_documents(connection)
-
-
-def _shown(finding: Finding) -> dict[str, str]:
-    from dataclasses import asdict
-
-    return asdict(finding)

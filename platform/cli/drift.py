@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from ratoon.platform.cli.opening import environment
-from ratoon.platform.cli.printing import count, print_components, print_json
+from ratoon.platform.cli.plans import print_components
+from ratoon.platform.cli.printing import print_json
+from ratoon.platform.cli.speaking import count, tell
 
 
 @click.command()
@@ -39,9 +41,14 @@ def command(first: str, second: str, token: str, token_of_first: str, insecure: 
     if as_json:
         print_json(found.as_json())
     else:
-        for package, there, here in found.packages:
-            click.secho(f"{package}: {there or 'not there'} → {here or 'not there'}", bold=True)
-        print_components(found.components)
-        click.echo(count(len(found.components), "difference") + "." if found.components else "They are the same.")
+        missing = tell("not there")
+        for package, was, now in found.packages:
+            click.secho(f"{package}: {was or missing} → {now or missing}", bold=True)
+        print_components(found.as_json()["components"])
+        click.echo(
+            tell("{count}.", count=count(len(found.components), "difference"))
+            if found.components
+            else tell("They are the same.")
+        )
     if not found.none:
         raise SystemExit(1)

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from ratoon.platform.cli.opening import environment
-from ratoon.platform.cli.printing import count, print_json
+from ratoon.platform.cli.printing import print_json
+from ratoon.platform.cli.speaking import count, tell
 from ratoon.platform.packages import Target, export
 from ratoon.platform.packages.sealing import read_key
 
@@ -43,4 +44,11 @@ def command(
         print_json(exported.as_json())
     else:
         names = ", ".join(exported.packages) or "nothing"
-        click.echo(f"{count(len(exported.files), 'document')} of {names} written to {destination}.")
+        click.echo(
+            tell(
+                "{count} of {names} written to {destination}.",
+                count=count(len(exported.files), "document"),
+                names=names,
+                destination=destination,
+            )
+        )

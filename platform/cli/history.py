@@ -6,6 +6,7 @@ import click
 
 from ratoon.platform.cli.opening import environment
 from ratoon.platform.cli.printing import print_json, table
+from ratoon.platform.cli.speaking import tell
 from ratoon.platform.packages import Target, history
 from ratoon.platform.packages.locking import interrupted
 
@@ -20,8 +21,12 @@ def command(limit: int, as_json: bool) -> None:
         left = interrupted(opened.database)
     if left is not None:
         click.secho(
-            f"A change by {left.text} was broken off. Nothing of it happened: "
-            f"the metadata is entirely at revision {revisions[0].revision if revisions else 0}.",
+            tell(
+                "A change by {text} was broken off. Nothing of it happened: the metadata is entirely at "
+                "revision {revision}.",
+                text=left.text,
+                revision=revisions[0].revision if revisions else 0,
+            ),
             fg="yellow",
             err=True,
         )
@@ -30,5 +35,5 @@ def command(limit: int, as_json: bool) -> None:
             [{"revision": r.revision, "at": r.at.isoformat(), "by": r.by, "message": r.message} for r in revisions]
         )
         return
-    rows = [(str(r.revision), f"{r.at:%Y-%m-%d %H:%M:%S}", r.by or "platform", r.message) for r in revisions]
-    table(rows, ("revision", "at (UTC)", "by", "message"))
+    rows = [(str(r.revision), f"{r.at:%Y-%m-%d %H:%M:%S}", r.by or tell("platform"), r.message) for r in revisions]
+    table(rows, (tell("revision"), tell("at (UTC)"), tell("by"), tell("message")))

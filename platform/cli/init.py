@@ -97,6 +97,7 @@ def starter(package: str, object_name: str) -> dict[str, dict[str, Any]]:
             "sort": ["due"],
             "default": True,
         },
+        # The words of the object are the admin's own, to be translated there; they stand as they are until then.
         "strings/zh-Hans.json": {
             "$schema": f"../{SCHEMAS}/strings.json",
             "kind": "strings",
@@ -108,6 +109,9 @@ def starter(package: str, object_name: str) -> dict[str, dict[str, Any]]:
                 "Open": "未完成",
                 "Done": "已完成",
                 "Status": "状态",
+                "Say in the notes how it was done.": "请在备注中写明是如何完成的。",
+                words: "事项" if object_name == "thing" else words,
+                f"{words}s": "事项" if object_name == "thing" else f"{words}s",
             },
         },
     }

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from ratoon.platform.cli.check import checked_together, linted
-from ratoon.platform.cli.printing import count, print_findings, print_json
+from ratoon.platform.cli.printing import print_findings, print_json
+from ratoon.platform.cli.speaking import count, tell
 
 
 @click.command()
@@ -37,8 +38,8 @@ def command(paths: tuple[Path, ...], fix: bool, database: bool, ignored: tuple[s
     else:
         print_findings(found)
         for file in mended:
-            click.echo(f"mended {file}")
-        click.echo(count(len(found), "finding") + "." if found else "Nothing to say.")
+            click.echo(tell("mended {file}", file=file))
+        click.echo(tell("{count}.", count=count(len(found), "finding")) if found else tell("Nothing to say."))
     if found:
         raise SystemExit(1)
 

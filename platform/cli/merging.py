@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from ratoon.platform.cli.printing import count
+from ratoon.platform.cli.speaking import count, tell
 from ratoon.platform.packages.merging import Choices, Disagreement, MergeConflict, Side, read_resolutions
 from ratoon.platform.packages.upgrades import Manner
 
@@ -105,7 +105,11 @@ def write_conflicts(error: MergeConflict, file: Path | None) -> None:
         return
     asked = {"conflicts": [{**found.as_json(), "take": None} for found in error.disagreements]}
     file.write_text(json.dumps(asked, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    said = f'{file}: {count(len(error.disagreements), "conflict")}. Put "ours", "theirs" or "base" into each "take".'
+    said = tell(
+        '{file}: {count}. Put "ours", "theirs" or "base" into each "take".',
+        file=file,
+        count=count(len(error.disagreements), "conflict"),
+    )
     click.echo(said, err=True)
 
 
@@ -115,6 +119,6 @@ def print_conflicts(found: Iterable[Disagreement]) -> None:
         click.secho(f"{conflict.package}/{conflict.file} {conflict.path or '(the document)'}", bold=True, err=True)
         shown = conflict.as_json()
         for name, colour in (("base", None), ("theirs", "cyan"), ("ours", "yellow")):
-            value = json.dumps(shown[name], ensure_ascii=False) if name in shown else "(not there)"
+            value = json.dumps(shown[name], ensure_ascii=False) if name in shown else tell("(not there)")
             click.secho(f"  {name:>6}  {value if len(value) <= 200 else value[:199] + '…'}", fg=colour, err=True)
-    click.echo("Settle them with --ours, --theirs, or --conflicts FILE and --resolve FILE.", err=True)
+    click.echo(tell("Settle them with --ours, --theirs, or --conflicts FILE and --resolve FILE."), err=True)

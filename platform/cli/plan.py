@@ -9,7 +9,8 @@ import click
 from ratoon.platform.cli.merging import manner, merge_options, write_conflicts
 from ratoon.platform.cli.opening import environment
 from ratoon.platform.cli.plan_files import write_plan
-from ratoon.platform.cli.printing import print_findings, print_json, print_plan
+from ratoon.platform.cli.plans import print_plan
+from ratoon.platform.cli.printing import print_findings, print_json
 from ratoon.platform.packages import Target, plan_package
 from ratoon.platform.packages.merging import MergeConflict
 
@@ -46,7 +47,7 @@ def command(
         print_json(plan.as_json())
     else:
         print_findings(plan.findings)
-        print_plan(plan)
+        print_plan(plan.as_json())
         if sql:
             for change in plan.schema:
                 click.echo(change.sql)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ratoon.platform.cli.merging import asked, setting_options, settings_given
 from ratoon.platform.cli.opening import environment
-from ratoon.platform.cli.printing import count, print_components, print_json, print_local_edits
+from ratoon.platform.cli.plans import print_plan
+from ratoon.platform.cli.printing import print_json
+from ratoon.platform.cli.speaking import count, here, language, tell
 
 if TYPE_CHECKING:
     from ratoon.platform.packages.remote import RemoteRefused
@@ -65,7 +67,7 @@ def command(
 
     if as_json and not (yes or only_plan):
         raise click.UsageError("--json needs --yes or --plan: nobody can be asked.")
-    there = Remote(url, token, insecure=insecure)
+    there = Remote(url, token, insecure=insecure, language=language(os.environ))
     with environment() as opened:
         exported = export(Target.of(opened), package, None, components)
     files = exported.sealed(read_key(sign) if sign is not None else None).files
@@ -77,7 +79,7 @@ def command(
     try:
         plan = there.plan(files, more, **manner)
         if not as_json:
-            print_remote_plan(plan)
+            print_plan(plan, there=True)
         if only_plan or plan["empty"]:
             print_json(plan) if as_json else None
             return
@@ -85,7 +87,7 @@ def command(
         if missing and sys.stdin.isatty():
             more["settings"] = {**settings, **asked(missing)}
         if not yes:
-            click.confirm(f"Apply this to {there.url}?", abort=True)
+            click.confirm(tell("Apply this to {url}?", url=there.url), abort=True)
         options = {**manner, "expected_revision": str(plan["revision"])} if plan["revision"] else dict(manner)
         options |= {"fingerprint": plan["fingerprint"]} if not missing else {}
         options |= {"allow_violations": "true"} if allow_violations else {}
@@ -98,34 +100,7 @@ def command(
     if as_json:
         print_json(applied)
     else:
-        click.secho(f"The metadata there is at revision {applied['revision']}.", fg="green")
-
-
-def print_remote_plan(plan: Mapping[str, Any]) -> None:
-    """The plan that another environment answered, on stdout."""
-    from ratoon.platform.packages.differences import change_of_json
-
-    print_components(map(change_of_json, plan["components"]))
-    if plan["schema"]:
-        click.secho("Tables", bold=True)
-    for step in plan["schema"]:
-        click.echo(f"  {step['description']}")
-    if plan["data"]:
-        click.secho("Records", bold=True)
-    for note in plan["data"]:
-        click.secho(f"  {'refused: ' if note.get('refuses') else ''}{note['message']}", fg="yellow")
-    for widening in plan.get("rights", ()):
-        click.secho(f"  {widening['message']}", fg="yellow")
-    for loss in plan["destructive"]:
-        click.secho(f"! {loss}", fg="red")
-    print_local_edits([change_of_json(change) for change in plan.get("local_edits", ())])
-    if plan["empty"]:
-        click.echo(f"Nothing to do: revision {plan['revision']} there is already so.")
-    else:
-        changes = count(len(plan["components"]), "component")
-        click.echo(
-            f"From revision {plan['revision']} there: {changes}, {count(len(plan['schema']), 'change')} of tables."
-        )
+        click.secho(tell("The metadata there is at revision {revision}.", revision=applied["revision"]), fg="green")
 
 
 def _explain(error: RemoteRefused, file: Path | None) -> None:
@@ -135,7 +110,7 @@ def _explain(error: RemoteRefused, file: Path | None) -> None:
     for conflict in found:
         click.secho(f"{conflict['file']} {conflict['path']}", bold=True, err=True)
         for side in ("base", "theirs", "ours"):
-            value = json.dumps(conflict[side], ensure_ascii=False) if side in conflict else "(not there)"
+            value = json.dumps(conflict[side], ensure_ascii=False) if side in conflict else tell("(not there)")
             click.echo(f"  {side:>6}  {value}", err=True)
     if found and file is not None:
         asked = {"conflicts": [{**conflict, "take": None} for conflict in found]}
@@ -145,6 +120,7 @@ def _explain(error: RemoteRefused, file: Path | None) -> None:
     for need in problem.get("settings", ()):
         click.echo(f"  --set {need['package']}.{need['name']}=…  {need['label']}", err=True)
     for test in problem.get("tests", ()):
-        click.echo(f"  {test['package']}: {test['label']}: {len(test['failures'])} differences", err=True)
+        differences = here(count(len(test["failures"]), "difference"))
+        click.echo(f"  {test['package']}: {test['label']}: {differences}", err=True)
     for reason in (*problem.get("losses", ()), *problem.get("reasons", ())):
         click.echo(f"  {reason}", err=True)

@@ -6,6 +6,7 @@ import click
 
 from ratoon.platform.cli.opening import BY, environment
 from ratoon.platform.cli.printing import print_json
+from ratoon.platform.cli.speaking import here, tell
 from ratoon.platform.packages import Target
 from ratoon.platform.packages.purging import plan_purge, purge
 
@@ -27,15 +28,15 @@ def command(names: tuple[str, ...], only_plan: bool, before: int | None, yes: bo
         if as_json:
             print_json(plan.as_json())
         elif not plan.losses:
-            click.echo("Nothing is kept that could be purged.")
+            click.echo(tell("Nothing is kept that could be purged."))
         else:
-            click.secho("Lost for good:", bold=True)
+            click.secho(tell("Lost for good:"), bold=True)
             for loss in plan.losses:
-                click.secho(f"- {loss.text}", fg="red")
+                click.secho(f"- {here(loss.text)}", fg="red")
         if only_plan or not plan.losses:
             return
-        if not yes and (as_json or not click.confirm("Drop all of this?")):
+        if not yes and (as_json or not click.confirm(tell("Drop all of this?"))):
             raise SystemExit(1)
         purge(target, names, before=before, fingerprint=plan.fingerprint, by=BY)
     if not as_json:
-        click.secho("Purged.", fg="green")
+        click.secho(tell("Purged."), fg="green")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from ratoon.platform.cli.opening import environment
-from ratoon.platform.cli.printing import count, print_json
+from ratoon.platform.cli.printing import print_json
+from ratoon.platform.cli.speaking import count, here, tell
 from ratoon.platform.packages import Target
 from ratoon.platform.packages.rule_checks import RuleOutcome, check_formula, check_rules
 
@@ -36,11 +37,14 @@ def command(object_name: str, rule: str | None, error_when: str | None, as_json:
 
 def _show(outcome: RuleOutcome) -> None:
     if outcome.count is None:
-        click.secho(f"? {outcome.rule}: only a save can tell ({outcome.error_when})", fg="cyan")
+        click.secho(
+            tell("? {rule}: only a save can tell ({error_when})", rule=outcome.rule, error_when=outcome.error_when),
+            fg="cyan",
+        )
     elif not outcome.count:
-        click.secho(f"✓ {outcome.rule}: no record breaks it", fg="green")
+        click.secho(tell("✓ {rule}: no record breaks it", rule=outcome.rule), fg="green")
     else:
-        broken = count(outcome.count, "record breaks it", "records break it")
+        broken = here(count(outcome.count, "record breaks it", "records break it"))
         click.secho(f"✗ {outcome.rule} ({outcome.severity}): {broken}", fg="red")
         for sample in outcome.samples:
             value = "" if sample.value is None else f": {sample.value}"

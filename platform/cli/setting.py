@@ -8,6 +8,8 @@ import click
 
 from ratoon.platform.cli.opening import BY, environment
 from ratoon.platform.cli.printing import print_json, table
+from ratoon.platform.cli.speaking import count, tell
+from ratoon.platform.errors import say
 
 
 @click.group()
@@ -30,9 +32,9 @@ def list_settings(package: str | None, as_json: bool) -> None:
         return
     rows = []
     for need in found:
-        shown = "" if need.value is None else "(secret)" if need.secret else str(need.value)
-        rows.append((f"{need.package}.{need.name}", shown or ("missing" if need.required else ""), need.label))
-    table(rows, ("setting", "value", "what it is"))
+        shown = "" if need.value is None else tell("(secret)") if need.secret else str(need.value)
+        rows.append((f"{need.package}.{need.name}", shown or (tell("missing") if need.required else ""), need.label))
+    table(rows, (tell("setting"), tell("value"), tell("what it is")))
 
 
 @command.command("set")
@@ -52,4 +54,18 @@ def set_setting(package: str, name: str, value: str | None, clear: bool) -> None
         documents = present_documents(connection)
         values = {f"{package}.{name}": None if clear else value}
         change_settings(connection, opened.world.clock(), documents, package, values, BY)
-    click.echo(f"{package}.{name} was {'taken away' if clear else 'kept'}.")
+    click.echo(
+        tell(
+            "{package}.{name} was {what}.", package=package, name=name, what=say("taken away") if clear else say("kept")
+        )
+    )
+
+
+@command.command("reseal")
+def reseal_settings() -> None:
+    """Encrypt all secrets with the present RATOON_SECRET_KEY; RATOON_OLD_SECRET_KEYS are still read."""
+    from ratoon.platform.packages.environment_settings import reseal
+
+    with environment() as opened, opened.database.write() as connection:
+        done = reseal(connection)
+    click.echo(tell("{count} encrypted with the present key.", count=count(done, "secret")))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ratoon.platform.cli.printing import count, print_findings, print_json
+from ratoon.platform.cli.printing import print_findings, print_json
+from ratoon.platform.cli.speaking import count, here, tell
 
 if TYPE_CHECKING:
     from ratoon.platform.errors import Finding
@@ -73,12 +74,16 @@ def _run(paths: list[Path], folder: Path) -> tuple[Sequence[Finding], list[Outco
 def print_outcomes(outcomes: list[Outcome]) -> None:
     """Every test on a line, the differences of those that failed, and the sum."""
     for outcome in outcomes:
-        mark, colour = ("passed", "green") if outcome.passed else ("FAILED", "red")
+        mark, colour = (tell("passed"), "green") if outcome.passed else (tell("FAILED"), "red")
         click.echo(f"{click.style(mark, fg=colour)} {outcome.package}: {outcome.label}")
         for failure in outcome.failures:
-            place = f"step {failure.step}" if failure.step else "given"
-            click.echo(f"    {place}, {failure.what}")
-            click.secho(f"      - {failure.expected}", fg="green")
-            click.secho(f"      + {failure.actual}", fg="red")
+            place = tell("step {step}", step=failure.step) if failure.step else tell("given")
+            click.echo(f"    {place}, {here(failure.what)}")
+            click.secho(f"      - {here(failure.expected)}", fg="green")
+            click.secho(f"      + {here(failure.actual)}", fg="red")
     failed = sum(not outcome.passed for outcome in outcomes)
-    click.echo(f"{count(len(outcomes), 'test')}, {failed} failed." if outcomes else "There are no tests.")
+    click.echo(
+        tell("{count}, {failed} failed.", count=count(len(outcomes), "test"), failed=failed)
+        if outcomes
+        else tell("There are no tests.")
+    )

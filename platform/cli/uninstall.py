@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from ratoon.platform.cli.opening import BY, environment
-from ratoon.platform.cli.printing import print_json, print_plan
+from ratoon.platform.cli.plans import print_plan
+from ratoon.platform.cli.printing import print_json
+from ratoon.platform.cli.speaking import tell
 from ratoon.platform.packages import Target
 from ratoon.platform.packages.uninstalling import plan_uninstall, uninstall
 
@@ -25,7 +27,7 @@ def command(
         target = Target.of(opened)
         if only_plan:
             plan = plan_uninstall(target, name)
-            print_json(plan.as_json()) if as_json else print_plan(plan)
+            print_json(plan.as_json()) if as_json else print_plan(plan.as_json())
             return
         applied = uninstall(
             target, name, by=BY, message=message, allow_destructive=allow_destructive, validate_only=validate_only
@@ -33,8 +35,8 @@ def command(
     if as_json:
         print_json(applied.as_json())
         return
-    print_plan(applied.plan)
+    print_plan(applied.plan.as_json())
     if applied.validated_only:
-        click.secho("It would work; nothing was changed.", fg="green")
+        click.secho(tell("It would work; nothing was changed."), fg="green")
     else:
-        click.secho(f"The metadata is at revision {applied.revision}.", fg="green")
+        click.secho(tell("The metadata is at revision {revision}.", revision=applied.revision), fg="green")

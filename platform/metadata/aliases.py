@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from ratoon.platform.errors import Text, say
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.metadata.moves import declared
 from ratoon.platform.metadata.report import Path, Report
@@ -63,7 +64,7 @@ def compile_aliases(documents: Iterable[Document], objects: Mapping[str, Object]
     documents = list(documents)
     for document in documents:
         for path, message in _problems(document, objects):
-            report.add(document, path, "name_taken", message, "take it out, or choose another name")
+            report.add(document, path, "name_taken", message, say("take it out, or choose another name"))
     found: dict[str, str] = {}
     keys: dict[str, dict[str, str]] = {}
     values: dict[str, dict[str, dict[str, str]]] = {}
@@ -95,44 +96,46 @@ def _fields_with(objects: Mapping[str, Object], object_name: str, field: str) ->
                 yield obj.name, name
 
 
-def _problems(document: Document, objects: Mapping[str, Object]) -> Iterator[tuple[Path, str]]:
+def _problems(document: Document, objects: Mapping[str, Object]) -> Iterator[tuple[Path, Text]]:
     data = document.data
     if document.kind in {"object", "extension"}:
         name = data["name"] if document.kind == "object" else data["object"]
         if document.kind == "object":
-            yield from _taken((), data, "renamed_from", objects, "an object")
+            yield from _taken((), data, "renamed_from", objects, say("an object"))
         obj = objects.get(name)
         for i, item in enumerate(data.get("fields", ())):
             if item is not None and obj is not None:
-                yield from _taken(("fields", i), item, "renamed_from", obj.parts, f"a field of {name!r}")
+                yield from _taken(
+                    ("fields", i), item, "renamed_from", obj.parts, say("a field of {name}", name=repr(name))
+                )
                 yield from _values(("fields", i), item)
     elif document.kind == "picklist":
         yield from _values((), data)
     elif document.kind == "pipeline":
         obj = objects.get(data["object"])
         pipelines = {p.name for p in obj.pipelines} if obj is not None else set()
-        yield from _taken((), data, "renamed_from", pipelines, "a pipeline")
+        yield from _taken((), data, "renamed_from", pipelines, say("a pipeline"))
         stages = {stage["name"] for stage in data["stages"]}
         stages |= {f"{p.name}.{stage}" for p in (obj.pipelines if obj is not None else ()) for stage in p.by_name}
         for i, stage in enumerate(data["stages"]):
             for key in ("renamed_from", "replaces"):
-                yield from _taken(("stages", i), stage, key, stages, "a stage")
+                yield from _taken(("stages", i), stage, key, stages, say("a stage"))
 
 
-def _values(path: Path, item: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+def _values(path: Path, item: Mapping[str, Any]) -> Iterator[tuple[Path, Text]]:
     values = item.get("values")
     if not isinstance(values, list | tuple):
         return
     known = {option["value"] for option in values}
     for i, option in enumerate(values):
         for key in ("renamed_from", "replaces"):
-            yield from _taken((*path, "values", i), option, key, known, "a value")
+            yield from _taken((*path, "values", i), option, key, known, say("a value"))
 
 
 def _taken(
     path: Path, item: Mapping[str, Any], key: str, known: Iterable[str], what: str
-) -> Iterator[tuple[Path, str]]:
+) -> Iterator[tuple[Path, Text]]:
     named = item.get(key, ())
     for old in (named,) if isinstance(named, str) else named:
         if old in known and old != item.get("name", item.get("value")):
-            yield (*path, key), f"There is {what} {old!r} still."
+            yield (*path, key), say("There is {what} {old} still.", what=what, old=repr(old))

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from ratoon.platform.errors import say
 from ratoon.platform.formulas import Formula
 from ratoon.platform.metadata.approval_model import OUTCOMES, Approval, ApprovalStep, Outcome
 from ratoon.platform.metadata.behaviour import Behaviour
@@ -65,17 +66,21 @@ class _Compiler:
         if problem is not None:
             self._report.add(document, (*path, "name"), "bad_name", *problem)
         if data["name"] in names[:place]:
-            self._report.add(document, (*path, "name"), "duplicate", "There is a step of this name already.")
+            self._report.add(document, (*path, "name"), "duplicate", say("There is a step of this name already."))
         back = data.get("reject_to", "end")
         if back not in ("end", *names[: place + 1]):
-            hint = suggestion(back, ["end", *names[:place]], "earlier steps")
+            hint = suggestion(back, ["end", *names[:place]], say("earlier steps"))
             self._report.add(
-                document, (*path, "reject_to"), "unknown_step", f"There is no earlier step {back!r}.", hint
+                document,
+                (*path, "reject_to"),
+                "unknown_step",
+                say("There is no earlier step {back}.", back=repr(back)),
+                hint,
             )
         decide = data.get("decide", "first")
         if decide == "quorum" and "quorum" not in data:
-            message = 'A step that is decided by a quorum says how many: "quorum".'
-            self._report.add(document, path, "missing_key", message, 'add "quorum": 2')
+            message = say('A step that is decided by a quorum says how many: "quorum".')
+            self._report.add(document, path, "missing_key", message, say('add "quorum": 2'))
         escalation = data.get("escalate", {})
         return ApprovalStep(
             name=data["name"],
@@ -107,8 +112,10 @@ class _Compiler:
         known: Collection[str] = self._behaviour.roles
         for i, role in enumerate(roles):
             if role not in known:
-                hint = suggestion(role, known, "roles")
-                self._report.add(document, (*path, i), "unknown_role", f"There is no role {role!r}.", hint)
+                hint = suggestion(role, known, say("roles"))
+                self._report.add(
+                    document, (*path, i), "unknown_role", say("There is no role {role}.", role=repr(role)), hint
+                )
         return frozenset(roles)
 
     def _status(self, document: Document, key: str | None) -> str | None:
@@ -117,10 +124,10 @@ class _Compiler:
         found = self._draft.fields.get(key)
         values = {o.value for o in found.spec.choices} if found is not None else set()
         if found is None or found.spec.type not in ("picklist", "text"):
-            message = f"{key!r} must be a picklist or a text to keep where the approval stands."
+            message = say("{key} must be a picklist or a text to keep where the approval stands.", key=repr(key))
             self._report.add(document, ("status_field",), "wrong_type", message)
         elif values and not {"pending", "approved", "rejected", "recalled"} <= values:
-            message = f"{key!r} needs the values pending, approved, rejected and recalled."
+            message = say("{key} needs the values pending, approved, rejected and recalled.", key=repr(key))
             self._report.add(document, ("status_field",), "unknown_value", message)
         return key
 
@@ -131,8 +138,11 @@ class _Compiler:
             for i, data in enumerate(declared.get(outcome, ())):
                 piece = Piece(document, ("actions", outcome, i), data)
                 if data["type"] in LATER_ACTIONS:
-                    message = f"{data['type']!r} happens after the commit; here are only actions that happen at once."
-                    hint = "let the action set a field, and an automation after the commit follow it"
+                    message = say(
+                        "{type} happens after the commit; here are only actions that happen at once.",
+                        type=repr(data["type"]),
+                    )
+                    hint = say("let the action set a field, and an automation after the commit follow it")
                     self._report.add(document, piece.at("type"), "not_here", message, hint)
                     continue
                 made.append(self._behaviour.action(self._draft, piece))

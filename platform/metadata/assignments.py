@@ -7,6 +7,7 @@ from datetime import time
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from ratoon.platform.errors import say
 from ratoon.platform.formulas import Formula
 from ratoon.platform.metadata.assignment_model import DAYS, Assignment, AssignmentRule, WorkingHours
 from ratoon.platform.metadata.behaviour import Behaviour
@@ -58,8 +59,12 @@ class _Compiler:
             f.name for f in self._draft.fields.values() if f.spec.targets == ("user",) and f.name not in _PLATFORM
         ]
         if name not in fitting and not self._report.suspected(name):
-            message = f"{name!r} is not a field of {self._draft.name!r} that holds a user."
-            self._report.add(document, ("field",), "unknown_field", message, suggestion(name, fitting, "user fields"))
+            message = say(
+                "{name} is not a field of {object} that holds a user.", name=repr(name), object=repr(self._draft.name)
+            )
+            self._report.add(
+                document, ("field",), "unknown_field", message, suggestion(name, fitting, say("user fields"))
+            )
         return name
 
     def _rule(self, document: Document, place: int, data: Mapping[str, Any]) -> AssignmentRule:
@@ -84,8 +89,10 @@ class _Compiler:
             try:
                 ZoneInfo(zone)
             except (ValueError, OSError, KeyError):
-                message = f"There is no time zone {zone!r}."
-                self._report.add(document, (*path, "time_zone"), "bad_value", message, 'for example "Asia/Shanghai"')
+                message = say("There is no time zone {name}.", name=repr(zone))
+                self._report.add(
+                    document, (*path, "time_zone"), "bad_value", message, say('for example "Asia/Shanghai"')
+                )
                 zone = None
         days = data.get("days", DAYS[:5])
         return WorkingHours(

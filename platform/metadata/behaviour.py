@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from ratoon.platform.errors import say
 from ratoon.platform.formulas import Formula
 from ratoon.platform.metadata.deferred import LATER_ACTIONS, LaterActions
 from ratoon.platform.metadata.documents import Document
@@ -46,8 +47,8 @@ class Behaviour:
             return None
         fitting = [d.data["name"] for d in self._drafts.templates if d.data.get("for") == purpose]
         if name not in fitting and not self._report.suspected(name):
-            message = f"There is no template {name!r} for {purpose!r}."
-            hint = suggestion(name, fitting, f'templates with "for": "{purpose}"')
+            message = say("There is no template {name} for {purpose}.", name=repr(name), purpose=repr(purpose))
+            hint = suggestion(name, fitting, say('templates with "for": "{purpose}"', purpose=purpose))
             self._report.add(document, path, "unknown_template", message, hint)
         return name
 
@@ -65,7 +66,7 @@ class Behaviour:
             if problem is not None:
                 self._report.add(piece.document, piece.at("name"), "bad_name", *problem)
             elif name in found:
-                message = f"{draft.name!r} has a rule {name!r} already."
+                message = say("{object} has a rule {name} already.", object=repr(draft.name), name=repr(name))
                 self._report.add(piece.document, piece.at("name"), "duplicate", message)
             else:
                 rule = self.rule(draft, piece, name)
@@ -99,7 +100,13 @@ class Behaviour:
             return True
         if not self._report.suspected(key):
             hint = suggestion(key, [*draft.keys_of, *draft.fields])
-            self._report.add(document, path, "unknown_field", f"{draft.name!r} has no field {key!r}.", hint)
+            self._report.add(
+                document,
+                path,
+                "unknown_field",
+                say("{object} has no field {name}.", object=repr(draft.name), name=repr(key)),
+                hint,
+            )
         return False
 
     def column_lists(self, draft: ObjectDraft, pieces: Sequence[Piece]) -> list[tuple[Piece, tuple[str, ...]]]:
@@ -112,7 +119,10 @@ class Behaviour:
                     good = False
                 elif not self.has_column(draft, key):
                     good = False
-                    message = f"{key!r} is too long, or not kept in a column: it cannot be part of a key or an index."
+                    message = say(
+                        "{key} is too long, or not kept in a column: it cannot be part of a key or an index.",
+                        key=repr(key),
+                    )
                     self._report.add(piece.document, piece.at("fields", i), "wrong_type", message)
             if good:
                 found.append((piece, tuple(piece.data["fields"])))
@@ -133,7 +143,7 @@ class Behaviour:
         for piece, columns in self.column_lists(draft, draft.keys):
             name = piece.data.get("name", "_".join(columns)[:40])
             if name in found:
-                message = f"{draft.name!r} has a key {name!r} already."
+                message = say("{object} has a key {name} already.", object=repr(draft.name), name=repr(name))
                 self._report.add(piece.document, piece.at("name"), "duplicate", message)
             found[name] = Key(name, columns)
         return tuple(found.values())
@@ -150,13 +160,17 @@ class Behaviour:
         if self._triggers is not None:
             for i, on in enumerate(data["on"]):
                 if on not in SAVES and on not in OTHER and on not in self._triggers:
-                    hint = suggestion(on, [*SAVES, *OTHER, *self._triggers], "triggers")
-                    self._report.add(document, ("on", i), "unknown_trigger", f"There is no trigger {on!r}.", hint)
+                    hint = suggestion(on, [*SAVES, *OTHER, *self._triggers], say("triggers"))
+                    self._report.add(
+                        document, ("on", i), "unknown_trigger", say("There is no trigger {on}.", on=repr(on)), hint
+                    )
         stages = [s["name"] for p in draft.components_of("pipeline") for s in p.data["stages"]]
         for i, name in enumerate(data.get("stages", ())):
             if name not in stages:
-                message = f"{draft.name!r} has no stage {name!r}."
-                self._report.add(document, ("stages", i), "unknown_stage", message, suggestion(name, stages, "stages"))
+                message = say("{object} has no stage {name}.", object=repr(draft.name), name=repr(name))
+                self._report.add(
+                    document, ("stages", i), "unknown_stage", message, suggestion(name, stages, say("stages"))
+                )
         condition: Formula | None = None
         if "condition" in data:
             scope = self._formulas.scopes[draft.name]
@@ -185,8 +199,14 @@ class Behaviour:
         if kind in NAMING:
             self._named(draft, piece, NAMING[kind])
         elif kind not in OWN_ACTIONS and self._actions is not None and kind not in self._actions:
-            hint = suggestion(kind, [*OWN_ACTIONS, *NAMING, *self._actions], "actions")
-            self._report.add(piece.document, piece.at("type"), "unknown_action", f"There is no action {kind!r}.", hint)
+            hint = suggestion(kind, [*OWN_ACTIONS, *NAMING, *self._actions], say("actions"))
+            self._report.add(
+                piece.document,
+                piece.at("type"),
+                "unknown_action",
+                say("There is no action {kind}.", kind=repr(kind)),
+                hint,
+            )
         self._later.check_keys(piece)
         target: ObjectDraft | None = draft
         if kind in ("create_record", "upsert_record"):
@@ -194,8 +214,8 @@ class Behaviour:
         elif kind == "update_related":
             target = self._related(draft, piece, data.get("path"))
         if piece.document.data.get("when") == "before" and kind != "set_fields" and kind not in LATER_ACTIONS:
-            message = f"{kind!r} changes other records, which is only possible after the save."
-            self._report.add(piece.document, piece.at("type"), "not_before", message, 'write "when": "after"')
+            message = say("{kind} changes other records, which is only possible after the save.", kind=repr(kind))
+            self._report.add(piece.document, piece.at("type"), "not_before", message, say('write "when": "after"'))
         if kind == "call_webhook":
             values = self._later.free_values(draft, piece)
         else:
@@ -217,11 +237,21 @@ class Behaviour:
             if key != component:
                 path = piece.at("options", key)
                 self._report.add(
-                    piece.document, path, "unknown_key", f"There is no key {key!r} here.", f'"{component}"'
+                    piece.document,
+                    path,
+                    "unknown_key",
+                    say("There is no key {key} here.", key=repr(key)),
+                    say('"{key}"', key=component),
                 )
         name = options.get(component)
         if (name is None and not known) or (name is not None and name not in known):
-            message = f"{draft.name!r} has no {component} {name!r}." if name else f"{draft.name!r} has no {component}."
+            message = (
+                say(
+                    "{object} has no {component} {name}.", object=repr(draft.name), component=component, name=repr(name)
+                )
+                if name
+                else say("{object} has no {component}.", object=repr(draft.name), component=component)
+            )
             self._report.add(
                 piece.document, piece.at("options"), f"unknown_{component}", message, suggestion(str(name or ""), known)
             )
@@ -229,23 +259,30 @@ class Behaviour:
     def _target_object(self, piece: Piece, key: str, name: str | None) -> ObjectDraft | None:
         found = self._drafts.objects.get(name or "")
         if found is None and not self._report.suspected(name or ""):
-            hint = self._report.elsewhere(name or "") or suggestion(name or "", self._drafts.objects, "objects")
-            message = f"There is no object {name!r}." if name else f'"{key}" is missing.'
+            hint = self._report.elsewhere(name or "") or suggestion(name or "", self._drafts.objects, say("objects"))
+            message = (
+                say("There is no object {name}.", name=repr(name)) if name else say('"{key}" is missing.', key=key)
+            )
             self._report.add(piece.document, piece.at(key), "unknown_object", message, hint)
         return found
 
     def _related(self, draft: ObjectDraft, piece: Piece, path: str | None) -> ObjectDraft | None:
         """``account`` (a lookup of this object) or ``invoice_line.invoice`` (the children that point here)."""
         if path is None:
-            self._report.add(piece.document, piece.path, "missing_key", '"path" is missing: which records?')
+            self._report.add(piece.document, piece.path, "missing_key", say('"path" is missing: which records?'))
             return None
         child_name, dot, lookup = path.partition(".")
         if dot:
             child = self._target_object(piece, "path", child_name)
             fitting = [] if child is None else [f.name for f in child.fields.values() if draft.name in f.spec.targets]
             if child is not None and lookup not in fitting and not self._report.suspected(lookup):
-                message = f"{child.name}.{lookup} is not a lookup that points at {draft.name!r}."
-                hint = suggestion(lookup, fitting, "lookups that do")
+                message = say(
+                    "{child}.{lookup} is not a lookup that points at {object}.",
+                    child=child.name,
+                    lookup=lookup,
+                    object=repr(draft.name),
+                )
+                hint = suggestion(lookup, fitting, say("lookups that do"))
                 self._report.add(piece.document, piece.at("path"), "unknown_field", message, hint)
                 return None
             return child
@@ -253,9 +290,15 @@ class Behaviour:
         if field is None or not field.type.reference or len(field.spec.targets) != 1:
             if not self._report.suspected(path):
                 fitting = [f.name for f in draft.fields.values() if f.type.reference and len(f.spec.targets) == 1]
-                message = f"{path!r} is not a lookup of {draft.name!r} with one target."
+                message = say(
+                    "{path} is not a lookup of {object} with one target.", path=repr(path), object=repr(draft.name)
+                )
                 self._report.add(
-                    piece.document, piece.at("path"), "unknown_field", message, suggestion(path, fitting, "lookups")
+                    piece.document,
+                    piece.at("path"),
+                    "unknown_field",
+                    message,
+                    suggestion(path, fitting, say("lookups")),
                 )
             return None
         return self._drafts.objects.get(field.spec.targets[0])
@@ -270,7 +313,9 @@ class Behaviour:
             field = target.keys_of.get(key) or target.fields[key]
             part = next((p for p in field.parts if p.key == key), None)
             if part is None or not part.writable or part.formula is None or field.type.computed:
-                message = f"{key!r} cannot be set by an automation: it is computed or has no formula type."
+                message = say(
+                    "{key} cannot be set by an automation: it is computed or has no formula type.", key=repr(key)
+                )
                 self._report.add(piece.document, path, "not_writable", message)
                 continue
             scope = self._formulas.scopes[draft.name]

@@ -19,6 +19,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from ratoon.platform.errors import Hint, Text, say
 from ratoon.platform.metadata.assignment_model import DAYS
 from ratoon.platform.metadata.names import suggestion
 
@@ -102,8 +103,10 @@ def known_calendar(drafts: Drafts, document: Document, path: Path, name: str | N
         return None
     if name not in drafts.calendars:
         if not report.suspected(name):
-            message = f"There is no calendar {name!r}."
-            report.add(document, path, "unknown_calendar", message, suggestion(name, drafts.calendars, "calendars"))
+            message = say("There is no calendar {name}.", name=repr(name))
+            report.add(
+                document, path, "unknown_calendar", message, suggestion(name, drafts.calendars, say("calendars"))
+            )
         return None
     return _Compiler(drafts, None).calendar(name, ())
 
@@ -119,23 +122,25 @@ class _Compiler:
         above = data.get("extends")
         if above is not None:
             if above in (*below, name):
-                self._add(document, ("extends",), "cycle", f"{name!r} extends itself.")
+                self._add(document, ("extends",), "cycle", say("{name} extends itself.", name=repr(name)))
             elif above not in self._drafts.calendars:
-                hint = suggestion(above, self._drafts.calendars, "calendars")
-                self._add(document, ("extends",), "unknown_calendar", f"There is no calendar {above!r}.", hint)
+                hint = suggestion(above, self._drafts.calendars, say("calendars"))
+                message = say("There is no calendar {name}.", name=repr(above))
+                self._add(document, ("extends",), "unknown_calendar", message, hint)
             else:
                 base = _Compiler(self._drafts, None).calendar(above, (*below, name))
         free = self._days(document, "holidays", data.get("holidays", ()))
         worked = self._days(document, "working_days", data.get("working_days", ()))
         for day in sorted(free.keys() & worked.keys()):
-            message = f"{day} is a holiday and a working day."
+            message = say("{day} is a holiday and a working day.", day=day)
             self._add(document, ("working_days", worked[day]), "contradiction", message)
         weekend = frozenset(DAYS.index(day) for day in data["weekend"]) if "weekend" in data else base.weekend
         zone = data.get("time_zone", base.time_zone)
         try:
             ZoneInfo(zone)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            self._add(document, ("time_zone",), "unknown_time_zone", f"There is no time zone {zone!r}.")
+            message = say("There is no time zone {name}.", name=repr(zone))
+            self._add(document, ("time_zone",), "unknown_time_zone", message)
             zone = "UTC"
         days = {**base.days, **dict.fromkeys(free, False), **dict.fromkeys(worked, True)}
         return Calendar(name, data["label"], weekend, days, zone, document.package)
@@ -148,15 +153,16 @@ class _Compiler:
                 first = date.fromisoformat(item.get("date") or item.get("from"))
                 end = date.fromisoformat(item.get("date") or item.get("to"))
             except (ValueError, TypeError):
-                message = 'Say either "date", or "from" and "to": days that exist, such as 2026-10-01.'
+                message = say('Say either "date", or "from" and "to": days that exist, such as 2026-10-01.')
                 self._add(document, (key, place), "bad_value", message)
                 continue
             if not 0 <= (end - first).days < LONGEST:
-                self._add(document, (key, place), "bad_value", f"From {first} to {end} is no span of at most a year.")
+                message = say("From {first} to {end} is no span of at most a year.", first=first, end=end)
+                self._add(document, (key, place), "bad_value", message)
                 continue
             found.update({first + timedelta(days=n): place for n in range((end - first).days + 1)})
         return found
 
-    def _add(self, document: Document, path: Path, code: str, message: str, hint: str = "") -> None:
+    def _add(self, document: Document, path: Path, code: str, message: Text, hint: Hint = "") -> None:
         if self._report is not None:
             self._report.add(document, path, code, message, hint)

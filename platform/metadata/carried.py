@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ratoon.platform.errors import say
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.metadata.model import Object, Registry
 from ratoon.platform.metadata.names import shape_problem, suggestion
@@ -43,16 +44,22 @@ class _Check:
         field = obj.fields.get(key)
         if field is None or not (field.external_id or field.unique):
             fitting = [f.name for f in obj.fields.values() if f.external_id or f.unique]
-            message = f"{key!r} is not an external id or unique field of {obj.name!r}."
-            self._report.add(document, ("key",), "unknown_field", message, suggestion(key, fitting, "fields that fit"))
+            message = say(
+                "{key} is not an external id or unique field of {object}.", key=repr(key), object=repr(obj.name)
+            )
+            self._report.add(
+                document, ("key",), "unknown_field", message, suggestion(key, fitting, say("fields that fit"))
+            )
         seen: set[str] = set()
         for place, record in enumerate(data["records"]):
             path: Path = ("records", place)
             value = record.get(key)
             if value is None:
-                self._report.add(document, path, "missing_key", f"The record has no {key!r}, by which it is found.")
+                self._report.add(
+                    document, path, "missing_key", say("The record has no {key}, by which it is found.", key=repr(key))
+                )
             elif str(value) in seen:
-                self._report.add(document, (*path, key), "duplicate", f"{value!r} occurs twice.")
+                self._report.add(document, (*path, key), "duplicate", say("{value} occurs twice.", value=repr(value)))
             seen.add(str(value))
             self._keys(document, path, obj, record)
 
@@ -74,7 +81,11 @@ class _Check:
             if role not in there:
                 at = (*path, "as", "roles", i)
                 self._report.add(
-                    document, at, "unknown_role", f"There is no role {role!r}.", suggestion(role, there, "roles")
+                    document,
+                    at,
+                    "unknown_role",
+                    say("There is no role {role}.", role=repr(role)),
+                    suggestion(role, there, say("roles")),
                 )
         action = next(name for name in ACTIONS if name in step)
         done = step[action]
@@ -110,20 +121,26 @@ class _Check:
     def _known(self, document: Document, path: Path, name: str, known: Mapping[str, Object | None]) -> bool:
         if name in known:
             return True
-        message = f"The test has no record {name!r} at this point."
-        self._report.add(document, path, "unknown_record", message, suggestion(name, known, "records"))
+        message = say("The test has no record {name} at this point.", name=repr(name))
+        self._report.add(document, path, "unknown_record", message, suggestion(name, known, say("records")))
         return False
 
     def _object(self, document: Document, path: Path, name: str) -> Object | None:
         obj = self._registry.objects.get(name)
         if obj is None and not self._report.suspected(name):
-            hint = self._report.elsewhere(name) or suggestion(name, self._registry.objects, "objects")
-            self._report.add(document, path, "unknown_object", f"There is no object {name!r}.", hint)
+            hint = self._report.elsewhere(name) or suggestion(name, self._registry.objects, say("objects"))
+            self._report.add(document, path, "unknown_object", say("There is no object {name}.", name=repr(name)), hint)
         return obj
 
     def _keys(self, document: Document, path: Path, obj: Object, values: Mapping[str, Any]) -> None:
         for key in values:
             name = key.partition(".")[0]
             if key not in obj.parts and not (name != key and name in obj.fields) and not self._report.suspected(name):
-                hint = suggestion(key, obj.parts, "keys")
-                self._report.add(document, (*path, key), "unknown_field", f"{obj.name!r} has no key {key!r}.", hint)
+                hint = suggestion(key, obj.parts, say("keys"))
+                self._report.add(
+                    document,
+                    (*path, key),
+                    "unknown_field",
+                    say("{object} has no key {key}.", object=repr(obj.name), key=repr(key)),
+                    hint,
+                )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from graphlib import CycleError, TopologicalSorter
 
+from ratoon.platform.errors import say
 from ratoon.platform.metadata.documents import FOLDERS, KINDS, LATER_KINDS, Document, place
 from ratoon.platform.metadata.drafts import Drafts, ObjectDraft, Piece
 from ratoon.platform.metadata.names import object_problem, shape_problem, suggestion
@@ -35,8 +36,14 @@ def collect(documents: Sequence[Document], report: Report) -> Drafts:
                 document,
                 ("name",),
                 "duplicate",
-                f"There is {_a(document.kind)} {component[2]!r} already, in {first.package}:{first.file}.",
-                "choose another name, or add to the other package's object with an extension.json",
+                say(
+                    "There is {a} {component} already, in {package}:{file}.",
+                    a=_a(document.kind),
+                    component=repr(component[2]),
+                    package=first.package,
+                    file=first.file,
+                ),
+                say("choose another name, or add to the other package's object with an extension.json"),
             )
             continue
         seen[component] = document
@@ -46,26 +53,35 @@ def collect(documents: Sequence[Document], report: Report) -> Drafts:
 
 def _a(kind: str) -> str:
     """The kind with its article."""
-    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+    return say("an {kind}", kind=kind) if kind[0] in "aeiou" else say("a {kind}", kind=kind)
 
 
 def _usable(document: Document, report: Report) -> bool:
     kind = document.kind
     if kind in LATER_KINDS:
         report.add(
-            document, ("kind",), "not_supported", f"Documents of kind {kind!r} are not supported by this version."
+            document,
+            ("kind",),
+            "not_supported",
+            say("Documents of kind {kind} are not supported by this version.", kind=repr(kind)),
         )
     elif kind not in KINDS:
-        hint = suggestion(kind, KINDS, "kinds") if kind else f"kinds: {', '.join(KINDS)}"
-        message = f"There is no kind {kind!r}." if kind else 'The document says no "kind".'
+        hint = (
+            suggestion(kind, KINDS, say("kinds"))
+            if kind
+            else say("{what}: {known}", what=say("kinds"), known=", ".join(KINDS))
+        )
+        message = say("There is no kind {kind}.", kind=repr(kind)) if kind else say('The document says no "kind".')
         report.add(document, ("kind",), "unknown_kind", message, hint)
     elif document.file != (wanted := place(kind, document.data)):
         report.add(
             document,
             (),
             "misplaced",
-            f"{_a(kind).capitalize()} document of this name belongs into {wanted}.",
-            f"move it to {wanted}",
+            say("An {kind} document of this name belongs into {wanted}.", kind=kind, wanted=wanted)
+            if kind[0] in "aeiou"
+            else say("A {kind} document of this name belongs into {wanted}.", kind=kind, wanted=wanted),
+            say("move it to {wanted}", wanted=wanted),
         )
     else:
         return True
@@ -83,7 +99,7 @@ def _packages(documents: Sequence[Document], drafts: Drafts, report: Report) -> 
         try:
             version_key(data["version"])
         except ValueError as error:
-            report.add(document, ("version",), "bad_version", f"{error}.")
+            report.add(document, ("version",), "bad_version", say("{error}.", error=error.args[0]))
         before[name] = set() if name == BUILT_IN else {BUILT_IN}
         for required, wanted in data.get("requires", {}).items():
             before[name].add(required)
@@ -93,8 +109,8 @@ def _packages(documents: Sequence[Document], drafts: Drafts, report: Report) -> 
             manifests[cycle[0]],
             ("requires",),
             "circular_requirement",
-            f"Packages require one another in a circle: {' → '.join(cycle)}.",
-            "take one of the requirements out",
+            say("Packages require one another in a circle: {cycle}.", cycle=" → ".join(cycle)),
+            say("take one of the requirements out"),
         )
     order = [n for n in TopologicalSorter({k: sorted(v) for k, v in before.items()}).static_order() if n in manifests]
     drafts.packages = {name: manifests[name] for name in order}
@@ -106,16 +122,23 @@ def _requirement(
     path = ("requires", required)
     other = manifests.get(required)
     if other is None:
-        hint = suggestion(required, manifests, "packages here") or "apply that package first"
-        report.add(document, path, "missing_package", f"The package {required!r} is not here.", hint)
+        hint = suggestion(required, manifests, say("packages here")) or say("apply that package first")
+        report.add(
+            document, path, "missing_package", say("The package {required} is not here.", required=repr(required)), hint
+        )
         return
     version = str(other.data.get("version", "0"))
     try:
         if not satisfies(version, wanted):
-            message = f"The package {required!r} is here in version {version}, which is not {wanted}."
+            message = say(
+                "The package {required} is here in version {version}, which is not {wanted}.",
+                required=repr(required),
+                version=version,
+                wanted=wanted,
+            )
             report.add(document, path, "wrong_version", message)
     except ValueError as error:
-        report.add(document, path, "bad_version", f"{error}.")
+        report.add(document, path, "bad_version", say("{error}.", error=error.args[0]))
 
 
 def requirement_cycles(before: dict[str, set[str]]) -> list[list[str]]:
@@ -194,8 +217,10 @@ def _owner(document: Document, drafts: Drafts, report: Report) -> ObjectDraft | 
     found = drafts.objects.get(name)
     if found is None:
         if not report.suspected(name):
-            hint = report.elsewhere(name) or suggestion(name, drafts.objects, "objects")
-            report.add(document, ("object",), "unknown_object", f"There is no object {name!r}.", hint)
+            hint = report.elsewhere(name) or suggestion(name, drafts.objects, say("objects"))
+            report.add(
+                document, ("object",), "unknown_object", say("There is no object {name}.", name=repr(name)), hint
+            )
         return None
     required(document, ("object",), found, drafts, report)
     return found
@@ -212,7 +237,13 @@ def required(document: Document, path: Path, found: ObjectDraft, drafts: Drafts,
         document,
         path,
         "requirement_missing",
-        f"{found.name!r} belongs to the package {owner!r}, which the manifest does not require.",
-        f'add "requires": {{"{owner}": ">={version}"}} to manifest.json' if version else "",
+        say(
+            "{found} belongs to the package {owner}, which the manifest does not require.",
+            found=repr(found.name),
+            owner=repr(owner),
+        ),
+        say('add "requires": {"{owner}": ">={version}"} to manifest.json', owner=owner, version=version)
+        if version
+        else "",
         severity="warning",
     )

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 
-from ratoon.platform.errors import MetadataRefused
+from ratoon.platform.errors import MetadataRefused, say
 from ratoon.platform.fields.base import FieldTypes
 from ratoon.platform.formulas.functions import FunctionSet
 from ratoon.platform.formulas.types import Type
@@ -186,13 +186,21 @@ def _check_title(draft: ObjectDraft, report: Report) -> None:
     field = draft.fields.get(title)
     fitting = [f.name for f in draft.fields.values() if f.parts and f.parts[0].formula is Type.TEXT and not f.volatile]
     if field is None:
-        hint = suggestion(title, fitting, "fields that fit")
-        report.add(document, ("title",), "unknown_field", f"{draft.name!r} has no field {title!r}.", hint)
+        hint = suggestion(title, fitting, say("fields that fit"))
+        report.add(
+            document,
+            ("title",),
+            "unknown_field",
+            say("{object} has no field {name}.", object=repr(draft.name), name=repr(title)),
+            hint,
+        )
     elif title != "id" and (
         not field.parts or field.parts[0].sql is None or field.parts[0].formula is None or field.type.reference
     ):
-        message = f"{title!r} is of type {field.spec.type!r} and cannot name a record."
-        report.add(document, ("title",), "wrong_type", message, suggestion("", fitting, "fields that fit"))
+        message = say(
+            "{title} is of type {type} and cannot name a record.", title=repr(title), type=repr(field.spec.type)
+        )
+        report.add(document, ("title",), "wrong_type", message, suggestion("", fitting, say("fields that fit")))
 
 
 def _refuse_master_cycles(drafts: Drafts, report: Report) -> None:
@@ -201,8 +209,12 @@ def _refuse_master_cycles(drafts: Drafts, report: Report) -> None:
     for draft in drafts.objects.values():
         found = [f for f in draft.fields.values() if f.spec.type == "master_detail"]
         if len(found) > 1:
-            message = f"{draft.name!r} has {len(found)} master_detail fields; a record has one master."
-            hint = f'make {found[1].name!r} a lookup with "on_delete": "cascade"'
+            message = say(
+                "{object} has {count} master_detail fields; a record has one master.",
+                object=repr(draft.name),
+                count=len(found),
+            )
+            hint = say('make {found} a lookup with "on_delete": "cascade"', found=repr(found[1].name))
             report.add(found[1].piece.document, found[1].piece.at("type"), "two_masters", message, hint)
         if found:
             master[draft.name] = found[0].spec.targets[0]
@@ -215,8 +227,8 @@ def _refuse_master_cycles(drafts: Drafts, report: Report) -> None:
         if back is not None and back == name and name not in told:
             told.update(chain)
             field = next(f for f in drafts.objects[name].fields.values() if f.spec.type == "master_detail")
-            message = f"Objects are details of one another in a circle: {' → '.join([*chain, name])}."
-            hint = "make one of them a lookup (for a tree of one object, a hierarchy)"
+            message = say("Objects are details of one another in a circle: {chain}.", chain=" → ".join([*chain, name]))
+            hint = say("make one of them a lookup (for a tree of one object, a hierarchy)")
             report.add(field.piece.document, field.piece.at("object"), "circular", message, hint)
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ratoon.platform.errors import Hint, Text, say
 from ratoon.platform.formulas.types import Type
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.metadata.drafts import Drafts, ObjectDraft, Piece
@@ -66,11 +67,21 @@ class LaterActions:
             for key in piece.data:
                 if key != "type" and key not in takes:
                     owners = [name for name, keys in TAKES.items() if key in keys]
-                    hint = f"{key!r} goes with {', '.join(owners)}" if owners else f"keys: {', '.join(sorted(takes))}"
-                    self._add(piece, (key,), "unknown_key", f"{kind!r} takes no {key!r}.", hint)
+                    hint = (
+                        say("{key} goes with {owners}", key=repr(key), owners=", ".join(owners))
+                        if owners
+                        else say("keys: {known}", known=", ".join(sorted(takes)))
+                    )
+                    self._add(
+                        piece,
+                        (key,),
+                        "unknown_key",
+                        say("{kind} takes no {key}.", kind=repr(kind), key=repr(key)),
+                        hint,
+                    )
         if kind in LATER_ACTIONS and piece.document.data["when"] != "after_commit":
-            message = f"{kind!r} only runs when the transaction is safe."
-            self._add(piece, ("type",), "not_before", message, 'write "when": "after_commit"')
+            message = say("{kind} only runs when the transaction is safe.", kind=repr(kind))
+            self._add(piece, ("type",), "not_before", message, say('write "when": "after_commit"'))
 
     def options(self, draft: ObjectDraft, piece: Piece) -> Mapping[str, Any]:
         """The compiled options of an action of one of these kinds."""
@@ -89,7 +100,7 @@ class LaterActions:
             for i, case in enumerate(data.get("cases", ()))
         ]  # fmt: skip
         if not cases:
-            self._add(piece, (), "missing_key", '"cases" is missing: what are the conditions?')
+            self._add(piece, (), "missing_key", say('"cases" is missing: what are the conditions?'))
         otherwise = self._list(draft, piece, ("otherwise",), data.get("otherwise", ()))
         return {"cases": tuple((c, a) for c, a in cases if c is not None), "otherwise": otherwise}
 
@@ -102,7 +113,7 @@ class LaterActions:
                 found[key] = formula
         return found
 
-    def _add(self, piece: Piece, path: Path, code: str, message: str, hint: str = "") -> None:
+    def _add(self, piece: Piece, path: Path, code: str, message: Text, hint: Hint = "") -> None:
         self._report.add(piece.document, (*piece.path, *path), code, message, hint)
 
     def _formula(self, draft: ObjectDraft, piece: Piece, path: Path, source: str, expects: Type | None) -> Any:
@@ -119,14 +130,14 @@ class LaterActions:
         target = self._drafts.objects.get(piece.data.get("object") or "")
         key = piece.data.get("key")
         if key is None:
-            self._add(piece, (), "missing_key", '"key" is missing: by which field is the record found?')
+            self._add(piece, (), "missing_key", say('"key" is missing: by which field is the record found?'))
         elif target is not None:
             named = [f.name for f in target.fields.values() if f.data.get("external_id") or f.data.get("unique")]
             if key not in named:
-                message = f"{key!r} is no external id of {target.name!r}."
+                message = say("{key} is no external id of {object}.", key=repr(key), object=repr(target.name))
                 self._add(piece, ("key",), "unknown_field", message, suggestion(str(key), named))
             elif key not in piece.data.get("values", {}):
-                self._add(piece, ("values",), "missing_key", f"The values say nothing of {key!r}.")
+                self._add(piece, ("values",), "missing_key", say("The values say nothing of {key}.", key=repr(key)))
         return key
 
     def _message(self, draft: ObjectDraft, piece: Piece) -> Mapping[str, Any]:
@@ -135,9 +146,9 @@ class LaterActions:
         if found["template"] is not None:
             self._template(draft, piece, found["template"])
         elif "subject" not in data:
-            self._add(piece, (), "missing_key", 'Say what is written: a "template", or "subject" and "text".')
+            self._add(piece, (), "missing_key", say('Say what is written: a "template", or "subject" and "text".'))
         if "to" not in data:
-            self._add(piece, (), "missing_key", '"to" is missing: a formula that gives addresses or a user.')
+            self._add(piece, (), "missing_key", say('"to" is missing: a formula that gives addresses or a user.'))
         for key in ADDRESSES:
             if key in data:
                 found[key] = self._formula(draft, piece, (key,), data[key], None)
@@ -152,16 +163,23 @@ class LaterActions:
         fitting = [n for n, d in known.items() if d.data.get("object") in (None, draft.name)]
         if document is None:
             if not self._report.suspected(name):
-                message = f"There is no template {name!r}."
-                self._add(piece, ("template",), "unknown_template", message, suggestion(name, fitting, "templates"))
+                message = say("There is no template {name}.", name=repr(name))
+                self._add(
+                    piece, ("template",), "unknown_template", message, suggestion(name, fitting, say("templates"))
+                )
         elif name not in fitting:
-            message = f"The template {name!r} is about {document.data['object']!r}, not {draft.name!r}."
-            self._add(piece, ("template",), "wrong_object", message, suggestion("", fitting, "templates"))
+            message = say(
+                "The template {name} is about {object}, not {object_2}.",
+                name=repr(name),
+                object=repr(document.data["object"]),
+                object_2=repr(draft.name),
+            )
+            self._add(piece, ("template",), "wrong_object", message, suggestion("", fitting, say("templates")))
 
     def _call(self, piece: Piece) -> Mapping[str, Any]:
         data = piece.data
         if "url" not in data:
-            self._add(piece, (), "missing_key", '"url" is missing: whom to call?')
+            self._add(piece, (), "missing_key", say('"url" is missing: whom to call?'))
         return {
             "url": data.get("url", ""),
             "method": data.get("method", "POST"),
@@ -172,7 +190,7 @@ class LaterActions:
     def _wait(self, draft: ObjectDraft, piece: Piece) -> Mapping[str, Any]:
         data = piece.data
         if ("for" in data) == ("until" in data):
-            self._add(piece, (), "missing_key", 'Say how long to wait: either "for" or "until".')
+            self._add(piece, (), "missing_key", say('Say how long to wait: either "for" or "until".'))
         if "until" in data:
             return {"until": self._formula(draft, piece, ("until",), data["until"], None)}
         return {"seconds": sum(UNITS[unit] * count for unit, count in data.get("for", {}).items())}

@@ -37,7 +37,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
-from ratoon.platform.errors import Finding, MetadataRefused
+from ratoon.platform.errors import Finding, Hint, MetadataRefused, Text, say
 
 MAX_BYTES = 10_000_000
 """Largest document."""
@@ -160,7 +160,7 @@ def package_files(source: Path | str | bytes) -> tuple[dict[str, bytes], str, li
         return files, path.resolve().name, findings
     if path.is_file():
         return _read_zip(path.read_bytes(), path.name, path.stem)
-    return {}, str(source), [Finding(str(source), "", "no_package", "There is no such folder or zip file.")]
+    return {}, str(source), [Finding(str(source), "", "no_package", say("There is no such folder or zip file."))]
 
 
 def documents_from_files(files: Mapping[str, bytes], fallback: str = "local") -> tuple[list[Document], list[Finding]]:
@@ -169,9 +169,18 @@ def documents_from_files(files: Mapping[str, bytes], fallback: str = "local") ->
     files = {file: content for file, content in files.items() if file not in SEALS}
     inside = [] if "manifest.json" in files else _packages_below(files)
     if inside:
-        shown = ", ".join(inside[:10]) + (f" and {len(inside) - 10} more" if len(inside) > 10 else "")
-        message = f"This folder is no package; it contains {shown}."
-        return [], [Finding("manifest.json", "", "no_manifest", message, f"name a package, for example …/{inside[0]}")]
+        shown = ", ".join(inside[:10])
+        more = say(" and {count} more", count=len(inside) - 10) if len(inside) > 10 else ""
+        message = say("This folder is no package; it contains {shown}{more}.", shown=shown, more=more)
+        return [], [
+            Finding(
+                "manifest.json",
+                "",
+                "no_manifest",
+                message,
+                say("name a package, for example …/{inside}", inside=inside[0]),
+            )
+        ]
     parsed: dict[str, Mapping[str, Any]] = {}
     for file in sorted(files):
         data = parse(file, files[file], findings)
@@ -184,8 +193,8 @@ def documents_from_files(files: Mapping[str, bytes], fallback: str = "local") ->
                 "manifest.json",
                 "",
                 "no_manifest",
-                "A package needs a manifest.json beside its folders.",
-                'for example {"kind": "package", "name": "clinic", "version": "1.0.0", "label": "Clinic"}',
+                say("A package needs a manifest.json beside its folders."),
+                say('for example {"kind": "package", "name": "clinic", "version": "1.0.0", "label": "Clinic"}'),
             )
         )
     name = manifest.get("name")
@@ -207,32 +216,49 @@ def _packages_below(files: Mapping[str, bytes]) -> list[str]:
 def parse(file: str, content: bytes, findings: list[Finding]) -> Mapping[str, Any] | None:
     """The JSON object in ``content``; ``None`` after adding to ``findings`` why there is none."""
 
-    def refuse(code: str, message: str, hint: str = "", pointer: str = "") -> None:
+    def refuse(code: str, message: Text, hint: Hint = "", pointer: str = "") -> None:
         findings.append(Finding(file, pointer, code, message, hint))
 
     if len(content) > MAX_BYTES:
-        refuse("too_large", f"The document has {len(content):,} bytes; at most {MAX_BYTES:,} are read.")
+        refuse(
+            "too_large",
+            say(
+                "The document has {count} bytes; at most {max_bytes} are read.",
+                count=f"{len(content):,}",
+                max_bytes=f"{MAX_BYTES:,}",
+            ),
+        )
         return None
     try:
         text = content.decode("utf-8-sig")
         data = json.loads(text, object_pairs_hook=_pairs, parse_constant=_no_constant, parse_float=_finite)
     except UnicodeDecodeError as error:
-        refuse("not_utf8", f"Byte {error.start} is not UTF-8.", "save the file as UTF-8")
+        refuse("not_utf8", say("Byte {start} is not UTF-8.", start=error.start), say("save the file as UTF-8"))
         return None
     except json.JSONDecodeError as error:
-        refuse("malformed_json", f"Line {error.lineno}, column {error.colno}: {error.msg}.", _json_hint(text, error))
+        refuse(
+            "malformed_json",
+            say("Line {lineno}, column {colno}: {msg}.", lineno=error.lineno, colno=error.colno, msg=error.msg),
+            _json_hint(text, error),
+        )
         return None
     except RecursionError:
-        refuse("too_deep", f"Brackets are nested more than {MAX_DEPTH} deep.")
+        refuse("too_deep", say("Brackets are nested more than {max_depth} deep.", max_depth=MAX_DEPTH))
         return None
     except ValueError as error:
-        refuse("bad_number", f"A number cannot be kept: {str(error)[:80]}.")
+        refuse(
+            "bad_number",
+            say(
+                "A number cannot be kept: {error}.",
+                error=error.args[0] if isinstance(error.args[0], Text) else str(error)[:80],
+            ),
+        )
         return None
     problems = list(_unkeepable(data))
     for pointer, code, message, hint in problems:
         refuse(code, message, hint, pointer)
     if not isinstance(data, dict):
-        refuse("not_an_object", "A document is a JSON object: { … }.")
+        refuse("not_an_object", say("A document is a JSON object: { … }."))
         return None
     return None if problems else data
 
@@ -259,30 +285,30 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(say("{name} is not JSON", name=name))
 
 
 def _finite(text: str) -> float | int:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"{text} is out of range")
+        raise ValueError(say("{text} is out of range", text=text))
     return int(value) if value.is_integer() and abs(value) < 1e15 else value
 
 
-def _json_hint(text: str, error: json.JSONDecodeError) -> str:
+def _json_hint(text: str, error: json.JSONDecodeError) -> Hint:
     before = text[: error.pos].rstrip()
     if before.endswith(",") and text[error.pos : error.pos + 1] in "}]":
-        return "JSON has no comma after the last item"
+        return say("JSON has no comma after the last item")
     if text[error.pos : error.pos + 1] == "'":
-        return 'JSON texts stand in double quotes: "…"'
+        return say('JSON texts stand in double quotes: "…"')
     if text[error.pos : error.pos + 2] in {"//", "/*"}:
-        return 'JSON has no comments; put the words into "description"'
+        return say('JSON has no comments; put the words into "description"')
     if "delimiter" in error.msg and before[-1:] in {'"', "}", "]"}:
-        return "probably a comma is missing before this place"
+        return say("probably a comma is missing before this place")
     return ""
 
 
-def _unkeepable(data: Any) -> Iterator[tuple[str, str, str, str]]:
+def _unkeepable(data: Any) -> Iterator[tuple[str, str, Text, Hint]]:
     """(pointer, code, message, hint) of everything parsed that must not be kept."""
     stack: list[tuple[str, int, Any]] = [("", 0, data)]
     seen = 0
@@ -290,28 +316,43 @@ def _unkeepable(data: Any) -> Iterator[tuple[str, str, str, str]]:
         pointer, depth, value = stack.pop()
         seen += 1
         if seen > MAX_VALUES:
-            yield "", "too_large", f"The document has more than {MAX_VALUES:,} values.", "split it"
+            yield (
+                "",
+                "too_large",
+                say("The document has more than {max_values} values.", max_values=f"{MAX_VALUES:,}"),
+                say("split it"),
+            )
             return
         if depth > MAX_DEPTH:
-            yield pointer, "too_deep", f"Brackets are nested more than {MAX_DEPTH} deep.", ""
+            yield pointer, "too_deep", say("Brackets are nested more than {max_depth} deep.", max_depth=MAX_DEPTH), ""
             return
         if isinstance(value, str):
             if _UNKEEPABLE.search(value):
-                yield pointer, "bad_character", "The text has a NUL or half a surrogate pair.", "remove the character"
+                yield (
+                    pointer,
+                    "bad_character",
+                    say("The text has a NUL or half a surrogate pair."),
+                    say("remove the character"),
+                )
         elif isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**18:
-            yield pointer, "bad_number", "The whole number has more than 18 digits.", ""
+            yield pointer, "bad_number", say("The whole number has more than 18 digits."), ""
         elif isinstance(value, dict):
             if isinstance(value, _Repeated):
                 for key in value.repeated:
                     yield (
                         f"{pointer}/{escape(key)}",
                         "duplicate_key",
-                        f"The key {key!r} occurs twice.",
-                        "keep one of them",
+                        say("The key {key} occurs twice.", key=repr(key)),
+                        say("keep one of them"),
                     )
             for key, item in value.items():
                 if _UNKEEPABLE.search(key):
-                    yield pointer, "bad_character", "A key has a NUL or half a surrogate pair.", "remove the character"
+                    yield (
+                        pointer,
+                        "bad_character",
+                        say("A key has a NUL or half a surrogate pair."),
+                        say("remove the character"),
+                    )
                     continue
                 stack.append((f"{pointer}/{escape(key)}", depth + 1, item))
         elif isinstance(value, list):
@@ -348,7 +389,11 @@ def _folder_files(root: Path) -> tuple[dict[str, bytes], list[Finding]]:
                     str(inside),
                     "",
                     "too_large",
-                    f"The document has {size:,} bytes; at most {MAX_BYTES:,} are read.",
+                    say(
+                        "The document has {count} bytes; at most {max_bytes} are read.",
+                        count=f"{size:,}",
+                        max_bytes=f"{MAX_BYTES:,}",
+                    ),
                 )
             )
             continue
@@ -358,7 +403,14 @@ def _folder_files(root: Path) -> tuple[dict[str, bytes], list[Finding]]:
 
 def _package_too_large(file: str) -> Finding:
     return Finding(
-        file, "", "too_large", f"A package has at most {MAX_FILES:,} documents and {MAX_PACKAGE_BYTES:,} bytes."
+        file,
+        "",
+        "too_large",
+        say(
+            "A package has at most {max_files} documents and {max_package_bytes} bytes.",
+            max_files=f"{MAX_FILES:,}",
+            max_package_bytes=f"{MAX_PACKAGE_BYTES:,}",
+        ),
     )
 
 
@@ -377,7 +429,7 @@ def _read_zip(content: bytes, shown: str, fallback: str) -> tuple[dict[str, byte
                 with archive.open(info) as member:
                     files[info.filename] = member.read(MAX_BYTES + 1)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, OSError, EOFError) as error:
-        message = f"This is neither a folder nor a readable zip file: {error}."
+        message = say("This is neither a folder nor a readable zip file: {error}.", error=error)
         return {}, fallback, [Finding(shown, "", "not_a_package", message)]
     manifests = sorted(
         (name for name in files if PurePosixPath(name).name == "manifest.json"), key=lambda n: n.count("/")

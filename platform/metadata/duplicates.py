@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
+from ratoon.platform.errors import say
 from ratoon.platform.formulas import Formula
 from ratoon.platform.metadata.behaviour import Behaviour
 from ratoon.platform.metadata.documents import Document
@@ -68,17 +69,17 @@ def _match(
     type_name = "text" if part is not None and part.suffix else kind
     fitting = [name for name, types in METHODS.items() if type_name in types]
     if not fitting or part is None or part.sql is None or not part.writable:
-        message = f"{key!r} cannot be compared: it is computed, too long or not one value."
+        message = say("{key} cannot be compared: it is computed, too long or not one value.", key=repr(key))
         report.add(document, (*path, "field"), "wrong_type", message)
         return None
     method = item.get("as", _BY_TYPE.get(type_name, "exact"))
     if method not in fitting:
-        message = f"A field of type {kind!r} cannot be compared as {method!r}."
-        report.add(document, (*path, "as"), "wrong_type", message, suggestion(method, fitting, "ways that fit"))
+        message = say("A field of type {kind} cannot be compared as {method}.", kind=repr(kind), method=repr(method))
+        report.add(document, (*path, "as"), "wrong_type", message, suggestion(method, fitting, say("ways that fit")))
         return None
     for option, wanted in (("drop", "company"), ("digits", "phone")):
         if option in item and method != wanted:
-            message = f'"{option}" only goes with "as": "{wanted}".'
+            message = say('"{option}" only goes with "as": "{wanted}".', option=option, wanted=wanted)
             report.add(document, (*path, option), "unknown_key", message)
     endings = {" ".join(comparable_text(text).split()) for text in item.get("drop", ())} - {""}
     match = Match(

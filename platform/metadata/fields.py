@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from ratoon.platform.errors import say
 from ratoon.platform.formulas import Formula
 from ratoon.platform.formulas.types import Type
 from ratoon.platform.metadata.drafts import FieldDraft, ObjectDraft
@@ -83,8 +84,8 @@ def _condition(draft: FieldDraft, key: str, formulas: Formulas) -> Formula | Non
 def _default(draft: FieldDraft, formulas: Formulas, report: Report) -> Formula | None:
     piece, kind = draft.piece, draft.parts[0].formula if draft.parts else None
     if draft.type.computed or kind in {None, Type.GEO}:
-        message = f"A field of type {draft.spec.type!r} cannot have a default."
-        report.add(piece.document, piece.at("default"), "no_default", message, 'take "default" out')
+        message = say("A field of type {type} cannot have a default.", type=repr(draft.spec.type))
+        report.add(piece.document, piece.at("default"), "no_default", message, say('take "default" out'))
         return None
     scope = formulas.scopes[draft.object]
     return formulas.compile(piece.document, piece.at("default"), draft.data["default"], scope, kind)
@@ -112,13 +113,13 @@ def _on_delete(draft: FieldDraft, report: Report) -> OnDelete | None:
         return "restrict" if required else "set_null"
     if required and declared == "set_null":
         piece = draft.piece
-        message = "A required reference cannot be emptied when its target is deleted."
+        message = say("A required reference cannot be emptied when its target is deleted.")
         report.add(
             piece.document,
             piece.at("on_delete"),
             "contradiction",
             message,
-            'use "restrict" or "cascade", or drop "required"',
+            say('use "restrict" or "cascade", or drop "required"'),
         )
     return cast("OnDelete", declared)
 
@@ -128,16 +129,18 @@ def _contradictions(draft: FieldDraft, report: Report) -> None:
     data, piece = draft.data, draft.piece
     low, high = data.get("min"), data.get("max")
     if isinstance(low, (int, float)) and isinstance(high, (int, float)) and low > high:
-        message = f"The smallest value {low} is larger than the largest {high}."
+        message = say("The smallest value {low} is larger than the largest {high}.", low=low, high=high)
         report.add(piece.document, piece.at("min"), "contradiction", message)
     precision, scale = draft.spec.option("precision", 18), data.get("scale")
     if isinstance(scale, int) and isinstance(precision, int) and scale > precision:
-        message = f"A number of {precision} digits cannot have {scale} decimal places."
-        report.add(piece.document, piece.at("scale"), "contradiction", message, "precision counts all digits")
+        message = say(
+            "A number of {precision} digits cannot have {scale} decimal places.", precision=precision, scale=scale
+        )
+        report.add(piece.document, piece.at("scale"), "contradiction", message, say("precision counts all digits"))
     for key in ("unique", "external_id"):
         if data.get(key) and not _can_be_unique(draft):
-            message = f"A field of type {draft.spec.type!r} cannot be unique."
-            hint = "use a text, a number, a date or a reference"
+            message = say("A field of type {type} cannot be unique.", type=repr(draft.spec.type))
+            hint = say("use a text, a number, a date or a reference")
             report.add(piece.document, piece.at(key), "not_unique", message, hint)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ratoon.platform.errors import FormulaError
+from ratoon.platform.errors import FormulaError, say
 from ratoon.platform.formulas import Formula, compile_formula
 from ratoon.platform.formulas.functions import FunctionSet
 from ratoon.platform.formulas.tree import MANY
@@ -66,11 +66,13 @@ class Formulas:
             self._report.formula(document, path, source, error)
             return None
         if formula.uses_change and not change:
-            message = "ISNEW, ISCHANGED and PRIORVALUE have no meaning here: nothing is being saved."
-            self._report.add(document, path, "formula_no_change", message, "compare the present values only")
+            message = say("ISNEW, ISCHANGED and PRIORVALUE have no meaning here: nothing is being saved.")
+            self._report.add(document, path, "formula_no_change", message, say("compare the present values only"))
             return None
         if pushed_down and formula.sql_refusal is not None:
-            message = f"The database must be able to answer this formula: {formula.sql_refusal}"
+            message = say(
+                "The database must be able to answer this formula: {sql_refusal}", sql_refusal=formula.sql_refusal
+            )
             self._report.add(document, path, "formula_not_sql", message)
             return None
         return formula
@@ -119,12 +121,16 @@ class Formulas:
             field.piece.document, path, source, self.scopes[field.rollup.child], pushed_down=True, change=False
         )
         if formula is not None and any(MANY in key for key in formula.paths):
-            message = f"The filter of the rollup {field.object}.{field.name} aggregates over other records."
-            hint = f"make that a formula field of {field.rollup.child} and ask for it here"
+            message = say(
+                "The filter of the rollup {object}.{field} aggregates over other records.",
+                object=field.object,
+                field=field.name,
+            )
+            hint = say("make that a formula field of {child} and ask for it here", child=field.rollup.child)
             self._report.add(field.piece.document, path, "nested_rollup", message, hint)
             formula = None
         if formula is not None and formula.volatile:
-            self._volatile_rollup(field, path, "its filter")
+            self._volatile_rollup(field, path, say("its filter"))
         field.rollup = replace(field.rollup, filter=formula)
 
     def _volatile_rollup(self, field: FieldDraft, path: Path, what: str) -> None:
@@ -132,8 +138,13 @@ class Formulas:
             field.piece.document,
             path,
             "volatile_rollup",
-            f"The rollup {field.object}.{field.name} is stored, but {what} changes by itself (TODAY, NOW or $user).",
-            "use a stored field instead",
+            say(
+                "The rollup {object}.{field} is stored, but {what} changes by itself (TODAY, NOW or $user).",
+                object=field.object,
+                field=field.name,
+                what=what,
+            ),
+            say("use a stored field instead"),
         )
 
     def _reads(self, draft: ObjectDraft, field: FieldDraft) -> set[Node]:
@@ -166,8 +177,8 @@ class Formulas:
         object_name, name = cycle[0].split(".")
         field = self._drafts.objects[object_name].fields[name]
         key = "formula" if field.formula is not None else "of"
-        message = f"These fields depend on one another in a circle: {' → '.join(cycle)}."
-        hint = "take one of them out of the circle"
+        message = say("These fields depend on one another in a circle: {cycle}.", cycle=" → ".join(cycle))
+        hint = say("take one of them out of the circle")
         self._report.add(field.piece.document, field.piece.at(key), "circular", message, hint)
 
     def _spread_volatility(self, before: dict[Node, set[Node]], rank: dict[Node, int]) -> None:

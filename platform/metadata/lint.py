@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ratoon.platform.errors import Finding
+from ratoon.platform.errors import Finding, Hint, Text, say
 from ratoon.platform.metadata.documents import Document, canonical
 from ratoon.platform.metadata.indexes import LONG
 from ratoon.platform.metadata.lint_formulas import verdict
@@ -55,8 +55,8 @@ def lint(
     for document in documents:
         written = None if contents is None else contents.get(document.file)
         if written is not None and written != canonical(document.data).encode():
-            message = "The document is not written with sorted keys, two spaces and a newline at the end."
-            report.add(document, (), "not_canonical", message, "ratoon lint --fix writes it", severity="info")
+            message = say("The document is not written with sorted keys, two spaces and a newline at the end.")
+            report.add(document, (), "not_canonical", message, say("ratoon lint --fix writes it"), severity="info")
     return list(report.sorted())
 
 
@@ -92,7 +92,7 @@ class _Lint:
         self._value_sets()
         self._texts()
 
-    def _warn(self, document: Document, path: Path, code: str, message: str, hint: str = "") -> None:
+    def _warn(self, document: Document, path: Path, code: str, message: Text, hint: Hint = "") -> None:
         self._report.add(document, path, code, message, hint, severity="warning")
 
     # -- fields ----------------------------------------------------------------------------------------------------
@@ -108,17 +108,23 @@ class _Lint:
             if field is None:
                 continue
             if declared and name not in used and not obj.hidden:
-                message = f"No layout, view or formula has the field {name!r}."
-                self._warn(document, path, "unused_field", message, "put it on a layout, or take it out")
+                message = say("No layout, view or formula has the field {name}.", name=repr(name))
+                self._warn(document, path, "unused_field", message, say("put it on a layout, or take it out"))
             elif (
                 declared and field.required and field.default is None and not field.computed and name not in shown
                 and not obj.hidden and field.type.name not in {"stage", "autonumber"}
             ):  # fmt: skip
-                message = f"The field {name!r} is required and on no layout, so nobody can fill it in."
-                self._warn(document, path, "required_not_shown", message, "put it on a layout, or give it a default")
+                message = say(
+                    "The field {name} is required and on no layout, so nobody can fill it in.", name=repr(name)
+                )
+                self._warn(
+                    document, path, "required_not_shown", message, say("put it on a layout, or give it a default")
+                )
             if labels[field.label.casefold()] > 1:
-                message = f"Another field of {obj.name!r} is called {field.label!r} too."
-                self._warn(document, (*path, "label"), "same_label", message, "say what is different about them")
+                message = say(
+                    "Another field of {object} is called {field} too.", object=repr(obj.name), field=repr(field.label)
+                )
+                self._warn(document, (*path, "label"), "same_label", message, say("say what is different about them"))
             self._collision(document, (*path, "name"), obj, name)
 
     def _collision(self, document: Document, path: Path, obj: Object, name: str) -> None:
@@ -128,12 +134,23 @@ class _Lint:
             stem, end = stem.removesuffix("_postal"), "postal_code"
             whole = obj.fields.get(stem)
         if whole is not None and end in _ENDS and len(whole.parts) == 1:
-            message = f"{name!r} is what a part of {stem!r} is called when that becomes a field of type {_ENDS[end]}."
-            self._warn(document, path, "name_may_collide", message, f'for example "{stem}_{end}_text"')
+            message = say(
+                "{name} is what a part of {stem} is called when that becomes a field of type {ends}.",
+                name=repr(name),
+                stem=repr(stem),
+                ends=_ENDS[end],
+            )
+            self._warn(
+                document, path, "name_may_collide", message, say('for example "{stem}_{end}_text"', stem=stem, end=end)
+            )
         own = document.package
         if document.kind == "extension" and own != "local" and not name.startswith(f"{own}_"):
-            message = f"A later version of the package {obj.owner!r} may bring a field {name!r} of its own."
-            self._warn(document, path, "name_may_collide", message, f'name it "{own}_{name}"')
+            message = say(
+                "A later version of the package {owner} may bring a field {name} of its own.",
+                owner=repr(obj.owner),
+                name=repr(name),
+            )
+            self._warn(document, path, "name_may_collide", message, say('name it "{own}_{name}"', own=own, name=name))
 
     # -- rules and components -------------------------------------------------------------------------------------
 
@@ -142,23 +159,23 @@ class _Lint:
         for place, data in enumerate(document.data.get("rules", ())):
             rule = rules.get(data.get("name", ""))
             if rule is not None and rule.active:
-                self._constant(document, ("rules", place, "error_when"), verdict(rule.error_when, obj), "rule")
+                self._constant(document, ("rules", place, "error_when"), verdict(rule.error_when, obj), say("rule"))
 
     def _component(self, document: Document, obj: Object) -> None:
         name = str(document.data.get("name", ""))
         if document.kind == "automation":
             found = next((a for a in (*obj.automations, *obj.resting) if a.name == name), None)
             if found is not None and verdict(found.condition, obj, checked=False) is False:
-                self._constant(document, ("condition",), False, "automation")
+                self._constant(document, ("condition",), False, say("automation"))
         elif document.kind == "view":
             view = next((v for v in obj.views if v.name == name), None)
             if view is not None:
                 if verdict(view.filter, obj, checked=False) is False:
-                    message = "The filter is never true: the view is always empty."
-                    self._warn(document, ("filter",), "rule_never", message, "correct the filter")
+                    message = say("The filter is never true: the view is always empty.")
+                    self._warn(document, ("filter",), "rule_never", message, say("correct the filter"))
                 for path, key in _unserved(view, obj):
-                    message = f"No index serves {key!r}; with many records this list is slow."
-                    hint = "sort and filter by a stored field of the object itself that is not a long text"
+                    message = say("No index serves {key}; with many records this list is slow.", key=repr(key))
+                    hint = say("sort and filter by a stored field of the object itself that is not a long text")
                     self._warn(document, path, "view_without_index", message, hint)
         elif document.kind == "pipeline":
             self._pipeline(document, obj, name)
@@ -172,8 +189,8 @@ class _Lint:
             reached |= {s.name for s in pipeline.stages} if stage.next is None else set(stage.next)
         for place, stage in enumerate(pipeline.stages):
             if stage.name not in reached:
-                message = f"No stage leads to {stage.name!r}."
-                hint = 'name it in "next" of another stage, or take it out'
+                message = say("No stage leads to {stage}.", stage=repr(stage.name))
+                hint = say('name it in "next" of another stage, or take it out')
                 self._warn(document, ("stages", place), "stage_out_of_reach", message, hint)
             for group, rules in (("entry", stage.entry), ("exit", stage.exit)):
                 for i, rule in enumerate(rules):
@@ -181,11 +198,13 @@ class _Lint:
 
     def _constant(self, document: Document, path: Path, found: bool | None, what: str) -> None:
         if found is False:
-            message = f"The {what} can never fire: its condition is never true."
-            self._warn(document, path, "rule_never", message, "correct the condition, or take it out")
+            message = say("The {what} can never fire: its condition is never true.", what=what)
+            self._warn(document, path, "rule_never", message, say("correct the condition, or take it out"))
         elif found is True:
-            message = f"The {what} always fires: its condition is always true, so no record can be saved."
-            self._warn(document, path, "rule_always", message, "correct the condition, or take it out")
+            message = say(
+                "The {what} always fires: its condition is always true, so no record can be saved.", what=what
+            )
+            self._warn(document, path, "rule_always", message, say("correct the condition, or take it out"))
 
     # -- texts and value sets -------------------------------------------------------------------------------------
 
@@ -193,8 +212,8 @@ class _Lint:
         taken = {field.spec.option("value_set") for obj in self._registry for field in obj.fields.values()}
         for document in self._documents:
             if document.kind == "picklist" and document.data["name"] not in taken:
-                message = f"No field takes the values of {document.data['name']!r}."
-                self._warn(document, (), "unused_value_set", message, "take it out, or use it with value_set")
+                message = say("No field takes the values of {name}.", name=repr(document.data["name"]))
+                self._warn(document, (), "unused_value_set", message, say("take it out, or use it with value_set"))
 
     def _texts(self) -> None:
         spoken = sorted({str(d.data["locale"]) for d in self._documents if d.kind == "strings"})
@@ -202,15 +221,26 @@ class _Lint:
             known = translations(self._documents, locale)
             missing = list(untranslated(self._documents, locale))
             for document, path, text in missing[:MOST]:
-                message = f"{text!r} has no translation into {locale}."
-                self._warn(document, path, "missing_translation", message, f"add it to strings/{locale}.json")
+                message = say("{text} has no translation into {locale}.", text=repr(text), locale=locale)
+                self._warn(
+                    document,
+                    path,
+                    "missing_translation",
+                    message,
+                    say("add it to strings/{locale}.json", locale=locale),
+                )
             file = next(d for d in self._documents if d.kind == "strings" and d.data["locale"] == locale)
             if len(missing) > MOST:
-                message = f"{len(missing)} texts have no translation into {locale}; {len(known)} have."
+                message = say(
+                    "{count} texts have no translation into {locale}; {count_2} have.",
+                    count=len(missing),
+                    locale=locale,
+                    count_2=len(known),
+                )
                 self._warn(file, ("texts",), "missing_translation", message)
             for text in left_over(self._documents, locale):
-                message = f"{text!r} is nowhere in the package any more."
-                hint = "ratoon lint --fix takes it out"
+                message = say("{text} is nowhere in the package any more.", text=repr(text))
+                hint = say("ratoon lint --fix takes it out")
                 self._warn(file, ("texts", text), "left_over_translation", message, hint)
 
 

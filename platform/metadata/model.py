@@ -31,6 +31,8 @@ from ratoon.platform.metadata.templates import Template
 from ratoon.platform.metadata.triggers import NONE, Triggers
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
+LINK_LABEL = ": "
+"""Between the two labels of an object that keeps links: “Campaign: Members”. Each is translated by itself."""
 WIDE = Context(prec=60)
 """Wide enough to round anything a formula may answer."""
 OnDelete = Literal["restrict", "set_null", "cascade"]
@@ -411,11 +413,17 @@ class Registry:
         that belong to it: another package may mean something else by the same word. ``None`` asks all packages.
         """
         if package is None:
-            return self.strings.get(locale, EMPTY).get(source, source)
-        found = self._texts.get((package, locale))
-        if found is None:
-            found = self._texts[package, locale] = self._texts_for(package, locale)
-        return found.get(source, source)
+            known = self.strings.get(locale, EMPTY)
+        elif (found := self._texts.get((package, locale))) is not None:
+            known = found
+        else:
+            known = self._texts[package, locale] = self._texts_for(package, locale)
+        if source in known:
+            return known[source]
+        owner, sign, part = source.partition(LINK_LABEL)
+        if sign and owner in known and part in known:
+            return f"{known[owner]}{LINK_LABEL}{known[part]}"
+        return source
 
     @cached_property
     def _texts(self) -> dict[tuple[str, str], Mapping[str, str]]:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from ratoon.platform.errors import Text, say
 from ratoon.platform.metadata.documents import Document
 
 MoveKind = Literal["object", "field", "pipeline", "stage", "value"]
@@ -44,13 +45,21 @@ class Move:
         return replace(self, old=self.new, new=self.old)
 
     @property
-    def text(self) -> str:
+    def text(self) -> Text:
         """What a plan says."""
+        return say("{kind} {name}", kind=self.kind, name=self.name)
+
+    @property
+    def name(self) -> Text:
+        """The two names."""
         where = {"object": "", "field": f"{self.object}.", "pipeline": f"{self.object}: ",
                  "stage": f"{self.object} {self.pipeline}: ", "value": f"{self.object}.{self.field}: "}  # fmt: skip
-        place = f"value set {self.field[1:]}: " if self.field.startswith("*") else where[self.kind]
-        verb = "takes the place of" if self.merges else "was"
-        return f"{self.kind} {place}{self.new} {verb} {self.old}"
+        shared = self.field.startswith("*")
+        place = say("value set {name}: ", name=self.field[1:]) if shared else where[self.kind]
+        given = {"place": place, "new": self.new, "old": self.old}
+        if self.merges:
+            return say("{place}{new} takes the place of {old}", **given)
+        return say("{place}{new} was {old}", **given)
 
     def as_json(self) -> dict[str, Any]:
         """For ``--json``, the API and the revision."""

@@ -11,6 +11,8 @@ import difflib
 import re
 from collections.abc import Iterable
 
+from ratoon.platform.errors import Hint, Text, say
+
 MAX_NAME = 40
 MAX_KEY = 60
 """Longest table or column name that is made out of names (PostgreSQL cuts identifiers at 63 bytes)."""
@@ -76,14 +78,14 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
     return lower[found[0]] if found else None
 
 
-def suggestion(word: str, candidates: Iterable[str], what: str = "") -> str:
+def suggestion(word: str, candidates: Iterable[str], what: Hint = "") -> Hint:
     """A hint that names the nearest candidate, else the candidates when they are few."""
     known = sorted(set(candidates))
     near = nearest(word, known)
     if near is not None:
-        return f'did you mean "{near}"?'
+        return say('did you mean "{near}"?', near=near)
     if 0 < len(known) <= 12:
-        return f"{what or 'there are'}: {', '.join(known)}"
+        return say("{what}: {known}", what=what or say("there are"), known=", ".join(known))
     return ""
 
 
@@ -95,28 +97,42 @@ def snake(word: str) -> str:
     return made[:MAX_NAME].rstrip("_")
 
 
-def shape_problem(name: str) -> tuple[str, str] | None:
+def shape_problem(name: str) -> tuple[Text, Hint] | None:
     """(message, hint) when ``name`` is not a well-formed name."""
     if len(name) > MAX_NAME:
-        return f"The name has {len(name)} characters; at most {MAX_NAME} are allowed.", f'for example "{snake(name)}"'
+        return say(
+            "The name has {count} characters; at most {max_name} are allowed.", count=len(name), max_name=MAX_NAME
+        ), say('for example "{snake}"', snake=snake(name))
     if NAME.match(name) and not name.endswith("_"):
         return None
     made = snake(name)
-    hint = f'write it as "{made}" and put the wording into "label"' if made else 'put the wording into "label"'
-    return f"{name!r} is not a name: names are snake_case (a–z, 0–9 and _, beginning with a letter).", hint
+    hint = (
+        say('write it as "{made}" and put the wording into "label"', made=made)
+        if made
+        else say('put the wording into "label"')
+    )
+    return say(
+        "{name} is not a name: names are snake_case (a–z, 0–9 and _, beginning with a letter).", name=repr(name)
+    ), hint
 
 
-def object_problem(name: str) -> tuple[str, str] | None:
+def object_problem(name: str) -> tuple[Text, Hint] | None:
     """(message, hint) when an object cannot be called ``name`` because the platform uses it."""
     if name in RESERVED_OBJECTS or name.startswith(RESERVED_PREFIXES) or name == "ratoon":
-        return f"{name!r} is reserved by the platform or the database.", f'for example "my_{name}"'[:60]
+        return say("{name} is reserved by the platform or the database.", name=repr(name)), say(
+            'for example "my_{name}"', name=name[:40]
+        )
     return None
 
 
-def field_problem(name: str) -> tuple[str, str] | None:
+def field_problem(name: str) -> tuple[Text, Hint] | None:
     """(message, hint) when a field cannot be called ``name`` because the platform uses it."""
     if name in SYSTEM_FIELDS:
-        return f"Every record has {name!r} already.", f'leave it out, or name yours differently, e.g. "own_{name}"'
+        return say("Every record has {name} already.", name=repr(name)), say(
+            'leave it out, or name yours differently, e.g. "own_{name}"', name=name
+        )
     if name in RESERVED_FIELDS:
-        return f"{name!r} is reserved by the platform or the database.", f'for example "{name}_value"'
+        return say("{name} is reserved by the platform or the database.", name=repr(name)), say(
+            'for example "{name}_value"', name=name
+        )
     return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from ratoon.platform.errors import Finding, FormulaError, Severity
+from ratoon.platform.errors import Finding, FormulaError, Hint, Severity, Text, say
 from ratoon.platform.metadata.documents import Document, escape
 
 Path = tuple[str | int, ...]
@@ -49,8 +49,8 @@ class Report:
         document: Document,
         path: Path,
         code: str,
-        message: str,
-        hint: str = "",
+        message: Text,
+        hint: Hint = "",
         severity: Severity = "error",
     ) -> None:
         """One more finding."""
@@ -75,12 +75,17 @@ class Report:
                 package = document.package
                 self._elsewhere[str(document.data.get("name"))] = package, versions.get(package, "0")
 
-    def elsewhere(self, name: str) -> str:
+    def elsewhere(self, name: str) -> Hint:
         """How to come by an object of a known package that is not required; empty for any other name."""
         if name not in self._elsewhere:
             return ""
         package, version = self._elsewhere[name]
-        return f'{name} belongs to the package {package}: add "requires": {{"{package}": ">={version}"}}'
+        return say(
+            '{name} belongs to the package {package}: add "requires": {"{package}": ">={version}"}',
+            name=name,
+            package=package,
+            version=version,
+        )
 
     def formula(self, document: Document, path: Path, source: str, error: FormulaError) -> None:
         """A formula that does not compile, with the place in it."""
@@ -93,10 +98,10 @@ class Report:
         return tuple(sorted(self.findings, key=lambda f: (f.file, f.severity != "error", _natural(f.pointer))))
 
 
-def located(source: str, error: FormulaError) -> str:
+def located(source: str, error: FormulaError) -> Text:
     """The error's text; when its position is known, with the line of the formula and a caret under the place."""
     if error.position is None:
-        return str(error)
+        return error.said
     position = min(max(error.position, 0), len(source))
     start = source.rfind("\n", 0, position) + 1
     end = source.find("\n", position)
@@ -104,7 +109,13 @@ def located(source: str, error: FormulaError) -> str:
     column = position - start
     cut = max(0, column - 60)
     shown = line[cut : cut + 100].replace("\t", " ")
-    return f"{error} (character {position + 1})\n    {shown}\n    {' ' * (column - cut)}^"
+    return say(
+        "{error} (character {position})\n    {line}\n    {mark}",
+        error=error.said,
+        position=position + 1,
+        line=shown,
+        mark=" " * (column - cut) + "^",
+    )
 
 
 def _natural(text: str) -> Sequence[tuple[int, str]]:

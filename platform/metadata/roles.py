@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
+from ratoon.platform.errors import say
 from ratoon.platform.formulas import Formula
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.metadata.drafts import Drafts
@@ -32,8 +33,10 @@ def compile_role(document: Document, drafts: Drafts, formulas: Formulas, report:
         if name in drafts.objects or name == "*":
             return True
         if not report.suspected(name):
-            hint = report.elsewhere(name) or suggestion(name, drafts.objects, "objects")
-            report.add(document, (group, written), "unknown_object", f"There is no object {name!r}.", hint)
+            hint = report.elsewhere(name) or suggestion(name, drafts.objects, say("objects"))
+            report.add(
+                document, (group, written), "unknown_object", say("There is no object {name}.", name=repr(name)), hint
+            )
         return False
 
     objects = {n: with_implied(rights) for n, rights in data.get("objects", {}).items() if known("objects", n, n)}
@@ -47,7 +50,7 @@ def compile_role(document: Document, drafts: Drafts, formulas: Formulas, report:
             fields[(object_name, field_name)] = frozenset(rights)
         elif not report.suspected(field_name):
             hint = suggestion(field_name, draft.fields)
-            message = f"{object_name!r} has no field {field_name!r}."
+            message = say("{object} has no field {name}.", object=repr(object_name), name=repr(field_name))
             report.add(document, ("fields", written), "unknown_field", message, hint)
     rows: dict[str, Formula] = {}
     for name, source in data.get("rows", {}).items():

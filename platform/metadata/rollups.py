@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ratoon.platform.errors import Hint, Text, say
 from ratoon.platform.formulas.types import Type
 from ratoon.platform.metadata.drafts import Drafts, FieldDraft
 from ratoon.platform.metadata.model import Rollup
@@ -35,8 +36,12 @@ def build_rollups(drafts: Drafts, report: Report) -> None:
                     field.piece.document,
                     field.piece.path,
                     "circular",
-                    f"The rollup {field.object}.{field.name} depends on itself through other rollups.",
-                    "take one of the rollups of the circle out",
+                    say(
+                        "The rollup {object}.{field} depends on itself through other rollups.",
+                        object=field.object,
+                        field=field.name,
+                    ),
+                    say("take one of the rollups of the circle out"),
                 )
                 _drop(drafts, field, report)
             return
@@ -52,7 +57,7 @@ def _build(field: FieldDraft, drafts: Drafts, report: Report) -> bool:
     """True when the rollup is done (built, or reported and dropped); False when what it aggregates is not built yet."""
     data, piece = field.data, field.piece
 
-    def refuse(key: str, code: str, message: str, hint: str = "") -> bool:
+    def refuse(key: str, code: str, message: Text, hint: Hint = "") -> bool:
         report.add(piece.document, piece.at(key), code, message, hint)
         _drop(drafts, field, report)
         return True
@@ -62,36 +67,57 @@ def _build(field: FieldDraft, drafts: Drafts, report: Report) -> bool:
         if report.suspected(data["of"]):
             _drop(drafts, field, report)
             return True
-        hint = report.elsewhere(data["of"]) or suggestion(data["of"], drafts.objects, "objects")
-        return refuse("of", "unknown_object", f"There is no object {data['of']!r}.", hint)
+        hint = report.elsewhere(data["of"]) or suggestion(data["of"], drafts.objects, say("objects"))
+        return refuse("of", "unknown_object", say("There is no object {name}.", name=repr(data["of"])), hint)
     via = child.fields.get(data["via"])
     if via is None or not via.type.reference or field.object not in via.spec.targets:
         if via is None and report.suspected(data["via"]):
             _drop(drafts, field, report)
             return True
         fitting = [f.name for f in child.fields.values() if f.type.reference and field.object in f.spec.targets]
-        message = f"{child.name}.{data['via']} is not a lookup that points at {field.object!r}."
-        return refuse("via", "unknown_field", message, suggestion(data["via"], fitting, "lookups that do"))
+        message = say(
+            "{child}.{lookup} is not a lookup that points at {object}.",
+            child=child.name,
+            lookup=data["via"],
+            object=repr(field.object),
+        )
+        return refuse("via", "unknown_field", message, suggestion(data["via"], fitting, say("lookups that do")))
     operation, key = data["operation"], data.get("field")
     if operation == "count":
         return _done(field, child.name, {"returns": "integer", "scale": 0}, None)
     if key is None:
-        return refuse("operation", "missing_key", f"{operation!r} needs the field to aggregate.", 'add "field": "…"')
+        return refuse(
+            "operation",
+            "missing_key",
+            say("{operation} needs the field to aggregate.", operation=repr(operation)),
+            say('add "field": "…"'),
+        )
     source = next((f for f in child.fields.values() if any(p.key == key for p in f.parts) or f.name == key), None)
     if source is None:
         if report.suspected(key):
             _drop(drafts, field, report)
             return True
         hint = suggestion(key, [f.name for f in child.fields.values()])
-        return refuse("field", "unknown_field", f"{child.name!r} has no field {key!r}.", hint)
+        return refuse(
+            "field",
+            "unknown_field",
+            say("{object} has no field {name}.", object=repr(child.name), name=repr(key)),
+            hint,
+        )
     if not source.parts:
         return False
     part = next(p for p in source.parts if p.key == key)
     wanted = _SUMMABLE if operation in {"sum", "avg"} else _ORDERED
     if part.formula not in wanted or part.sql is None:
         fitting = [f.name for f in child.fields.values() if f.parts and f.parts[0].formula in wanted]
-        message = f"{operation!r} cannot aggregate {child.name}.{key}, which is of type {source.spec.type!r}."
-        return refuse("field", "wrong_type", message, suggestion(key, fitting, "fields that fit"))
+        message = say(
+            "{operation} cannot aggregate {child}.{key}, which is of type {type}.",
+            operation=repr(operation),
+            child=child.name,
+            key=key,
+            type=repr(source.spec.type),
+        )
+        return refuse("field", "wrong_type", message, suggestion(key, fitting, say("fields that fit")))
     return _done(field, child.name, _derived(source, part.formula, part.scale, operation), key)
 
 

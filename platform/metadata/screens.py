@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from ratoon.platform.errors import Text, say
 from ratoon.platform.formulas import Formula
 from ratoon.platform.metadata.behaviour import Behaviour
 from ratoon.platform.metadata.documents import Document
@@ -95,15 +96,21 @@ class Screens:
         found: dict[str, None] = {}
         for i, name in enumerate(names):
             if name in found:
-                message = f"{name!r} occurs twice in this list."
-                self._report.add(document, (*path, i), "duplicate", message, "keep one of them")
+                message = say("{name} occurs twice in this list.", name=repr(name))
+                self._report.add(document, (*path, i), "duplicate", message, say("keep one of them"))
             elif name in draft.fields:
                 found[name] = None
             elif not self._report.suspected(name):
                 hint = suggestion(name, draft.fields)
                 if name in draft.keys_of:
-                    hint = f'write the field: "{draft.keys_of[name].name}"'
-                self._report.add(document, (*path, i), "unknown_field", f"{draft.name!r} has no field {name!r}.", hint)
+                    hint = say('write the field: "{keys_of}"', keys_of=draft.keys_of[name].name)
+                self._report.add(
+                    document,
+                    (*path, i),
+                    "unknown_field",
+                    say("{object} has no field {name}.", object=repr(draft.name), name=repr(name)),
+                    hint,
+                )
         return tuple(found)
 
     def _related(self, draft: ObjectDraft, document: Document, index: int) -> RelatedList | None:
@@ -113,17 +120,22 @@ class Screens:
         child = self._drafts.objects.get(data["object"])
         if child is None:
             if not self._report.suspected(data["object"]):
-                near = suggestion(data["object"], [f.object for f in fitting], "objects that point here")
+                near = suggestion(data["object"], [f.object for f in fitting], say("objects that point here"))
                 hint = self._report.elsewhere(data["object"]) or near
-                message = f"There is no object {data['object']!r}."
+                message = say("There is no object {object}.", object=repr(data["object"]))
                 self._report.add(document, (*path, "object"), "unknown_object", message, hint)
             return None
         lookups = [f for f in fitting if f.object == child.name]
         lookup = next((f for f in lookups if f.name == data.get("field", f.name)), None)
         if lookup is None:
             if not self._report.suspected(data.get("field", "")):
-                hint = suggestion(data.get("field", ""), [f.name for f in lookups], "lookups that do")
-                message = f"{child.name}.{data.get('field', '?')} is not a reference that points at {draft.name!r}."
+                hint = suggestion(data.get("field", ""), [f.name for f in lookups], say("lookups that do"))
+                message = say(
+                    "{child}.{field} is not a reference that points at {object}.",
+                    child=child.name,
+                    field=data.get("field", "?"),
+                    object=repr(draft.name),
+                )
                 self._report.add(document, (*path, "field"), "unknown_field", message, hint)
             return None
         columns = (
@@ -147,8 +159,15 @@ class Screens:
                 continue
             field = draft.keys_of.get(key)
             if field is None or not any(p.key == key and p.sortable and p.sql is not None for p in field.parts):
-                what = "is computed when it is read" if field is not None and field.volatile else "has no order"
-                self._report.add(document, (*path, i), "not_sortable", f"Lists cannot be sorted by {key!r}: it {what}.")
+                what = (
+                    say("is computed when it is read") if field is not None and field.volatile else say("has no order")
+                )
+                self._report.add(
+                    document,
+                    (*path, i),
+                    "not_sortable",
+                    say("Lists cannot be sorted by {key}: it {what}.", key=repr(key), what=what),
+                )
                 continue
             found.append((key, descending))
         return tuple(found)
@@ -196,25 +215,27 @@ class Screens:
 
     def _grouping(self, draft: ObjectDraft, document: Document, kind: str) -> str | None:
         fitting = [f.name for f in draft.fields.values() if f.spec.type in {"picklist", "stage"}]
-        return self._one_of(draft, document, "group_by", kind == "board", fitting, "picklists and stages")
+        return self._one_of(draft, document, "group_by", kind == "board", fitting, say("picklists and stages"))
 
     def _date(self, draft: ObjectDraft, document: Document, kind: str) -> str | None:
         fitting = [f.name for f in draft.fields.values() if f.spec.type in {"date", "datetime"}]
-        return self._one_of(draft, document, "date_field", kind == "calendar", fitting, "dates")
+        return self._one_of(draft, document, "date_field", kind == "calendar", fitting, say("dates"))
 
     def _one_of(
-        self, draft: ObjectDraft, document: Document, key: str, needed: bool, fitting: Sequence[str], what: str
+        self, draft: ObjectDraft, document: Document, key: str, needed: bool, fitting: Sequence[str], what: Text
     ) -> str | None:
         name = document.data.get(key)
         if name is None:
             if needed:
-                message = f'A {document.data["type"]} needs "{key}".'
+                message = say('A {type} needs "{key}".', type=document.data["type"], key=key)
                 self._report.add(document, (), "missing_key", message, suggestion("", fitting, what))
             return None
         if name in fitting:
             return str(name)
         if not self._report.suspected(name):
-            message = f"{name!r} is not one of the {what} of {draft.name!r}."
+            message = say(
+                "{name} is not one of the {what} of {object}.", name=repr(name), what=what, object=repr(draft.name)
+            )
             self._report.add(document, (key,), "unknown_field", message, suggestion(name, fitting, what))
         return None
 

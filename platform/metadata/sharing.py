@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ratoon.platform.errors import say
 from ratoon.platform.metadata.access_model import Grantee, SharingRule
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.metadata.drafts import Drafts, ObjectDraft
@@ -44,8 +45,10 @@ def _rule(
     name = data["object"]
     if name not in drafts.objects:
         if not report.suspected(name):
-            hint = report.elsewhere(name) or suggestion(name, drafts.objects, "objects")
-            report.add(document, ("object",), "unknown_object", f"There is no object {name!r}.", hint)
+            hint = report.elsewhere(name) or suggestion(name, drafts.objects, say("objects"))
+            report.add(
+                document, ("object",), "unknown_object", say("There is no object {name}.", name=repr(name)), hint
+            )
         return None
     grantees = tuple(_grantees(document, roles, report))
     when = None
@@ -61,8 +64,10 @@ def _grantees(document: Document, roles: set[str], report: Report) -> Iterator[G
     for place, given in enumerate(document.data["with"]):
         for kind, name in given.items():
             if kind in ("role", "role_and_below") and name not in roles and not report.suspected(name):
-                message = f"There is no role {name!r}."
-                report.add(document, ("with", place, kind), "unknown_role", message, suggestion(name, roles, "roles"))
+                message = say("There is no role {name}.", name=repr(name))
+                report.add(
+                    document, ("with", place, kind), "unknown_role", message, suggestion(name, roles, say("roles"))
+                )
             yield Grantee(kind, name.strip().lower() if kind == "user" else name)
 
 
@@ -76,8 +81,10 @@ def role_parents(drafts: Drafts, report: Report) -> dict[str, str]:
             continue
         if above not in documents:
             if not report.suspected(above):
-                hint = suggestion(above, documents, "roles")
-                report.add(document, ("parent",), "unknown_role", f"There is no role {above!r}.", hint)
+                hint = suggestion(above, documents, say("roles"))
+                report.add(
+                    document, ("parent",), "unknown_role", say("There is no role {role}.", role=repr(above)), hint
+                )
             continue
         parents[name] = above
     told: set[str] = set()
@@ -87,8 +94,8 @@ def role_parents(drafts: Drafts, report: Report) -> dict[str, str]:
             chain.append(parents[chain[-1]])
         if parents.get(chain[-1]) == name and name not in told:
             told.update(chain)
-            message = f"Roles stand above one another in a circle: {' → '.join([*chain, name])}."
-            report.add(documents[name], ("parent",), "circular", message, "take one parent out")
+            message = say("Roles stand above one another in a circle: {chain}.", chain=" → ".join([*chain, name]))
+            report.add(documents[name], ("parent",), "circular", message, say("take one parent out"))
     return parents
 
 
@@ -98,8 +105,8 @@ def default_access(draft: ObjectDraft, report: Report) -> str:
     has_master = any(f.spec.type == "master_detail" for f in draft.fields.values())
     given = data.get("default_access")
     if given == CONTROLLED and not has_master:
-        message = f"{draft.name!r} has no master_detail field, so no parent controls it."
-        hint = 'choose "private", "read" or "read_write", or make the lookup to the parent a master_detail field'
+        message = say("{object} has no master_detail field, so no parent controls it.", object=repr(draft.name))
+        hint = say('choose "private", "read" or "read_write", or make the lookup to the parent a master_detail field')
         report.add(draft.piece.document, ("default_access",), "no_parent", message, hint)
     if given is not None:
         return str(given)

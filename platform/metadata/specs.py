@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ratoon.platform.errors import say
 from ratoon.platform.fields.base import FieldSpec, FieldTypes, Option
 from ratoon.platform.metadata.collect import required
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.metadata.drafts import Drafts, FieldDraft, ObjectDraft, Piece
-from ratoon.platform.metadata.model import EMPTY
+from ratoon.platform.metadata.model import EMPTY, LINK_LABEL
 from ratoon.platform.metadata.names import MAX_KEY, field_problem, shape_problem, suggestion
 from ratoon.platform.metadata.report import Report
 from ratoon.platform.metadata.system_fields import SystemField
@@ -44,7 +45,12 @@ class FieldBuilder:
             self._unique_values(Piece(document, (), document.data), name)
         for draft in list(self._drafts.objects.values()):
             if len(draft.declared) > MAX_FIELDS:
-                message = f"{draft.name!r} declares {len(draft.declared)} fields; at most {MAX_FIELDS} are allowed."
+                message = say(
+                    "{object} declares {count} fields; at most {max_fields} are allowed.",
+                    object=repr(draft.name),
+                    count=len(draft.declared),
+                    max_fields=MAX_FIELDS,
+                )
                 self._report.add(draft.piece.document, ("fields",), "too_many_fields", message)
             for piece in draft.declared:
                 self._declare(draft, piece)
@@ -72,12 +78,25 @@ class FieldBuilder:
                     field.piece.document,
                     field.piece.at("name"),
                     "key_taken",
-                    f"The fields {other.name!r} ({other.spec.type}) and {field.name!r} both need the key {part.key!r}.",
-                    "give one of them another name",
+                    say(
+                        "The fields {other} ({type}) and {field} both need the key {key}.",
+                        other=repr(other.name),
+                        type=other.spec.type,
+                        field=repr(field.name),
+                        key=repr(part.key),
+                    ),
+                    say("give one of them another name"),
                 )
             elif len(part.key) > MAX_KEY:
-                message = f"The field needs a key of {len(part.key)} characters ({part.key}); at most {MAX_KEY} fit."
-                self._report.add(field.piece.document, field.piece.at("name"), "bad_name", message, "shorten the name")
+                message = say(
+                    "The field needs a key of {count} characters ({key}); at most {max_key} fit.",
+                    count=len(part.key),
+                    key=part.key,
+                    max_key=MAX_KEY,
+                )
+                self._report.add(
+                    field.piece.document, field.piece.at("name"), "bad_name", message, say("shorten the name")
+                )
             draft.keys_of[part.key] = field
 
     def _declare(self, draft: ObjectDraft, piece: Piece) -> None:
@@ -90,7 +109,12 @@ class FieldBuilder:
                 piece.document,
                 piece.at("name"),
                 "duplicate",
-                f"{draft.name!r} has a field {name!r} already, in {where}.",
+                say(
+                    "{object} has a field {name} already, in {where}.",
+                    object=repr(draft.name),
+                    name=repr(name),
+                    where=where,
+                ),
             )
             return
         if problem is not None:
@@ -99,7 +123,7 @@ class FieldBuilder:
             return
         if type_name not in self._declarable:
             hint = suggestion(type_name, self._types.declarable())
-            message = f"There is no field type {type_name!r}."
+            message = say("There is no field type {type}.", type=repr(type_name))
             self._report.add(piece.document, piece.at("type"), "unknown_type", message, hint)
             self._report.suspect(name)
             return
@@ -140,8 +164,8 @@ class FieldBuilder:
                 continue
             missing = True
             if not self._report.suspected(name):
-                hint = self._report.elsewhere(name) or suggestion(name, self._drafts.objects, "objects")
-                message = f"There is no object {name!r}."
+                hint = self._report.elsewhere(name) or suggestion(name, self._drafts.objects, say("objects"))
+                message = say("There is no object {name}.", name=repr(name))
                 self._report.add(piece.document, piece.at(*steps), "unknown_object", message, hint)
         return None if missing else tuple(dict.fromkeys(name for _, name in wanted))
 
@@ -156,8 +180,12 @@ class FieldBuilder:
         elif "value_set" in data:
             found = self.value_sets.get(data["value_set"])
             if found is None and not self._report.suspected(data["value_set"]):
-                hint = suggestion(data["value_set"], self.value_sets, "value sets")
-                message = f"There is no shared value set {data['value_set']!r} (picklists/{data['value_set']}.json)."
+                hint = suggestion(data["value_set"], self.value_sets, say("value sets"))
+                message = say(
+                    "There is no shared value set {value_set} (picklists/{value_set_2}.json).",
+                    value_set=repr(data["value_set"]),
+                    value_set_2=data["value_set"],
+                )
                 self._report.add(field.piece.document, field.piece.at("value_set"), "unknown_picklist", message, hint)
             choices = found or ()
         elif spec.type in _CHOSEN:
@@ -165,8 +193,8 @@ class FieldBuilder:
                 field.piece.document,
                 field.piece.path,
                 "missing_key",
-                f"The picklist {spec.name!r} has neither values of its own nor a shared value set.",
-                'add "values": [{"value": "new", "label": "New"}] or "value_set": "…"',
+                say("The picklist {name} has neither values of its own nor a shared value set.", name=repr(spec.name)),
+                say('add "values": [{"value": "new", "label": "New"}] or "value_set": "…"'),
             )
         return FieldSpec(spec.name, spec.type, spec.label, spec.options, choices, spec.targets) if choices else spec
 
@@ -174,7 +202,7 @@ class FieldBuilder:
         seen: set[str] = set()
         for i, option in enumerate(piece.data["values"]):
             if option["value"] in seen:
-                message = f"The value {option['value']!r} of {name!r} occurs twice."
+                message = say("The value {value} of {name} occurs twice.", value=repr(option["value"]), name=repr(name))
                 self._report.add(piece.document, piece.at("values", i, "value"), "duplicate", message)
             seen.add(option["value"])
 
@@ -184,25 +212,30 @@ class FieldBuilder:
         piece = field.piece
         if not isinstance(controlling, str):
             if any(option.parents is not None for option in field.spec.choices):
-                message = f"Values of {field.name!r} say which controlling values they go with, but not of which field."
-                self._report.add(piece.document, piece.path, "missing_key", message, 'add "depends_on": "…"')
+                message = say(
+                    "Values of {field} say which controlling values they go with, but not of which field.",
+                    field=repr(field.name),
+                )
+                self._report.add(piece.document, piece.path, "missing_key", message, say('add "depends_on": "…"'))
             return
         other = draft.fields.get(controlling)
         if other is None or other is field or not (other.spec.choices or other.spec.type == "boolean"):
             if other is None and self._report.suspected(controlling):
                 return
             fitting = [f.name for f in draft.fields.values() if f.spec.choices and f is not field]
-            what = "is not a picklist of this object" if other is not None else "does not exist"
-            message = f"The controlling field {controlling!r} {what}."
-            hint = suggestion(controlling, fitting, "picklists")
+            what = say("is not a picklist of this object") if other is not None else say("does not exist")
+            message = say("The controlling field {controlling} {what}.", controlling=repr(controlling), what=what)
+            hint = suggestion(controlling, fitting, say("picklists"))
             self._report.add(piece.document, piece.at("depends_on"), "unknown_field", message, hint)
             return
         known = {option.value for option in other.spec.choices} or {"true", "false"}
         for i, option in enumerate(field.spec.choices):
             for parent in sorted((option.parents or frozenset()) - known):
                 path = piece.at("values", i, "for") if "values" in field.data else piece.at("value_set")
-                message = f"{parent!r} is not a value of {controlling!r}."
-                hint = suggestion(parent, known, "values")
+                message = say(
+                    "{parent} is not a value of {controlling}.", parent=repr(parent), controlling=repr(controlling)
+                )
+                hint = suggestion(parent, known, say("values"))
                 self._report.add(piece.document, path, "unknown_value", message, hint)
 
     def _junction(self, draft: ObjectDraft, field: FieldDraft) -> None:
@@ -210,12 +243,17 @@ class FieldBuilder:
         name = f"{draft.name}_{field.name}"
         piece = field.piece
         if name in self._drafts.objects or len(name) > MAX_KEY:
-            why = "is longer than a table name may be" if len(name) > MAX_KEY else "exists already"
-            message = f"The links of {field.name!r} are kept in an object {name!r}, which {why}."
-            self._report.add(piece.document, piece.at("name"), "bad_name", message, "give the field another name")
+            why = say("is longer than a table name may be") if len(name) > MAX_KEY else say("exists already")
+            message = say(
+                "The links of {field} are kept in an object {name}, which {why}.",
+                field=repr(field.name),
+                name=repr(name),
+                why=why,
+            )
+            self._report.add(piece.document, piece.at("name"), "bad_name", message, say("give the field another name"))
             return
         field.junction = name
-        label = f"{draft.label}: {field.spec.label}"
+        label = f"{draft.label}{LINK_LABEL}{field.spec.label}"
         data = {"name": name, "label": label, "plural_label": label, "hidden": True, "title": "id"}
         junction = ObjectDraft(name, Piece(piece.document, piece.path, data), junction=True)
         self._drafts.objects[name] = junction
@@ -238,7 +276,7 @@ class FieldBuilder:
         for i, attribute in enumerate(field.data.get("attributes", ())):
             attribute_piece = Piece(piece.document, piece.at("attributes", i), attribute)
             if attribute.get("type") in {"many_to_many", "master_detail", "rollup", "stage", "hierarchy"}:
-                message = f"A link cannot carry a field of type {attribute['type']!r}."
+                message = say("A link cannot carry a field of type {type}.", type=repr(attribute["type"]))
                 self._report.add(piece.document, attribute_piece.at("type"), "not_an_attribute", message)
                 continue
             self._declare(junction, attribute_piece)

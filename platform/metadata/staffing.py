@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ratoon.platform.errors import say
 from ratoon.platform.formulas.types import Type
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.metadata.formulas import Formulas
@@ -31,7 +32,11 @@ def compile_people(
             at = (*path, i, kind)
             if kind == "role" and value not in known:
                 report.add(
-                    document, at, "unknown_role", f"There is no role {value!r}.", suggestion(value, known, "roles")
+                    document,
+                    at,
+                    "unknown_role",
+                    say("There is no role {role}.", role=repr(value)),
+                    suggestion(value, known, say("roles")),
                 )
             elif kind in ("role", "user"):
                 found.append(Person("role" if kind == "role" else "user", value))
@@ -42,9 +47,11 @@ def compile_people(
                 fits = (Type.REFERENCE,) if kind != "formula" else (Type.REFERENCE, Type.TEXT)
                 if formula.type not in fits:
                     message = (
-                        "This must give a user." if kind != "formula" else "This must give a user's id or address."
+                        say("This must give a user.")
+                        if kind != "formula"
+                        else say("This must give a user's id or address.")
                     )
-                    report.add(document, at, "wrong_type", message, 'for example "owner"')
+                    report.add(document, at, "wrong_type", message, say('for example "owner"'))
                     continue
                 made: Kind = "field" if kind == "field" else "manager_of" if kind == "manager_of" else "formula"
                 found.append(Person(made, value, formula))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from ratoon.platform.errors import say
 from ratoon.platform.metadata.behaviour import Behaviour
 from ratoon.platform.metadata.calendars import known_calendar
 from ratoon.platform.metadata.documents import Document
@@ -41,20 +42,26 @@ class Pipelines:
         stage_fields = [f.name for f in draft.fields.values() if f.spec.type == "stage"]
         if len(stage_fields) > 1:
             field = draft.fields[stage_fields[1]]
-            message = f"{draft.name!r} has the stage fields {', '.join(stage_fields)}; an object has one."
-            hint = "one field can follow several pipelines"
+            message = say(
+                "{object} has the stage fields {stage_fields}; an object has one.",
+                object=repr(draft.name),
+                stage_fields=", ".join(stage_fields),
+            )
+            hint = say("one field can follow several pipelines")
             self._report.add(field.piece.document, field.piece.path, "two_stage_fields", message, hint)
         if stage_fields and not draft.components_of("pipeline"):
             field = draft.fields[stage_fields[0]]
-            message = f"The stage field {field.name!r} has no pipeline."
-            hint = f"add {draft.name}/pipelines/<name>.json"
+            message = say("The stage field {field} has no pipeline.", field=repr(field.name))
+            hint = say("add {object}/pipelines/<name>.json", object=draft.name)
             self._report.add(field.piece.document, field.piece.path, "no_pipeline", message, hint)
         for document in draft.components_of("pipeline"):
             data = document.data
             field_name = data.get("field", stage_fields[0] if stage_fields else "stage")
             if field_name not in stage_fields:
-                message = f"{draft.name!r} has no stage field {field_name!r}."
-                hint = suggestion(field_name, stage_fields) or 'add a field of type "stage" to the object'
+                message = say(
+                    "{object} has no stage field {field_name}.", object=repr(draft.name), field_name=repr(field_name)
+                )
+                hint = suggestion(field_name, stage_fields) or say('add a field of type "stage" to the object')
                 self._report.add(document, ("field",), "unknown_field", message, hint)
                 continue
             found.append(self._pipeline(draft, document, field_name))
@@ -70,7 +77,7 @@ class Pipelines:
         for i, stage in enumerate(data["stages"]):
             piece = Piece(document, ("stages", i), stage)
             if stage["name"] in names[:i]:
-                message = f"The pipeline has a stage {stage['name']!r} already."
+                message = say("The pipeline has a stage {name} already.", name=repr(stage["name"]))
                 self._report.add(document, piece.at("name"), "duplicate", message)
                 continue
             stages.append(self._stage(draft, piece, names))
@@ -96,7 +103,12 @@ class Pipelines:
                 continue
             field = draft.fields.get(key)
             if field is None or field.spec.type not in types:
-                message = f"{key!r} cannot keep the {what} of a stage; its type would have to be {' or '.join(types)}."
+                message = say(
+                    "{key} cannot keep the {what} of a stage; its type would have to be {types}.",
+                    key=repr(key),
+                    what=what,
+                    types=" or ".join(types),
+                )
                 self._report.add(document, ("carry", what), "wrong_type", message)
                 continue
             found.append((what, key))
@@ -108,9 +120,13 @@ class Pipelines:
         for i, stage in enumerate(document.data["stages"]):
             value = stage.get("forecast", "")
             if value and value not in known:
-                message = f"The field that keeps the forecast has no value {value!r}."
+                message = say("The field that keeps the forecast has no value {value}.", value=repr(value))
                 self._report.add(
-                    document, ("stages", i, "forecast"), "unknown_value", message, suggestion(value, known, "values")
+                    document,
+                    ("stages", i, "forecast"),
+                    "unknown_value",
+                    message,
+                    suggestion(value, known, say("values")),
                 )
 
     def _loss_reason(self, draft: ObjectDraft, document: Document) -> str | None:
@@ -118,7 +134,7 @@ class Pipelines:
         if key is None or not self._behaviour.known_key(draft, document, ("loss_reason",), key):
             return None
         if not any(s.get("category") == "lost" for s in document.data["stages"]):
-            message = "There is no stage of category lost, so nobody is ever asked for a reason."
+            message = say("There is no stage of category lost, so nobody is ever asked for a reason.")
             self._report.add(document, ("loss_reason",), "no_lost_stage", message, severity="warning")
         return str(key)
 
@@ -164,15 +180,15 @@ class Pipelines:
                 roles[name] = frozenset(item["roles"])
                 for j, role in enumerate(item["roles"]):
                     if role not in self._roles:
-                        hint = suggestion(role, self._roles, "roles")
-                        message = f"There is no role {role!r}."
+                        hint = suggestion(role, self._roles, say("roles"))
+                        message = say("There is no role {role}.", role=repr(role))
                         self._report.add(piece.document, (*path, "roles", j), "unknown_role", message, hint)
         return tuple(following), roles
 
     def _known_stage(self, document: Document, path: Any, name: str, names: Sequence[str]) -> None:
         if name not in names:
-            message = f"The pipeline has no stage {name!r}."
-            self._report.add(document, path, "unknown_stage", message, suggestion(name, names, "stages"))
+            message = say("The pipeline has no stage {name}.", name=repr(name))
+            self._report.add(document, path, "unknown_stage", message, suggestion(name, names, say("stages")))
 
     def _checklist(self, piece: Piece) -> tuple[Task, ...]:
         found: dict[str, Task] = {}
@@ -185,7 +201,7 @@ class Pipelines:
                 if problem is not None:
                     self._report.add(piece.document, piece.at("checklist", i, "name"), "bad_name", *problem)
             if task.name in found:
-                message = "The stage has this task already."
+                message = say("The stage has this task already.")
                 self._report.add(piece.document, piece.at("checklist", i), "duplicate", message)
             found[task.name] = task
         return tuple(found.values())
@@ -196,7 +212,7 @@ class Pipelines:
             path = piece.at("advance", i)
             self._known_stage(piece.document, (*path, "to"), item["to"], names)
             if item["to"] == piece.data["name"]:
-                message = "The record is in this stage already."
+                message = say("The record is in this stage already.")
                 self._report.add(piece.document, (*path, "to"), "circular", message)
             scope = self._formulas.scopes[draft.name]
             when = self._formulas.compile(piece.document, (*path, "when"), item["when"], scope, change=False)

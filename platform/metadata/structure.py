@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from ratoon.platform.errors import Hint, say
 from ratoon.platform.fields.base import FieldTypes
 from ratoon.platform.metadata.documents import KINDS, Document
 from ratoon.platform.metadata.names import suggestion
@@ -55,7 +56,10 @@ class StructureCheck:
         for error in errors:
             self._report(document, (), error, report)
         if len(errors) == MAX_FINDINGS:
-            message = f"The document has {MAX_FINDINGS} problems or more; the others are not listed."
+            message = say(
+                "The document has {max_findings} problems or more; the others are not listed.",
+                max_findings=MAX_FINDINGS,
+            )
             report.add(document, (), "too_many_problems", message)
             kept = None
         else:
@@ -76,7 +80,13 @@ class StructureCheck:
             items = data.get(group)
             if isinstance(items, list) and len(items) > longest:
                 name = data.get("name", data.get("object"))
-                message = f"{name!r} declares {len(items)} {group}; at most {longest} are allowed."
+                message = say(
+                    "{name} declares {count} {group}; at most {longest} are allowed.",
+                    name=repr(name),
+                    count=len(items),
+                    group=group,
+                    longest=longest,
+                )
                 report.add(document, (group,), f"too_many_{group}", message)
                 report.suspect(str(name))
                 found = True
@@ -106,8 +116,14 @@ class StructureCheck:
     def _field(self, document: Document, path: Path, item: Any, report: Report) -> Mapping[str, Any] | None:
         """The field declaration without unknown keys; ``None`` when it cannot be used."""
         if not isinstance(item, Mapping):
-            hint = 'for example {"name": "born_on", "type": "date", "label": "Date of birth"}'
-            report.add(document, path, "wrong_type", f"A field is an object; this is {value_kind(item)}.", hint)
+            hint = say('for example {"name": "born_on", "type": "date", "label": "Date of birth"}')
+            report.add(
+                document,
+                path,
+                "wrong_type",
+                say("A field is an object; this is {value_kind}.", value_kind=value_kind(item)),
+                hint,
+            )
             return None
         name = item.get("name")
         type_name = item.get("type")
@@ -133,14 +149,22 @@ class StructureCheck:
     def _bad_type(self, document: Document, path: Path, item: Mapping[str, Any], report: Report) -> None:
         known = self._types.declarable()
         if "type" not in item:
-            message = f"The field {item.get('name', '')!r} has no type."
-            report.add(document, path, "missing_key", message, f'add "type": one of {", ".join(known)}')
+            message = say("The field {name} has no type.", name=repr(item.get("name", "")))
+            report.add(
+                document, path, "missing_key", message, say('add "type": one of {known}', known=", ".join(known))
+            )
         elif not isinstance(item["type"], str):
-            message = f'"type" must be a text; this is {value_kind(item["type"])}.'
-            report.add(document, (*path, "type"), "wrong_type", message, 'for example "type": "text"')
+            message = say('"type" must be a text; this is {value_kind}.', value_kind=value_kind(item["type"]))
+            report.add(document, (*path, "type"), "wrong_type", message, say('for example "type": "text"'))
         else:
-            hint = suggestion(item["type"], known) or f"types: {', '.join(known)}"
-            report.add(document, (*path, "type"), "unknown_type", f"There is no field type {item['type']!r}.", hint)
+            hint = suggestion(item["type"], known) or say("types: {known}", known=", ".join(known))
+            report.add(
+                document,
+                (*path, "type"),
+                "unknown_type",
+                say("There is no field type {type}.", type=repr(item["type"])),
+                hint,
+            )
 
     def _report(
         self, document: Document, base: Path, error: ValidationError, report: Report, type_name: str = ""
@@ -149,20 +173,30 @@ class StructureCheck:
         if error.validator == "additionalProperties":
             for key in islice(sorted(_unknown_keys(error)), MAX_FINDINGS):
                 known = list(error.schema.get("properties", ()))
-                hint = self._elsewhere(key, type_name) or suggestion(key, known) or f"keys: {', '.join(known)}"
-                report.add(document, (*path, key), "unknown_key", f"There is no key {key!r} here.", hint)
+                hint: Hint = (
+                    self._elsewhere(key, type_name)
+                    or suggestion(key, known)
+                    or say("keys: {known}", known=", ".join(known))
+                )
+                report.add(
+                    document, (*path, key), "unknown_key", say("There is no key {key} here.", key=repr(key)), hint
+                )
             return
         code, message, hint = describe(error)
         report.add(document, path, code, message, hint)
 
-    def _elsewhere(self, key: str, type_name: str) -> str:
+    def _elsewhere(self, key: str, type_name: str) -> Hint:
         """A hint for a keyword that other field types take."""
         if not type_name:
             return ""
         if key in COMMON:
-            return f"nobody writes a field of type {type_name!r}, so it takes no {key!r}"
+            return say(
+                "nobody writes a field of type {type_name}, so it takes no {key}",
+                type_name=repr(type_name),
+                key=repr(key),
+            )
         owners = [name for name in self._types.declarable() if key in self._types[name].options]
-        return f"{key!r} goes with fields of type {', '.join(owners)}" if owners else ""
+        return say("{key} goes with fields of type {owners}", key=repr(key), owners=", ".join(owners)) if owners else ""
 
     def _document_validator(self, kind: str) -> Draft202012Validator:
         if kind not in self._documents:

@@ -23,6 +23,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ratoon.platform.errors import say
+
 if TYPE_CHECKING:
     from ratoon.platform.metadata.documents import Document
     from ratoon.platform.metadata.drafts import Drafts
@@ -87,7 +89,9 @@ def compile_templates(drafts: Drafts, formulas: Formulas, report: Report) -> dic
             continue
         other = taken.setdefault((template.purpose, template.object), template.name)
         if other != template.name:
-            message = f"{other!r} is for {template.purpose!r} already; only one can be."
+            message = say(
+                "{other} is for {purpose} already; only one can be.", other=repr(other), purpose=repr(template.purpose)
+            )
             report.add(document, ("for",), "duplicate", message)
     return found
 
@@ -96,7 +100,12 @@ def _template(document: Document, drafts: Drafts, formulas: Formulas, report: Re
     data = document.data
     object_name = data.get("object")
     if object_name is not None and object_name not in drafts.objects and not report.suspected(object_name):
-        report.add(document, ("object",), "unknown_object", f"There is no object {object_name!r}.")
+        report.add(
+            document,
+            ("object",),
+            "unknown_object",
+            say("There is no object {name}.", name=repr(object_name)),
+        )
     places: list[tuple[tuple[str, ...], str]] = [((part,), data[part]) for part in PARTS if part in data]
     places += [
         (("locales", locale, part), texts[part])
@@ -134,18 +143,21 @@ def _paths(
     try:
         tree = Environment(autoescape=True).parse(source)
     except TemplateSyntaxError as error:
-        message = f"The template does not parse: {error.message} (line {error.lineno})."
+        message = say(
+            "The template does not parse: {message} (line {lineno}).", message=error.message, lineno=error.lineno
+        )
         report.add(document, path, "bad_template", message)
         return set()
     for kind, word in _refused(nodes):
         for node in tree.find_all(kind):
-            report.add(document, path, "bad_template", f"A template takes no {word} (line {node.lineno}).")
+            message = say("A template takes no {word} (line {lineno}).", word=word, lineno=node.lineno)
+            report.add(document, path, "bad_template", message)
     for name in sorted(meta.find_undeclared_variables(tree) - names):
-        hint = f"names: {', '.join(sorted(names))}"
-        report.add(document, path, "unknown_name", f"A template knows no {name!r}.", hint)
+        hint = say("names: {names}", names=", ".join(sorted(names)))
+        report.add(document, path, "unknown_name", say("A template knows no {name}.", name=repr(name)), hint)
     found = _chains(tree, nodes)
     if found and object_name is None:
-        report.add(document, path, "missing_key", 'It reads fields of the record: "object" must say which object.')
+        report.add(document, path, "missing_key", say('It reads fields of the record: "object" must say which object.'))
         return set()
     for chain in sorted(found):
         scope = formulas.scopes.get(object_name or "")

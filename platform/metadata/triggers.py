@@ -13,6 +13,7 @@ from datetime import time
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from ratoon.platform.errors import Hint, Text, say
 from ratoon.platform.formulas.types import Type
 from ratoon.platform.metadata.calendars import known_calendar
 from ratoon.platform.metadata.names import suggestion
@@ -139,13 +140,25 @@ class TriggerCheck:
         wanted = [name for name in OTHER if name in data["on"]]
         for name in OTHER:
             if name in wanted and name not in data:
-                self._add((), "missing_key", f'"{name}" is missing: it says what the trigger {name!r} means.')
+                self._add(
+                    (),
+                    "missing_key",
+                    say('"{name}" is missing: it says what the trigger {name_2} means.', name=name, name_2=repr(name)),
+                )
             elif name in data and name not in wanted:
-                self._add((name,), "unused_key", f'{name!r} says nothing: it is not among "on".', f'add "{name}" there')
+                self._add(
+                    (name,),
+                    "unused_key",
+                    say('{name} says nothing: it is not among "on".', name=repr(name)),
+                    say('add "{name}" there', name=name),
+                )
         own_run = [name for name in data["on"] if name not in SAVES]
         if own_run and data["when"] != "after_commit":
             self._add(
-                ("when",), "not_before", f"{own_run[0]!r} starts a run of its own.", 'write "when": "after_commit"'
+                ("when",),
+                "not_before",
+                say("{wanted} starts a run of its own.", wanted=repr(own_run[0])),
+                say('write "when": "after_commit"'),
             )
         usable = {name: data[name] for name in wanted if name in data}
         return Triggers(
@@ -155,7 +168,7 @@ class TriggerCheck:
             inbound=self._inbound(usable["inbound"]) if "inbound" in usable else None,
         )
 
-    def _add(self, path: Path, code: str, message: str, hint: str = "") -> None:
+    def _add(self, path: Path, code: str, message: Text, hint: Hint = "") -> None:
         self._report.add(self._document, path, code, message, hint)
 
     def _zone(self, path: Path, name: str | None) -> str | None:
@@ -163,7 +176,12 @@ class TriggerCheck:
             try:
                 ZoneInfo(name)
             except (ZoneInfoNotFoundError, ValueError, OSError):
-                self._add(path, "unknown_time_zone", f"There is no time zone {name!r}.", "for example Asia/Shanghai")
+                self._add(
+                    path,
+                    "unknown_time_zone",
+                    say("There is no time zone {name}.", name=repr(name)),
+                    say("for example Asia/Shanghai"),
+                )
         return name
 
     def _date(self, data: Mapping[str, Any]) -> DateTrigger:
@@ -176,10 +194,10 @@ class TriggerCheck:
             if any(p.key == key and p.sql is not None and p.formula in (Type.DATE, Type.DATETIME) for p in f.parts)
         ]
         if name not in fitting:
-            what = "is no date" if part is not None else "is not there"
+            what = say("is no date") if part is not None else say("is not there")
             if not self._report.suspected(name):
-                self._add(("date", "field"), "unknown_field", f"{self._draft.name}.{name} {what}.",
-                          suggestion(name, fitting, "dates"))  # fmt: skip
+                message = say("{object}.{name} {what}.", object=self._draft.name, name=name, what=what)
+                self._add(("date", "field"), "unknown_field", message, suggestion(name, fitting, say("dates")))
         path = data.get("time_zone_field")
         if path is not None:
             self._formulas.compile(
@@ -195,8 +213,8 @@ class TriggerCheck:
             formula = self._formulas.compile(self._document, ("date", "calendar_formula"), chosen, scope, Type.TEXT)
         for key in ("calendar", "calendar_formula"):
             if key in data and not data.get("working_days"):
-                self._add(("date", key), "unused_key", "It says nothing without working days.",
-                          'add "working_days": true')  # fmt: skip
+                self._add(("date", key), "unused_key", say("It says nothing without working days."),
+                          say('add "working_days": true'))  # fmt: skip
         days = (*(-n for n in data.get("days_before", ())), *data.get("days_after", ()))
         hour, minute = (data.get("at") or "00:00").split(":")
         return DateTrigger(
@@ -216,8 +234,10 @@ class TriggerCheck:
         from croniter import croniter
 
         if not croniter.is_valid(data["cron"]) or len(data["cron"].split()) != 5:
-            hint = 'minute hour day month weekday: "0 9 * * 1" is Mondays at nine'
-            self._add(("schedule", "cron"), "bad_cron", f"{data['cron']!r} is no cron expression.", hint)
+            hint = say('minute hour day month weekday: "0 9 * * 1" is Mondays at nine')
+            self._add(
+                ("schedule", "cron"), "bad_cron", say("{cron} is no cron expression.", cron=repr(data["cron"])), hint
+            )
         return Schedule(data["cron"], self._zone(("schedule", "time_zone"), data.get("time_zone")))
 
     def _button(self, data: Mapping[str, Any]) -> Button:
@@ -236,15 +256,17 @@ class TriggerCheck:
             part = next((p for p in field.parts if p.key == name), None) if field is not None else None
             if (part is None or not part.writable) and not self._report.suspected(name):
                 hint = suggestion(name, draft.keys_of)
-                message = f"{draft.name!r} has no field {name!r} that can be written."
+                message = say(
+                    "{object} has no field {name} that can be written.", object=repr(draft.name), name=repr(name)
+                )
                 self._add(("inbound", "mapping", name), "unknown_field", message, hint)
         key = data.get("key")
         if key is not None:
             field = draft.fields.get(key)
             named = [f.name for f in draft.fields.values() if f.data.get("external_id") or f.data.get("unique")]
             if field is None or key not in named:
-                self._add(("inbound", "key"), "unknown_field", f"{key!r} is no external id of {draft.name!r}.",
-                          suggestion(key, named))  # fmt: skip
+                message = say("{key} is no external id of {object}.", key=repr(key), object=repr(draft.name))
+                self._add(("inbound", "key"), "unknown_field", message, suggestion(key, named))
             elif key not in data["mapping"]:
-                self._add(("inbound", "key"), "missing_key", f"The mapping says nothing of {key!r}.")
+                self._add(("inbound", "key"), "missing_key", say("The mapping says nothing of {key}.", key=repr(key)))
         return Inbound(dict(data["mapping"]), key)

@@ -6,6 +6,8 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 
+from ratoon.platform.errors import say
+
 _VERSION = re.compile(r"\d{1,9}(\.\d{1,9}){0,3}\Z")
 _CLAUSE = re.compile(r"(>=|<=|==|!=|>|<)\s*(\d{1,9}(?:\.\d{1,9}){0,3})\Z")
 _OPERATORS: Mapping[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
@@ -21,7 +23,9 @@ _OPERATORS: Mapping[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
 def version_key(version: str) -> tuple[int, ...]:
     """A version as numbers that sort: ``"1.10"`` → ``(1, 10, 0, 0)``. Raises ``ValueError`` for another form."""
     if not _VERSION.match(version):
-        raise ValueError(f"{version!r} is not a version: write numbers and dots, for example 1.0.0")
+        raise ValueError(
+            say("{version} is not a version: write numbers and dots, for example 1.0.0", version=repr(version))
+        )
     numbers = [int(number) for number in version.split(".")]
     return tuple(numbers + [0] * (4 - len(numbers)))
 
@@ -34,7 +38,7 @@ def satisfies(version: str, wanted: str) -> bool:
             continue
         match = _CLAUSE.match(clause)
         if match is None:
-            raise ValueError(f"{clause!r} is not a version range: write for example >=1.0,<2")
+            raise ValueError(say("{clause} is not a version range: write for example >=1.0,<2", clause=repr(clause)))
         if not _OPERATORS[match[1]](have, version_key(match[2])):
             return False
     return True

@@ -20,7 +20,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from ratoon.platform.errors import Conflict
+from ratoon.platform.errors import Conflict, listed
 from ratoon.platform.packages.ahead import Ahead, fill_ahead
 from ratoon.platform.packages.backfill import Backfill
 from ratoon.platform.packages.declared_tests import Outcome
@@ -45,7 +45,7 @@ class Destructive(Conflict):
     code = "destructive"
 
     def __init__(self, message: str, *, losses: Sequence[str], **params: Any) -> None:
-        super().__init__(message, losses="; ".join(losses), **params)
+        super().__init__(message, losses=listed(losses), **params)
         self.losses = tuple(losses)
 
 
@@ -55,7 +55,7 @@ class DataRefuses(Conflict):
     code = "data_refuses"
 
     def __init__(self, message: str, *, reasons: Sequence[str], **params: Any) -> None:
-        super().__init__(message, reasons="; ".join(reasons), **params)
+        super().__init__(message, reasons=listed(reasons), **params)
         self.reasons = tuple(reasons)
 
 

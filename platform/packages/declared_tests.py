@@ -26,7 +26,7 @@ from sqlalchemy import Connection
 from ratoon.platform.access.actor import SYSTEM, Actor
 from ratoon.platform.access.policy import Policy
 from ratoon.platform.config import World
-from ratoon.platform.errors import Conflict, Invalid, RatoonError, ValidationFailed
+from ratoon.platform.errors import Conflict, Invalid, RatoonError, Text, ValidationFailed, say
 from ratoon.platform.metadata.carried import ACTIONS
 from ratoon.platform.metadata.documents import Document, in_order
 from ratoon.platform.records.by_key import resolved
@@ -53,8 +53,19 @@ class Failure:
     actual: str
 
     def __str__(self) -> str:
-        place = f"step {self.step}" if self.step else "given"
-        return f"{place}: {self.what}: expected {self.expected}, got {self.actual}"
+        return str(self.text)
+
+    @property
+    def text(self) -> Text:
+        """For people."""
+        place = say("step {step}", step=self.step) if self.step else say("given")
+        return say(
+            "{place}: {what}: expected {expected}, got {actual}",
+            place=place,
+            what=self.what,
+            expected=self.expected,
+            actual=self.actual,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +94,8 @@ class TestsFailed(Conflict):
     __test__ = False
 
     def __init__(self, outcomes: Sequence[Outcome]) -> None:
-        told = "; ".join(f"{outcome.name}: {outcome.failures[0]}" for outcome in outcomes[:5])
-        super().__init__("{count} test(s) of the packages fail: {told}", count=len(outcomes), told=told)
+        names = ", ".join(outcome.name for outcome in outcomes[:5])
+        super().__init__("{count} test(s) of the packages fail: {names}", count=len(outcomes), names=names)
         self.outcomes = tuple(outcomes)
 
 
@@ -128,7 +139,7 @@ class _Run:
         for given in self._data.get("given", ()):
             refusal, _ = self._do(SYSTEM, "create", given, False)
             if refusal is not None:
-                yield Failure(0, given["record"], "to be made", _told(refusal))
+                yield Failure(0, given["record"], say("to be made"), _told(refusal))
                 return
         for number, step in enumerate(self._data["steps"], 1):
             action = next(name for name in ACTIONS if name in step)
@@ -207,7 +218,7 @@ class _Run:
             return
         shown = ", ".join(" ".join(str(v) for v in wanted.values()) for wanted in expected)
         if refusal is None:
-            yield Failure(number, "errors", shown, "none: it was done")
+            yield Failure(number, "errors", shown, say("none: it was done"))
             return
         problems = _problems(refusal)
         for wanted in expected:
@@ -215,7 +226,7 @@ class _Run:
                 yield Failure(number, "errors", " ".join(str(v) for v in wanted.values()), _told(refusal))
         extra = [p for p in problems if not any(_fits(wanted, p) for wanted in expected)]
         if extra:
-            yield Failure(number, "errors", f"only {shown}", "; ".join(p["text"] for p in extra))
+            yield Failure(number, "errors", say("only {shown}", shown=shown), "; ".join(p["text"] for p in extra))
 
     def _trace(self, number: int, trace: Sequence[TraceEntry], expected: Sequence[str]) -> Iterator[Failure]:
         lines = [f"{e.step} {e.object} {e.what} {e.outcome}".strip() for e in trace]
@@ -223,24 +234,24 @@ class _Run:
         for wanted in expected:
             place = next((i for i in range(at, len(lines)) if wanted in lines[i]), None)
             if place is None:
-                yield Failure(number, "trace", wanted, "; ".join(lines[at:]) or "nothing more")
+                yield Failure(number, "trace", wanted, "; ".join(lines[at:]) or say("nothing more"))
                 return
             at = place + 1
 
     def _values(self, number: int, expected: Mapping[str, Mapping[str, Any] | None]) -> Iterator[Failure]:
         for name, values in expected.items():
             if name not in self._ids:
-                yield Failure(number, name, "a record", "it was not made")
+                yield Failure(number, name, say("a record"), say("it was not made"))
                 continue
             object_name, record = self._ids[name]
             try:
                 there = RecordService(self._engine, self._connection, SYSTEM).get(object_name, record)
             except RatoonError as refusal:
                 if values is not None:
-                    yield Failure(number, name, "a record", refusal.text())
+                    yield Failure(number, name, say("a record"), refusal.text())
                 continue
             if values is None:
-                yield Failure(number, name, "to be gone", "it is there")
+                yield Failure(number, name, say("to be gone"), say("it is there"))
                 continue
             yield from self._differing(number, name, object_name, there, values)
 
@@ -252,12 +263,12 @@ class _Run:
         try:
             page = records.list(Query(object_name, filter=meant, limit=MOST))
         except RatoonError as refusal:
-            yield Failure(number, f"found {object_name}", str(source), refusal.text())
+            yield Failure(number, say("found {object}", object=object_name), str(source), refusal.text())
             return
         count = looked.get("count")
         if len(page.records) != count if count is not None else not page.records:
-            yield Failure(number, f"found {object_name}", "at least 1" if count is None else str(count),
-                          str(len(page.records)))  # fmt: skip
+            wanted = say("at least 1") if count is None else str(count)
+            yield Failure(number, say("found {object}", object=object_name), wanted, str(len(page.records)))
         for place, record in enumerate(page.records, 1):
             name = f"{object_name} {place}"
             yield from self._differing(number, name, object_name, record, looked.get("values", {}))

@@ -3,14 +3,15 @@
     "settings": [{"name": "gateway_key", "type": "text", "label": "Gateway key", "secret": true, "required": true}]
 
 They are asked for when the package is applied, kept in a table of their own, and no export has them. What a setting is
-now: what somebody gave, else its default. A secret is never shown again. A plugin reads them with
-``package_settings(connection, package)``.
+now: what somebody gave, else its default. A secret is never shown again, and is encrypted with ``RATOON_SECRET_KEY``
+(``storage/sealed.py``). A plugin reads them with ``package_settings(connection, package)``.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -22,6 +23,7 @@ from ratoon.platform.errors import BadRequest, Conflict, NotFound, Problem, Vali
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.storage import audit, revisions
 from ratoon.platform.storage.package_settings import given_settings, keep_settings
+from ratoon.platform.storage.sealed import Sealed, seal_of
 
 _ID_LENGTH = 36
 
@@ -37,7 +39,7 @@ class Need:
     secret: bool
     required: bool
     value: Any
-    """What it is; ``None`` when it has no value."""
+    """What it is, a secret that is kept as ``Sealed``; ``None`` when it has no value."""
     given: bool = False
     """The value comes with this call and is to be kept."""
     ask: bool = True
@@ -111,7 +113,7 @@ def keep(connection: Connection, at: datetime, wanted: Iterable[Need], by: str |
     """Keeps the values that came with a call, and notes in the audit trail whose they are (not what they are)."""
     for need in wanted:
         if need.given:
-            keep_settings(connection, need.package, {need.name: need.value})
+            keep_settings(connection, need.package, {need.name: _kept(connection, need)})
             person = by if by is not None and len(by) == _ID_LENGTH else None
             subject, detail = f"{need.package}.{need.name}", {"by": by, "taken_away": need.value is None}
             audit.note(connection, at, audit.Happening("setup", "setting_given", person, "setting", subject, detail))
@@ -136,7 +138,35 @@ def package_settings(connection: Connection, package: str) -> dict[str, Any]:
     """Setting → value of an applied package; decimals come as ``Decimal``."""
     standing = revisions.documents_at(connection, revisions.current_revision(connection))
     found = needs(connection, [d for d in standing if d.package == package], {})
-    return {n.name: Decimal(str(n.value)) if n.type == "decimal" and n.value is not None else n.value for n in found}
+    values = {need.name: _opened(connection, need) for need in found}
+    decimals = {need.name for need in found if need.type == "decimal" and values[need.name] is not None}
+    return {name: Decimal(str(value)) if name in decimals else value for name, value in values.items()}
+
+
+def reseal(connection: Connection) -> int:
+    """Encrypts every secret with the present key, also those from before there was one; returns how many there are.
+
+    Raises ``SecretKeyMissing`` and ``SecretKeyWrong``; then nothing is to be committed.
+    """
+    standing = revisions.documents_at(connection, revisions.current_revision(connection))
+    secrets = [n for n in needs(connection, standing, {}) if n.secret and n.value is not None]
+    for need in secrets:
+        plain = replace(need, value=_opened(connection, need))
+        keep_settings(connection, need.package, {need.name: _kept(connection, plain)})
+    return len(secrets)
+
+
+def _kept(connection: Connection, need: Need) -> Any:
+    """The value as it is kept: a secret is encrypted."""
+    if not need.secret or need.value is None:
+        return need.value
+    return seal_of(connection).close(json.dumps(need.value), f"{need.package}.{need.name}")
+
+
+def _opened(connection: Connection, need: Need) -> Any:
+    if not isinstance(need.value, Sealed):
+        return need.value
+    return json.loads(seal_of(connection).open(need.value, f"{need.package}.{need.name}"))
 
 
 def _typed(value: Any, kind: str) -> Any:

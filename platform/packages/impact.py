@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
-from ratoon.platform.errors import FormulaError
+from ratoon.platform.errors import FormulaError, say
 from ratoon.platform.fields.base import Part
 from ratoon.platform.formulas.tree import MANY
 from ratoon.platform.metadata.model import Field, Object, Pipeline, Registry, Rule
@@ -80,12 +80,12 @@ class _Impact:
         was = old.fields.get(field.name)
         if was is None or not was.parts or was.parts[0].sql is None:
             if field.required and field.default is None and not field.computed and not field.junction:
-                message = "{rows} records of {object} have no {field} yet."
+                message = say("{rows} records of {object} have no {field} yet.")
                 yield from self._required(old, field, message, None)
             return
         column = self._tables.table(old.name).c[was.parts[0].key]
         if field.required and not was.required and field.default is None and not field.computed:
-            message = "{rows} records of {object} have no {field}."
+            message = say("{rows} records of {object} have no {field}.")
             yield from self._required(old, field, message, column.is_(None))
         if field.unique and not was.unique:
             yield from self._unique(old, (field.name,))
@@ -100,8 +100,8 @@ class _Impact:
         conditions = () if where is None else (where,)
         rows = self._census.count(old, *conditions)
         if rows:
-            text = message.format(rows=rows, object=old.name, field=field.name)
-            hint = f'give {field.name} a "default", fill it in first, or use "required_when"'
+            text = say(message, rows=rows, object=old.name, field=field.name)
+            hint = say('give {field} a "default", fill it in first, or use "required_when"', field=field.name)
             samples = self._census.some(old, *conditions)
             yield DataNote(old.name, "required", rows, text, violates=True, field=field.name, hint=hint,
                            samples=samples)  # fmt: skip
@@ -113,8 +113,14 @@ class _Impact:
         too_long = func.length(column) > shorter
         rows = self._census.count(old, too_long)
         if rows:
-            message = f"{rows} records of {old.name} have a {field.name} of more than {shorter} characters."
-            hint = "the texts stay as they are until somebody edits them"
+            message = say(
+                "{rows} records of {object} have a {field} of more than {shorter} characters.",
+                rows=rows,
+                object=old.name,
+                field=field.name,
+                shorter=shorter,
+            )
+            hint = say("the texts stay as they are until somebody edits them")
             samples = self._census.some(old, too_long, show=field.name)
             yield DataNote(old.name, "too_long", rows, message, field=field.name, hint=hint, samples=samples)
 
@@ -130,7 +136,13 @@ class _Impact:
         rows = self._census.count(old, or_(*wrong)) if wrong else 0
         if rows:
             limits = f"{'' if least is None else least} … {'' if most is None else most}".strip()
-            message = f"{rows} records of {old.name} have a {field.name} outside {limits}."
+            message = say(
+                "{rows} records of {object} have a {field} outside {limits}.",
+                rows=rows,
+                object=old.name,
+                field=field.name,
+                limits=limits,
+            )
             samples = self._census.some(old, or_(*wrong), show=field.name)
             yield DataNote(old.name, "out_of_range", rows, message, field=field.name, samples=samples)
 
@@ -173,8 +185,14 @@ class _Impact:
     @staticmethod
     def _value_note(old: Object, field: Field, rows: int, gone: list[str], samples: tuple[Sample, ...]) -> DataNote:
         listed = ", ".join(gone[:20]) + (" …" if len(gone) > 20 else "")
-        message = f"{rows} records of {old.name} have a value of {field.name} that goes away ({listed})."
-        hint = 'keep it with "active": false, or name it in "replaces" of the value that takes its place'
+        message = say(
+            "{rows} records of {object} have a value of {field} that goes away ({listed}).",
+            rows=rows,
+            object=old.name,
+            field=field.name,
+            listed=listed,
+        )
+        hint = say('keep it with "active": false, or name it in "replaces" of the value that takes its place')
         return DataNote(old.name, "value_in_use", rows, message, field=field.name, hint=hint, samples=samples)
 
     def _types(self, old: Object, new: Object) -> Iterator[DataNote]:
@@ -201,14 +219,16 @@ class _Impact:
                 cut_rows += rows
                 cut.append(value)
         for code, rows, values, what in (
-            ("loses", lost_rows, lost, "cannot be converted and become blank"),
-            ("cuts", cut_rows, cut, "are rounded or cut"),
+            ("loses", lost_rows, lost, say("cannot be converted and become blank")),
+            ("cuts", cut_rows, cut, say("are rounded or cut")),
         ):
             if rows:
                 condition = column.in_(values[:100])
-                message = f"{rows} values of {old.name}.{was.key} {what}."
+                message = say(
+                    "{rows} values of {object}.{key} {what}.", rows=rows, object=old.name, key=was.key, what=what
+                )
                 samples = self._census.some(old, condition, show=was.key)
-                hint = "the values as they are now stay in the database until they are purged"
+                hint = say("the values as they are now stay in the database until they are purged")
                 yield DataNote(old.name, code, rows, message, field=field.name, hint=hint, samples=samples)
 
     def _unique(self, old: Object, keys: tuple[str, ...]) -> Iterator[DataNote]:
@@ -227,8 +247,13 @@ class _Impact:
             same = [column == value for column, value in zip(columns, values, strict=True)]
             samples += self._census.some(old, *same, show=keys[0])[:2]
         named = " and ".join(keys)
-        message = f"{rows} values of {old.name}.{named} occur more than once, so it cannot become unique."
-        hint = "make them different, or merge the records, first"
+        message = say(
+            "{rows} values of {object}.{named} occur more than once, so it cannot become unique.",
+            rows=rows,
+            object=old.name,
+            named=named,
+        )
+        hint = say("make them different, or merge the records, first")
         yield DataNote(old.name, "not_unique", rows, message, refuses=True, field=keys[0], hint=hint,
                        samples=tuple(samples[: 2 * SAMPLES]))  # fmt: skip
 
@@ -256,11 +281,15 @@ class _Impact:
         inside = and_(pipeline == was.name, stage.in_(gone))
         rows = self._census.count(old, inside) if gone else 0
         if rows:
-            message = (
-                f"{rows} records of {old.name} are in stages of the pipeline {was.name} that go away "
-                f"({', '.join(gone)}); move them to another stage first."
+            message = say(
+                "{rows} records of {object} are in stages of the pipeline {was} that go away ({gone}); "
+                "move them to another stage first.",
+                rows=rows,
+                object=old.name,
+                was=was.name,
+                gone=", ".join(gone),
             )
-            hint = 'or name the stage in "replaces" of the one that takes its place'
+            hint = say('or name the stage in "replaces" of the one that takes its place')
             samples = self._census.some(old, inside, show=field.name)
             yield DataNote(old.name, "stage_in_use", rows, message, refuses=True, field=field.name, hint=hint,
                            samples=samples)  # fmt: skip
@@ -272,11 +301,14 @@ class _Impact:
             if rule.active and rule.severity == "error" and (rule.name, rule.error_when.source) not in known:
                 rows, samples = checker.breaking(old, rule)
                 if rows:
-                    many = f"more than {CEILING}" if rows > CEILING else str(rows)
-                    message = (
-                        f"{many} records of {old.name} break the rule {rule.name}; it stops them at their next save."
+                    many = say("more than {ceiling}", ceiling=CEILING) if rows > CEILING else str(rows)
+                    message = say(
+                        "{many} records of {object} break the rule {rule}; it stops them at their next save.",
+                        many=many,
+                        object=old.name,
+                        rule=rule.name,
                     )
-                    hint = 'begin with "mode": "warn" and mend them, then enforce it'
+                    hint = say('begin with "mode": "warn" and mend them, then enforce it')
                     yield DataNote(old.name, "breaks_rule", rows, message, hint=hint, samples=samples)
 
     def _gone(self) -> Iterator[DataNote]:
@@ -286,7 +318,11 @@ class _Impact:
             if new is None:
                 rows = self._census.count(old)
                 if rows:
-                    message = f"{rows} records of {old.name} are lost from view; they are kept until they are purged."
+                    message = say(
+                        "{rows} records of {object} are lost from view; they are kept until they are purged.",
+                        rows=rows,
+                        object=old.name,
+                    )
                     yield DataNote(old.name, "object_goes", rows, message, samples=self._census.some(old))
                 continue
             for field in old.fields.values():
@@ -295,8 +331,11 @@ class _Impact:
                 filled = self._tables.table(old.name).c[field.name].is_not(None)
                 rows = self._census.count(old, filled)
                 if rows:
-                    message = (
-                        f"{rows} values of {old.name}.{field.name} are lost from view; they are kept until purged."
+                    message = say(
+                        "{rows} values of {object}.{field} are lost from view; they are kept until purged.",
+                        rows=rows,
+                        object=old.name,
+                        field=field.name,
                     )
                     samples = self._census.some(old, filled, show=field.name)
                     yield DataNote(old.name, "field_goes", rows, message, field=field.name, samples=samples)

@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from sqlalchemy import Connection, delete, insert, select
 
-from ratoon.platform.errors import Conflict
+from ratoon.platform.errors import Conflict, say
 from ratoon.platform.storage.apply_table import apply_table
 from ratoon.platform.storage.database import Database, driver
 
@@ -53,8 +53,14 @@ class Holder:
     @property
     def text(self) -> str:
         """For messages."""
-        who = self.by or "the platform"
-        return f"{who} on {self.host} (process {self.pid}) since {self.since:%Y-%m-%d %H:%M:%S} UTC"
+        who = self.by or say("the platform")
+        return say(
+            "{who} on {host} (process {pid}) since {since} UTC",
+            who=who,
+            host=self.host,
+            pid=self.pid,
+            since=f"{self.since:%Y-%m-%d %H:%M:%S}",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +141,7 @@ def _try_for(database: Database, wait: float, attempt: Any) -> None:
         if left <= 0:
             with database.read() as connection:
                 found = holder(connection)
-            who = found.text if found is not None else "another process"
+            who = found.text if found is not None else say("another process")
             raise Locked("The metadata is being changed by {holder}. Try again later.", holder=who)
         pause.wait(STEP)
         left -= STEP

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
+from ratoon.platform.errors import Hint, Text
 from ratoon.platform.metadata.model import Object
 from ratoon.platform.storage.tables import Tables
 
@@ -37,13 +38,13 @@ class DataNote:
     object: str
     code: str
     count: int
-    message: str
+    message: Text
     refuses: bool = False
     """The change cannot be made."""
     violates: bool = False
     """The change is made only with ``allow_violations``."""
     field: str | None = None
-    hint: str = ""
+    hint: Hint = ""
     """How to mend it."""
     samples: tuple[Sample, ...] = ()
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ratoon.platform.errors import NotFound
+from ratoon.platform.errors import NotFound, say
 from ratoon.platform.metadata.documents import FOLDERS, Document, in_order
 from ratoon.platform.metadata.names import suggestion
 
@@ -26,7 +26,7 @@ def pick(documents: Sequence[Document], components: Sequence[str]) -> list[Docum
     waiting: list[str] = []
     for name in components:
         if name not in known:
-            hint = suggestion(name, known, "components")
+            hint = suggestion(name, known, say("components"))
             raise NotFound("There is no component {name}. {hint}", name=name, hint=hint)
         waiting.append(name)
         if name.startswith("object/"):

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from ratoon.platform.errors import Finding, MetadataRefused
+from ratoon.platform.errors import Finding, MetadataRefused, say
 from ratoon.platform.metadata.collector import collector_rests
 from ratoon.platform.metadata.documents import Document, in_order
 from ratoon.platform.metadata.model import Registry
@@ -96,9 +96,9 @@ class Plan:
         """
         removed = [change for change in self.components if change.action == "removed"]
         taken = removed if any(map(_takes_data_away, removed)) else []
-        gone = [f"{change.kind} {change.name} is removed" for change in taken]
+        gone = [say("{kind} {name} is removed", kind=change.kind, name=change.name) for change in taken]
         fields = [
-            f"field {change.name}.{detail.path.split('.')[1]} is removed"
+            say("field {change}.{field} is removed", change=change.name, field=detail.path.split(".")[1])
             for change in self.components
             if change.action == "changed" and change.kind in {"object", "extension"}
             for detail in change.details

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, select
 
-from ratoon.platform.errors import Conflict, NotFound
+from ratoon.platform.errors import Conflict, NotFound, say
 from ratoon.platform.metadata.documents import canonical
 from ratoon.platform.packages.locking import claim
 from ratoon.platform.packages.target import Drifted, Target
@@ -27,11 +27,11 @@ from ratoon.platform.storage.present import Present
 from ratoon.platform.storage.system import system_tables
 
 WORDS = {
-    "removed": "the field was removed",
-    "retyped": "the values before its type changed",
-    "table": "the object was removed",
-    "shadow": "left by a change that was broken off",
-    "undo": "values that were replaced",
+    "removed": say("the field was removed"),
+    "retyped": say("the values before its type changed"),
+    "table": say("the object was removed"),
+    "shadow": say("left by a change that was broken off"),
+    "undo": say("values that were replaced"),
 }
 _BY_OBJECT = ("ratoon_history", "ratoon_stage", "ratoon_unlinked")
 
@@ -56,8 +56,15 @@ class Loss:
     @property
     def text(self) -> str:
         """For people."""
-        what = "records" if self.kind == "table" else "values"
-        return f"{self.name}: {self.values} {what} ({WORDS[self.kind]}, revision {self.revision})"
+        what = say("records") if self.kind == "table" else say("values")
+        return say(
+            "{value}: {values} {what} ({words}, revision {revision})",
+            value=self.name,
+            values=self.values,
+            what=what,
+            words=WORDS[self.kind],
+            revision=self.revision,
+        )
 
     def as_json(self) -> dict[str, Any]:
         """For ``--json`` and the API."""

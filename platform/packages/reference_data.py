@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ratoon.platform.access.actor import SYSTEM
-from ratoon.platform.errors import Invalid
+from ratoon.platform.errors import Invalid, say
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.metadata.model import Registry
 from ratoon.platform.packages.notes import DataNote
@@ -72,7 +72,12 @@ def data_plan(connection: Connection, store: RecordStore | None, wanted: Sequenc
         changed = sum(line.key in there for line in batch.lines)
         made = sum(line.new for line in batch.lines if line.key not in there)
         if made or changed:
-            message = f"Reference data of {batch.object}: {made} records are made, {changed} changed."
+            message = say(
+                "Reference data of {object}: {made} records are made, {changed} changed.",
+                object=batch.object,
+                made=made,
+                changed=changed,
+            )
             yield DataNote(batch.object, "reference_data", made + changed, message)
 
 

@@ -12,7 +12,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from ratoon.platform.errors import BadRequest, Conflict, RatoonError
+from ratoon.platform.errors import BadRequest, Conflict, RatoonError, say
 
 API = "/api/v1"
 PATIENCE_SECONDS = 600.0
@@ -27,7 +27,7 @@ class RemoteRefused(Conflict):
     code = "remote_refused"
 
     def __init__(self, problem: Mapping[str, Any]) -> None:
-        said = str(problem.get("detail") or problem.get("title") or "no reason")
+        said = str(problem.get("detail") or problem.get("title") or say("no reason"))
         super().__init__("The other environment refused: {said}", said=said)
         self.problem = problem
 
@@ -48,8 +48,11 @@ class _NoRedirects(HTTPRedirectHandler):
 class Remote:
     """An environment at a URL."""
 
-    def __init__(self, url: str, token: str, *, insecure: bool = False) -> None:
-        """``insecure`` allows HTTP to other machines. Raises ``BadRequest`` for what is no such URL."""
+    def __init__(self, url: str, token: str, *, insecure: bool = False, language: str = "en") -> None:
+        """``insecure`` allows HTTP to other machines; its answers come in ``language``.
+
+        Raises ``BadRequest`` for what is no such URL.
+        """
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise BadRequest("{url} is no address of an environment: https://…", url=url)
@@ -59,6 +62,7 @@ class Remote:
             raise BadRequest("A token of an administrator there is needed for {url}.", url=url)
         self.url = url.rstrip("/").removesuffix(API)
         self._token = token
+        self._language = language
         self._opener = build_opener(_NoRedirects)
 
     def export(self, package: str | None = None) -> bytes:
@@ -85,7 +89,8 @@ class Remote:
 
     def _call(self, method: str, path: str, query: Mapping[str, str], body: bytes | None = None) -> bytes:
         address = f"{self.url}{API}{path}" + (f"?{urlencode(query, quote_via=quote)}" if query else "")
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json",
+                   "Accept-Language": self._language}  # fmt: skip
         request = Request(address, data=body, headers=headers, method=method)
         try:
             with self._opener.open(request, timeout=PATIENCE_SECONDS) as answer:

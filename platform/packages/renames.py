@@ -78,7 +78,7 @@ class Journey:
         for move in self.moves:
             document = owners.get(move.object or (move.field[1:] if move.field else move.new))
             package, file = (document.package, document.file) if document is not None else ("", "")
-            found.append(ComponentChange("renamed", move.kind, move.text.partition(" ")[2], package, file))
+            found.append(ComponentChange("renamed", move.kind, move.name, package, file))
         return tuple(found)
 
 

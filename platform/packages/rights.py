@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ratoon.platform.errors import Text, say
 from ratoon.platform.metadata.documents import Document
 
 GRANTS = frozenset({"sharing", "permission_set", "access"})
@@ -27,7 +28,7 @@ class Widening:
     """The role, or the kind and name of the document that grants it."""
     what: str
     """``pet: delete``"""
-    message: str
+    message: Text
 
     def as_json(self) -> dict[str, Any]:
         """For ``--json`` and the API."""
@@ -46,8 +47,8 @@ def widenings(before: Iterable[Document], after: Iterable[Document]) -> tuple[Wi
             found += _role(was.data if was is not None else {}, document.data)
         elif document.kind in GRANTS:
             name = ".".join(part for part in document.component[1:] if part)
-            how = "is new" if was is None else "changed"
-            message = f"The {document.kind} {name} {how}: see who gains by it."
+            how = say("is new") if was is None else say("changed")
+            message = say("The {kind} {name} {how}: see who gains by it.", kind=document.kind, name=name, how=how)
             found.append(Widening(f"{document.kind} {name}", how, message))
     return tuple(found)
 
@@ -59,20 +60,26 @@ def _role(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Widening]:
     yield from _rows(role, was, now)
     for key in ("parent", "includes", "permission_sets"):
         if now.get(key) and was.get(key) != now.get(key):
-            yield Widening(role, key, f"{role}: {key} is now {now[key]}.")
+            yield Widening(role, key, say("{role}: {key} is now {now}.", role=role, key=key, now=now[key]))
 
 
 def _objects(role: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Widening]:
     for name in [n for n in now if n != "*"] + [n for n in now if n == "*"]:
         more = [right for right in now[name] if right not in was.get(name, was.get("*", ()))]
         if more:
-            shown = "every other object" if name == "*" else name
-            yield Widening(role, f"{name}: {', '.join(more)}", f"{role} may {', '.join(more)} {shown}.")
+            shown = say("every other object") if name == "*" else name
+            yield Widening(
+                role,
+                f"{name}: {', '.join(more)}",
+                say("{role} may {more} {shown}.", role=role, more=", ".join(more), shown=shown),
+            )
     everywhere = now.get("*", ())
     for name in was:
         more = [right for right in everywhere if right not in was[name]] if name not in now else []
         if more:
-            message = f"{role} may {', '.join(more)} {name}, as any object that is not named."
+            message = say(
+                "{role} may {more} {name}, as any object that is not named.", role=role, more=", ".join(more), name=name
+            )
             yield Widening(role, f"{name}: {', '.join(more)}", message)
 
 
@@ -81,7 +88,11 @@ def _fields(role: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterat
         allowed = now.get("fields", {}).get(name, FIELD_RIGHTS)
         more = [right for right in allowed if right not in rights]
         if more and _reachable(now, name.partition(".")[0]):
-            yield Widening(role, f"{name}: {', '.join(more)}", f"{role} may {', '.join(more)} the field {name}.")
+            yield Widening(
+                role,
+                f"{name}: {', '.join(more)}",
+                say("{role} may {more} the field {name}.", role=role, more=", ".join(more), name=name),
+            )
 
 
 def _rows(role: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Widening]:
@@ -89,8 +100,14 @@ def _rows(role: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator
         then = now.get("rows", {}).get(name)
         if then == formula or not _reachable(now, name):
             continue
-        what = "every record" if then is None else f"other records ({then})"
-        yield Widening(role, f"{name}: rows", f"{role} sees {what} of {name}; until now: {formula}.")
+        what = say("every record") if then is None else say("other records ({then})", then=then)
+        yield Widening(
+            role,
+            f"{name}: rows",
+            say(
+                "{role} sees {what} of {name}; until now: {formula}.", role=role, what=what, name=name, formula=formula
+            ),
+        )
 
 
 def _reachable(role: Mapping[str, Any], name: str) -> bool:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ratoon.platform.errors import BadRequest, Conflict, Finding
+from ratoon.platform.errors import BadRequest, Conflict, Finding, say
 from ratoon.platform.metadata.documents import SEALS, canonical
 
 if TYPE_CHECKING:
@@ -107,23 +107,23 @@ def broken_seals(files: Mapping[str, bytes], trust: Trust) -> Iterator[Finding]:
     if SIGNATURE in files:
         yield from _signed(files, trust)
     elif trust.required:
-        message = "The package is not signed, and only signed ones are taken here."
-        yield Finding(SIGNATURE, "", "unsigned", message, "export it with --sign KEYFILE")
+        message = say("The package is not signed, and only signed ones are taken here.")
+        yield Finding(SIGNATURE, "", "unsigned", message, say("export it with --sign KEYFILE"))
 
 
 def _checked(files: Mapping[str, bytes]) -> Iterator[Finding]:
     listed = _seal(files[CHECKSUMS]).get("files")
     if not isinstance(listed, dict):
-        yield Finding(CHECKSUMS, "/files", "bad_seal", "This is no list of checksums.")
+        yield Finding(CHECKSUMS, "/files", "bad_seal", say("This is no list of checksums."))
         return
-    hint = f"export again; if you changed it on purpose, remove {CHECKSUMS}"
+    hint = say("export again; if you changed it on purpose, remove {checksums}", checksums=CHECKSUMS)
     for path in sorted({*listed, *files} - {CHECKSUMS, SIGNATURE}):
         if path not in files:
-            yield Finding(path, "", "checksum_missing", "The document was taken out after the export.", hint)
+            yield Finding(path, "", "checksum_missing", say("The document was taken out after the export."), hint)
         elif path not in listed:
-            yield Finding(path, "", "checksum_missing", "The document was put in after the export.", hint)
+            yield Finding(path, "", "checksum_missing", say("The document was put in after the export."), hint)
         elif hashlib.sha256(files[path]).hexdigest() != listed[path]:
-            yield Finding(path, "", "checksum_differs", "The document was changed after the export.", hint)
+            yield Finding(path, "", "checksum_differs", say("The document was changed after the export."), hint)
 
 
 def _signed(files: Mapping[str, bytes], trust: Trust) -> Iterator[Finding]:
@@ -136,11 +136,11 @@ def _signed(files: Mapping[str, bytes], trust: Trust) -> Iterator[Finding]:
         raw, signature = (base64.b64decode(str(said.get(name, "")), validate=True) for name in ("key", "signature"))
         Ed25519PublicKey.from_public_bytes(raw).verify(signature, files.get(CHECKSUMS, b""))
     except (InvalidSignature, ValueError, binascii.Error):
-        yield Finding(SIGNATURE, "/signature", "bad_signature", "The signature does not fit the checksums.")
+        yield Finding(SIGNATURE, "/signature", "bad_signature", say("The signature does not fit the checksums."))
         return
     if (trust.keys or trust.required) and signer not in trust.keys:
-        message = f"The package is signed by {signer}, which is not trusted here."
-        yield Finding(SIGNATURE, "/key", "unknown_signer", message, "add the key to RATOON_TRUSTED_KEYS")
+        message = say("The package is signed by {signer}, which is not trusted here.", signer=signer)
+        yield Finding(SIGNATURE, "/key", "unknown_signer", message, say("add the key to RATOON_TRUSTED_KEYS"))
 
 
 def _seal(content: bytes) -> dict[str, Any]:

@@ -235,4 +235,4 @@ def _criteria(saving: Saving, draft: Draft, field: Field, stage: Stage, rules: t
                          stage=stage.label, reason=error.text())  # fmt: skip
             continue
         if wrong:
-            draft.refuse("stage_criteria", rule.message, rule.field or field.name, rule=stage.name)
+            draft.refuse("stage_criteria", rule.message, rule.field or field.name, rule=rule.name)

@@ -8,6 +8,8 @@ from typing import Any
 import orjson
 from sqlalchemy import Column, Connection, MetaData, String, Table, Text, delete, insert, select
 
+from ratoon.platform.storage.sealed import Sealed
+
 
 def package_setting_table(metadata: MetaData) -> Table:
     """The table, described in ``metadata``."""
@@ -24,14 +26,23 @@ _TABLE = package_setting_table(MetaData())
 
 
 def given_settings(conn: Connection) -> dict[tuple[str, str], Any]:
-    """(package, setting) → value, of those that somebody gave."""
-    return {(package, name): orjson.loads(value) for package, name, value in conn.execute(select(_TABLE))}
+    """(package, setting) → value, of those that somebody gave; a secret comes as ``Sealed``."""
+    return {(package, name): _read(orjson.loads(value)) for package, name, value in conn.execute(select(_TABLE))}
 
 
 def keep_settings(conn: Connection, package: str, values: Mapping[str, Any]) -> None:
-    """Keeps the values; ``None`` takes one away."""
+    """Keeps the values, ``Sealed`` ones as they are; ``None`` takes one away."""
     for name, value in values.items():
         conn.execute(delete(_TABLE).where(_TABLE.c.package == package, _TABLE.c.name == name))
         if value is not None:
-            row = {"package": package, "name": name, "value": orjson.dumps(value).decode()}
+            row = {"package": package, "name": name, "value": orjson.dumps(_written(value)).decode()}
             conn.execute(insert(_TABLE), [row])
+
+
+def _read(value: Any) -> Any:
+    """Settings are plain values; a mapping is a sealed one."""
+    return Sealed(value["sealed"]) if isinstance(value, dict) else value
+
+
+def _written(value: Any) -> Any:
+    return {"sealed": value.token} if isinstance(value, Sealed) else value

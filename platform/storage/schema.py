@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlalchemy import Connection, ForeignKey, ForeignKeyConstraint, Index, Integer
 from sqlalchemy.types import TypeEngine
 
+from ratoon.platform.errors import Text, say
 from ratoon.platform.fields.base import FieldTypes
 from ratoon.platform.formulas.columns import ExactDecimal
 from ratoon.platform.metadata.model import Object, Registry
@@ -69,7 +70,7 @@ class Change:
     table: str
     name: str
     """The column, index or constraint; the table itself for ``create_table``."""
-    description: str
+    description: Text
     sql: str = ""
     """What will run, for reading; a change of type that looks at every row has none."""
     destructive: bool = False
@@ -170,7 +171,7 @@ class _Difference:
             Kept("removed", old.name, part.key, old.name, part.key, self._old_signature(old, part.key), 0)
             for part in stored_parts(old)
         ]
-        text = f"Keep the table {old.name} until it is purged."
+        text = say("Keep the table {object} until it is purged.", object=old.name)
         return Change("keep_data", old.name, old.name, text, run=partial(_write_down, "table", old.name, signatures))
 
     def _old_signature(self, old: Object, key: str) -> str:
@@ -180,7 +181,12 @@ class _Difference:
         inline = self.dialect == "sqlite"
         make = partial(self._create_table, obj, inline)
         back = any(entry.kind == "table" and entry.object == obj.name for entry in self.kept)
-        text = f"{'Bring back' if back else 'Create'} the table {obj.name} for the object {obj.label}."
+        text = say(
+            "{what} the table {object} for the object {object_2}.",
+            what=say("Bring back") if back else say("Create"),
+            object=obj.name,
+            object_2=obj.label,
+        )
         yield self._change("create_table", obj.name, obj.name, text, make)
         if not inline:
             for constraint in self.tables.foreign_keys(obj):
@@ -209,7 +215,12 @@ class _Difference:
                 name, obj.name, target, [column], ["id"], deferrable=True, initially="DEFERRED"
             )
 
-        text = f"Check that {obj.name}.{column} refers to a record of {target}."
+        text = say(
+            "Check that {object}.{column} refers to a record of {target}.",
+            object=obj.name,
+            column=column,
+            target=target,
+        )
         return self._change("add_foreign_key", obj.name, name, text, run)
 
     def _columns(self, old: Object, new: Object) -> Iterator[Change]:
@@ -223,7 +234,11 @@ class _Difference:
             if was is None:
                 run = partial(self._add_column, new, key)
                 back = self._returning("removed", new, key)
-                text = f"{'Add the column' if back is None else 'Bring back the column'} {new.name}.{key}."
+                text = (
+                    say("Add the column {object}.{key}.", object=new.name, key=key)
+                    if back is None
+                    else say("Bring back the column {object}.{key}.", object=new.name, key=key)
+                )
                 yield self._change("add_column", new.name, key, text, run)
             elif key in remade:
                 yield self._remake(old, new, key, was, kind)
@@ -233,7 +248,7 @@ class _Difference:
         for key in before:
             if key not in stays:
                 entry = Kept("removed", new.name, key, new.name, key, self._old_signature(old, key), 0)
-                text = f"Keep the column {new.name}.{key} until it is purged."
+                text = say("Keep the column {object}.{key} until it is purged.", object=new.name, key=key)
                 yield Change("keep_data", new.name, key, text, run=partial(_write_down, "removed", new.name, [entry]))
 
     def remade(self, old: Object, new: Object) -> set[str]:
@@ -315,7 +330,13 @@ class _Difference:
             for statement in scaled.statements if scaled is not None else ():
                 operations.execute(statement)
 
-        text = f"Change {new.name}.{key} from {_shown(was)} to {_shown(kind)}; every value stays exact."
+        text = say(
+            "Change {object}.{key} from {was} to {kind}; every value stays exact.",
+            object=new.name,
+            key=key,
+            was=_shown(was),
+            kind=_shown(kind),
+        )
         return self._change("change_type", new.name, key, text, run)
 
     def _remake(self, old: Object, new: Object, key: str, was: TypeEngine[object], kind: TypeEngine[object]) -> Change:
@@ -334,12 +355,22 @@ class _Difference:
             declaration=declaration_of(old.field_of[key], old.parts[key], [step.column for step in chain]),
             chain=chain,
         )
-        what = f"from {_shown(was)} to {_shown(kind)}" if target is None else f"to point at {target}"
+        what = (
+            say("from {was} to {kind}", was=_shown(was), kind=_shown(kind))
+            if target is None
+            else say("to point at {target}", target=target)
+        )
         if chain:
-            lost = "its values of that time come back"
+            lost = say("its values of that time come back")
         else:
-            lost = "values that cannot be converted become blank" if keeps else "its values become blank"
-        text = f"Change {new.name}.{key} {what}: {lost}; the old column is kept under another name."
+            lost = say("values that cannot be converted become blank") if keeps else say("its values become blank")
+        text = say(
+            "Change {object}.{key} {what}: {lost}; the old column is kept under another name.",
+            object=new.name,
+            key=key,
+            what=what,
+            lost=lost,
+        )
         widens = isinstance(was, Integer) and isinstance(kind, ExactDecimal)
         loses = not computed and not chain and not widens
         return Change("change_type", new.name, key, text, destructive=loses,
@@ -355,7 +386,7 @@ class _Difference:
             stale = {name for name, keys in there.items() if remade.intersection(keys)}
             dropped = (there.keys() - wanted) | stale
         for name in sorted(dropped):
-            text = f"Drop the index {name} of {new.name}."
+            text = say("Drop the index {name} of {object}.", name=name, object=new.name)
             run = partial(self._drop_index, new.name, name)
             yield self._change("drop_index", new.name, name, text, run)
         missing = wanted - (there.keys() - dropped)
@@ -363,7 +394,12 @@ class _Difference:
             name = str(index.name)
             if name in missing:
                 columns = ", ".join(column.name for column in index.columns)
-                text = f"Create the {'unique ' if index.unique else ''}index {name} on {new.name} ({columns})."
+                values = {"name": name, "object": new.name, "columns": columns}
+                text = (
+                    say("Create the unique index {name} on {object} ({columns}).", **values)
+                    if index.unique
+                    else say("Create the index {name} on {object} ({columns}).", **values)
+                )
                 yield self._change("create_index", new.name, name, text, partial(self._create_index, index))
 
     def _create_index(self, index: Index, operations: Operations, present: Present | None) -> None:
@@ -377,7 +413,7 @@ class _Difference:
         kind: Kind,
         table: str,
         name: str,
-        description: str,
+        description: Text,
         run: Callable[[Operations, Present | None], None],
         destructive: bool = False,
     ) -> Change:

@@ -15,6 +15,7 @@ from ratoon.platform.access.actor import SYSTEM
 from ratoon.platform.access.passwords import Passwords
 from ratoon.platform.api import create_api
 from ratoon.platform.environment import Environment
+from ratoon.platform.storage.sealed import Seal, use_seal
 
 CUSTOMER: dict[str, Any] = {
     "kind": "object", "name": "customer", "label": "Customer", "plural_label": "Customers", "title": "name",
@@ -174,6 +175,7 @@ class Shop:
 def shop(open_world: Callable[..., Environment]) -> Iterator[Shop]:
     """The shop, once per kind of database."""
     environment = open_world(SHOP)
+    use_seal(environment.database.engine, Seal(["the key of the shop"]))
     yield Shop(environment)
     environment.close()
 

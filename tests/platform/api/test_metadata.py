@@ -234,3 +234,63 @@ def test_plans_and_what_was_applied_have_the_shape_that_is_published(admin: Any)
         ("check", checked),
     ):
         assert set(answer) == set(shapes[f"_{name}"]["properties"]), name
+
+
+HARD: dict[str, Any] = {
+    **PACKAGE,
+    "plant/object.json": {
+        **PACKAGE["plant/object.json"],
+        "rules": [{"name": "short", "error_when": "LEN(name) > 4", "message": "Too long."}],
+    },
+    "tests/naming.json": {
+        "kind": "test",
+        "name": "naming",
+        "label": "Naming",
+        "steps": [
+            {
+                "create": {"record": "fern", "object": "plant", "values": {"name": "Fern"}},
+                "then": {"values": {"fern": {"name": "Fern"}}},
+            },
+            {
+                "create": {"record": "oak", "object": "plant", "values": {"name": "Old oak"}},
+                "then": {"errors": [{"code": "rule", "rule": "short"}]},
+            },
+        ],
+    },
+}
+
+
+def test_records_are_asked_whether_they_break_rules_and_a_formula_that_is_no_rule_yet(admin: Any) -> None:
+    admin.post("/metadata/apply", {"files": PACKAGE}, status=200)
+    admin.post("/records/plant", [{"name": "Fern"}, {"name": "Old oak"}])
+    admin.post("/metadata/apply", {"files": HARD}, status=200)
+    (rule,) = admin.get("/metadata/rules/plant")["rules"]
+    assert (rule["rule"], rule["count"], [s["title"] for s in rule["samples"]]) == ("short", 1, ["Old oak"])
+    (asked,) = admin.get("/metadata/rules/plant?formula=name%20%3D%20%22Fern%22")["rules"]
+    assert asked["count"] == 1
+    admin.get("/metadata/rules/plant?rule=none", status=404)
+    admin.get("/metadata/rules/plnt", status=404)
+    assert admin.get("/metadata/rules/plant?formula=nme", status=400)["parameter"] == "error_when"
+    admin.get("/metadata/rules/plant?formula=TRUE&rule=short", status=400)
+
+
+def test_the_tests_of_a_package_run_without_applying_it(admin: Any) -> None:
+    tried = admin.post("/metadata/test", {"files": HARD}, status=200)
+    assert (tried["passed"], [test["name"] for test in tried["tests"]]) == (True, ["naming"])
+    wrong = json.loads(json.dumps(HARD))
+    wrong["plant/object.json"]["rules"][0]["error_when"] = "LEN(name) > 40"
+    failed = admin.post("/metadata/test", {"files": wrong}, status=200)
+    assert not failed["passed"]
+    assert failed["tests"][0]["failures"][0]["step"] == 2
+    admin.get("/records/plant", status=404)
+
+
+def test_only_an_administrator_may_see_or_change_metadata(clerk: Any) -> None:
+    for path in ("rules/customer", "settings", "history", "export", "edits"):
+        assert clerk.get(f"/metadata/{path}", status=403)["code"] == "forbidden", path
+    for path in ("check", "plan", "apply", "lint", "test", "drift"):
+        assert clerk.post(f"/metadata/{path}", {"files": PACKAGE}, status=403)["code"] == "forbidden", path
+    for path, body in (("rollback", {"revision": 1}), ("purge", {}), ("uninstall", {"package": "shop"})):
+        assert clerk.post(f"/metadata/{path}", body, status=403)["code"] == "forbidden", path
+    answer = clerk.call("PUT", "/metadata/settings", json={"package": "shop", "values": {}})
+    assert answer.status_code == 403

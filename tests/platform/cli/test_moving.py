@@ -43,7 +43,7 @@ def test_a_package_is_taken_away(run: Run) -> None:
     run("rollback", str(gone["revision"] - 1))
 
 
-def test_settings_are_given_listed_and_changed(run: Run, tmp_path: Path) -> None:
+def test_settings_are_given_listed_and_changed(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run("init", "garden", "--object", "plant")
     manifest = tmp_path / "garden" / "manifest.json"
     asked = [{"name": "key", "type": "text", "label": "Key", "secret": True, "required": True}]
@@ -52,9 +52,16 @@ def test_settings_are_given_listed_and_changed(run: Run, tmp_path: Path) -> None
     assert refused.exit_code == 1
     assert run("apply", "garden", "--set", "key", ok=False).exit_code == 2
     (tmp_path / "given.json").write_text('{"garden.key": "one"}')
+    refused = run("apply", "garden", "--settings", "given.json", ok=False)
+    assert "secret_key_missing: garden.key is a secret" in refused.stderr
+    monkeypatch.setenv("RATOON_SECRET_KEY", "a long random text")
     run("apply", "garden", "--settings", "given.json")
     assert "(secret)" in run("setting", "list").output
     run("setting", "set", "garden", "key", "two")
+    monkeypatch.setenv("RATOON_SECRET_KEY", "another")
+    monkeypatch.setenv("RATOON_OLD_SECRET_KEYS", "a long random text")
+    assert "1 secret encrypted" in run("setting", "reseal").output
+    monkeypatch.delenv("RATOON_OLD_SECRET_KEYS")
     (shown,) = json.loads(run("setting", "list", "garden", "--json").output)
     assert (shown["has_value"], "two" in str(shown)) == (True, False)
     run("setting", "set", "garden", "key", "--clear")

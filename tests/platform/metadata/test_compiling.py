@@ -48,6 +48,8 @@ def test_a_registry_knows_its_revision_packages_and_value_sets(clinic: Registry)
     assert not clinic.value_sets["species"][3].active
     assert clinic.text("Pet", "zh-Hant") == "寵物"
     assert clinic.text("Nothing", "zh-Hant") == "Nothing"
+    assert clinic.text("Pet: Pet", "zh-Hant") == "寵物: 寵物"
+    assert clinic.text("Pet: Nothing", "zh-Hant") == "Pet: Nothing"
 
 
 def test_every_object_has_the_system_fields_last(clinic: Registry) -> None:

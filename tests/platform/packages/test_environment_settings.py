@@ -7,14 +7,17 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from ratoon.platform.errors import BadRequest, NotFound, ValidationFailed
 from ratoon.platform.metadata.documents import canonical
 from ratoon.platform.packages import Manner, SettingsMissing, Target, apply_package, export, plan_package
 from ratoon.platform.packages.applying import bootstrap
-from ratoon.platform.packages.environment_settings import change_settings, needs, package_settings
+from ratoon.platform.packages.environment_settings import change_settings, needs, package_settings, reseal
 from ratoon.platform.packages.planning import present_documents
 from ratoon.platform.storage import audit
+from ratoon.platform.storage.package_settings import keep_settings
+from ratoon.platform.storage.sealed import Seal, SecretKeyMissing, SecretKeyWrong, use_seal
 
 MANIFEST: dict[str, Any] = {
     "kind": "package", "name": "pay", "version": "1.0.0", "label": "Payments",
@@ -33,7 +36,9 @@ GIVEN = {"address": "https://pay.example", "pay.key": "s3cret"}
 
 @pytest.fixture
 def target(open_world: Callable[..., Any]) -> Target:
-    return Target.of(open_world())
+    world = open_world()
+    use_seal(world.database.engine, Seal(["a long random text"]))
+    return Target.of(world)
 
 
 def kept(target: Target) -> dict[str, Any]:
@@ -115,3 +120,47 @@ def test_a_package_that_comes_with_the_product_waits_for_its_settings(
     assert bootstrap(world, [tmp_path / "pay"]) is not None
     with world.database.read() as connection:
         assert package_settings(connection, "pay")["address"] is None
+
+
+def in_the_database(target: Target) -> str:
+    with target.database.read() as connection:
+        return str(connection.execute(text("SELECT * FROM ratoon_package_setting")).all())
+
+
+def test_a_secret_is_encrypted_in_the_database_and_its_key_can_be_changed(target: Target) -> None:
+    apply_package(target, SOURCE, manner=Manner(settings=GIVEN))
+    assert "https://pay.example" in in_the_database(target)
+    assert "s3cret" not in in_the_database(target)
+    use_seal(target.database.engine, Seal(["a new key", "a long random text"]))
+    before = in_the_database(target)
+    with target.database.write() as connection:
+        assert reseal(connection) == 1
+    assert in_the_database(target) != before
+    use_seal(target.database.engine, Seal(["a new key"]))
+    assert kept(target)["key"] == "s3cret"
+
+
+def test_without_the_key_a_secret_is_neither_kept_nor_read_and_nothing_else_suffers(target: Target) -> None:
+    apply_package(target, SOURCE, manner=Manner(settings=GIVEN))
+    use_seal(target.database.engine, Seal(["another"]))
+    with pytest.raises(SecretKeyWrong, match=r"pay\.key was encrypted with another key"):
+        kept(target)
+    use_seal(target.database.engine, Seal())
+    with pytest.raises(SecretKeyMissing, match="RATOON_SECRET_KEY"):
+        kept(target)
+    assert plan_package(target, SOURCE).empty
+    newer = {"manifest.json": canonical({**MANIFEST, "version": "1.1.0"}).encode()}
+    with pytest.raises(SecretKeyMissing):
+        apply_package(target, newer, manner=Manner(settings={"key": "more"}))
+    assert apply_package(target, newer).revision
+
+
+def test_a_secret_from_before_there_was_a_key_is_read_and_can_be_encrypted(target: Target) -> None:
+    apply_package(target, SOURCE, manner=Manner(settings=GIVEN))
+    with target.database.write() as connection:
+        keep_settings(connection, "pay", {"key": "in the open"})
+    assert kept(target)["key"] == "in the open"
+    with target.database.write() as connection:
+        reseal(connection)
+    assert "in the open" not in in_the_database(target)
+    assert kept(target)["key"] == "in the open"

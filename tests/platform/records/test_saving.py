@@ -255,6 +255,8 @@ def test_stage_gates_tell_everything_that_is_missing(write: Any) -> None:
     with pytest.raises(ValidationFailed) as error:
         write(lambda r: r.update("job", [Change(record["id"], {"stage": "work"})]))
     assert codes(error) == [("price", "required_in_stage"), ("stage", "stage_criteria")]
+    (criterion,) = [p.rule for p in error.value.problems if p.code == "stage_criteria"]
+    assert criterion == "standard.work.entry.1"
     write(lambda r: r.update("job", [Change(record["id"], {"stage": "work", "price": "10", "kind": "car"})]))
     with pytest.raises(ValidationFailed) as error:
         write(lambda r: r.update("job", [Change(record["id"], {"price": None})]))
