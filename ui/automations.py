@@ -25,7 +25,7 @@ from ratoon.platform.storage.runs import Wanted
 from ratoon.ui.lists import title_of
 from ratoon.ui.present import Presenter
 from ratoon.ui.problems import error_text
-from ratoon.ui.runs import administrator, badge, shown_run, trigger_names
+from ratoon.ui.runs import action_name, administrator, badge, shown_run, trigger_names
 from ratoon.ui.screen import Screen
 
 HITS = 8
@@ -124,7 +124,7 @@ def _described(screen: Screen, automation: Automation) -> dict[str, Any]:
         "on": ", ".join(names.get(on, on) for on in automation.on),
         "when": when_names()[automation.when],
         "condition": automation.condition.source if automation.condition else "",
-        "actions": ", ".join(action.kind for action in automation.actions),
+        "actions": ", ".join(action_name(action.kind) for action in automation.actions),
         "url": url_for("screens.automation", object=automation.object, name=automation.name),
     }
 

@@ -60,6 +60,24 @@ def trigger_names() -> dict[str, str]:
     }
 
 
+def action_name(kind: str) -> str:
+    """What a kind of action is called; a plugin's by its own name."""
+    names = {
+        "set_fields": _("Set fields"),
+        "create_record": _("Create a record"),
+        "update_related": _("Change related records"),
+        "upsert_record": _("Create or change a record"),
+        "send_email": _("Send a mail"),
+        "notify": _("Notify"),
+        "call_webhook": _("Call an address"),
+        "wait": _("Wait"),
+        "branch": _("Branch"),
+        "submit_for_approval": _("Submit for approval"),
+        "assign": _("Assign"),
+    }
+    return names.get(kind, kind)
+
+
 def all_runs(screen: Screen) -> ResponseReturnValue:
     """The list of runs, newest first."""
     administrator(screen)
@@ -105,8 +123,8 @@ def one_run(screen: Screen, id: str) -> ResponseReturnValue:
         known=known,
         titles=titles,
         seen={record: _pairs(values) for record, values in list(seen.items())[:200]},
-        steps=[{**step, "badge": badge(step["state"]), "when": presenter.moment(step["at"]),
-                "detail": _json(step["detail"])} for step in done],
+        steps=[{**step, "badge": badge(step["state"]), "action": action_name(step["kind"]),
+                "when": presenter.moment(step["at"]), "detail": _json(step["detail"])} for step in done],
         result=_json(run.result),
         version=version.since.revision if version is not None else None,
         rule_text=canonical(version.data) if version is not None else "",
@@ -211,11 +229,11 @@ def try_out(screen: Screen, object: str, id: str, name: str) -> ResponseReturnVa
     with screen.read() as records:
         title = title_of(found, records.get(object, id))
     told = tried(screen.environment, screen.environment.actions, object, name, id)
-    sent = [(kind, _json(what)) for entry in told.sent for kind, what in entry.items()]
+    sent = [(kind, what, _json(what)) for entry in told.sent for kind, what in entry.items()]
     return render_template(
         "tried.html",
         screen=screen, current=object, object=found, id=id, title=title, name=name, told=told, sent=sent,
-        steps=[{**step, "badge": badge(step["state"])} for step in told.steps],
+        steps=[{**step, "badge": badge(step["state"]), "action": action_name(step["kind"])} for step in told.steps],
         changed={key: _pairs(values) for key, values in told.records.items()},
     )  # fmt: skip
 

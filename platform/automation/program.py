@@ -70,6 +70,8 @@ class Program:
         self.throttled: Throttled | None = None
         """A limit per minute was reached: the records that did not get through it wait, the run begins again then."""
         self._waiting: set[str] = set()
+        self._noted: set[tuple[str, str]] = set()
+        """Failures that are written down: (step, record)."""
         self._everyone: tuple[str, ...] = ()
 
     def go(self, ids: Sequence[str], start: str = "", *, check: bool = False) -> list[str]:
@@ -318,6 +320,7 @@ class Program:
                 row = failed[record]
                 passing = bool((row["detail"] or {}).get("passing"))
                 self.failures[record] = Failure(step, row["error_code"], row["error"], passing)
+                self._noted.add((step, record))
         return [record for record in ids if record not in over and record not in failed]
 
     def _failures_of(self, action: Action, step: str, record: str, error: RatoonError) -> None:
@@ -326,11 +329,13 @@ class Program:
 
     def _failed(self, action: Action, step: str, record: str, error: RatoonError) -> None:
         self._failures_of(action, step, record, error)
-        self._note_failures(action, step, [record])
+        self._note_failures(action, step)
 
-    def _note_failures(self, action: Action, step: str, records_: Sequence[str] | None = None) -> None:
-        bad = {r: f for r, f in self.failures.items() if f.step == step and (records_ is None or r in records_)}
+    def _note_failures(self, action: Action, step: str) -> None:
+        """Writes down what failed at a step and is not written down yet."""
+        bad = {r: f for r, f in self.failures.items() if f.step == step and (step, r) not in self._noted}
         if bad:
+            self._noted.update((step, record) for record in bad)
             marks = [
                 Done(step, action.kind, "failed", r, error_code=f.code, error=f.words, detail={"passing": f.passing})
                 for r, f in bad.items()

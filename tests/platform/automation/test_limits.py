@@ -22,7 +22,7 @@ from ratoon.platform.plugins import Plugins
 from ratoon.platform.records.drafts import Change
 from ratoon.platform.records.reading import Query
 from ratoon.platform.records.service import RecordService
-from ratoon.platform.storage import quotas, runs
+from ratoon.platform.storage import quotas, runs, steps
 from ratoon.platform.storage.runs import Wanted
 
 Agency = Callable[..., Environment]
@@ -115,7 +115,9 @@ def test_mails_over_the_limit_wait_and_go_out_later_each_once(limited: Any, inbo
     assert sorted(str(m["Subject"]) for m in inbox.mails) == [f"c{n}" for n in range(7)]
     assert count(env, "task") == 7
     with env.database.read() as connection:
-        assert {r.state: r.tries for r in runs.find(connection, Wanted())} == {"done": 1, "failed": 1}
+        found = {r.state: r for r in runs.find(connection, Wanted())}
+        assert {state: run.tries for state, run in found.items()} == {"done": 1, "failed": 1}
+        assert [s["tries"] for s in steps.of_run(connection, found["failed"].id)] == [1, 1]
 
 
 def test_what_fails_for_good_does_not_keep_the_others_from_going_on(limited: Any, inbox: Any, time: Any) -> None:
