@@ -54,7 +54,7 @@ crash: env
 
 # Every part runs, whatever the ones before it missed; each names the goals that it missed and ends with status 1 then.
 bench: env
-	@failed=; \
+	@rm -rf .bench; failed=; \
 	$(BIN)/python tests/benchmarks/__main__.py --json .bench/figures.json || failed=" __main__"; \
 	$(BIN)/python tests/benchmarks/formulas.py || failed="$$failed formulas"; \
 	$(BIN)/python tests/benchmarks/sharing.py || failed="$$failed sharing"; \
