@@ -103,6 +103,17 @@ class Settings:
     """Webhook calls to one host in any minute; 0 = no limit."""
     jobs_per_minute: str = ""
     """Runs of a kind that are begun in any minute, over all workers: ``automation=600,digest=60``; empty = no limit."""
+    keep_sign_ins_days: int = 0
+    """Days that attempts to sign in are kept; 0 = for ever. So for the following ones."""
+    keep_audit_days: int = 0
+    """The other audit trails: entries are emptied, the chain stays."""
+    keep_history_days: int = 0
+    """Changes of fields."""
+    keep_notifications_days: int = 0
+    keep_runs_days: int = 30
+    """Finished runs with what they were given and did."""
+    keep_deleted_days: int = 0
+    """Records in the recycle bin."""
     worker_silence_seconds: float = 20.0
     """A worker that gives no sign of life for this long is taken for dead; others go on with what it had begun."""
     password_min_length: int = 8

@@ -78,3 +78,16 @@ def forget_old(trail: str, days: int) -> None:
         now = opened.world.clock()
         count = forget(connection, now, trail, now - timedelta(days=days))  # type: ignore[arg-type]
     click.echo(f"{count} entries forgotten.")
+
+
+@command.command("keep")
+def keep() -> None:
+    """Drop at once what RATOON_KEEP_..._DAYS says is too old: trails, history, notifications, deleted records."""
+    from ratoon.platform.jobs.keeping import forget_old
+
+    with environment() as opened:
+        done = forget_old(opened, opened.world.clock())
+    for name, number in done.items():
+        click.echo(f"{number} {name} dropped.")
+    if not done:
+        click.echo("Nothing is too old.")

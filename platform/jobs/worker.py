@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ratoon.platform.errors import RatoonError
+from ratoon.platform.jobs.keeping import EVERY, forget_old
 from ratoon.platform.storage import runs, workers
 from ratoon.platform.storage.database import Busy
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 STUCK = timedelta(minutes=2)
 """After this long, what a worker that is not listed had begun is given out anew, whatever the engine thinks."""
-KEPT = timedelta(days=30)
-"""How long finished runs stay visible."""
 
 
 class Worker:
@@ -34,6 +33,7 @@ class Worker:
         self.environment = environment
         self.host = socket.gethostname()[:30]
         self.id = f"{self.host}-{os.getpid()}-{environment.world.token()[:6]}"
+        self._next_cleaning = environment.world.clock()
         self._log = logging.getLogger("ratoon.jobs")
 
     def run(self, stop: threading.Event) -> None:
@@ -93,8 +93,13 @@ class Worker:
         alive = {w.id for w in everyone} - set(dead)
         with environment.database.write() as connection:
             runs.abandoned(connection, alive, now - STUCK, now)
-            forgotten = runs.forget_before(connection, now - KEPT)
+            days = environment.settings.keep_runs_days
+            forgotten = runs.forget_before(connection, now - timedelta(days=days)) if days else []
         engine.forget(forgotten)
+        if now >= self._next_cleaning:
+            self._next_cleaning = now + EVERY
+            for name, number in forget_old(environment, now).items():
+                self._log.info("%s %s were too old to be kept", number, name)
 
     def _gone(self, worker: workers.Worker) -> bool:
         """Whether a worker of this machine has no process any more."""

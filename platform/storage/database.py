@@ -181,7 +181,8 @@ class Database:
         raw = None if connection.closed or connection.invalidated else driver(connection)
         try:
             if raw is not None and not (isinstance(raw, psycopg.Connection) and raw.closed):
-                if connection.in_transaction():
+                # A commit that failed leaves SQLAlchemy with a transaction that it does not call one any more.
+                if connection.get_transaction() is not None:
                     connection.rollback()
                 raw.rollback()
                 if len(self._idle) < POOL_SIZE and not connection.get_execution_options():

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from ratoon.platform.errors import BadRequest
+from ratoon.platform.errors import BadRequest, Conflict
 from ratoon.platform.storage.database import Busy, Database, driver
 from ratoon.platform.storage.system_schema import create_system_tables
 
@@ -303,3 +303,17 @@ def test_a_connection_is_used_again_and_brings_nothing_along(database: Database)
     database.dispose()
     with database.read() as conn:
         assert driver(conn) is not before
+
+
+def test_a_connection_whose_commit_was_refused_works_again(database_url: str) -> None:
+    """A foreign key is checked at the end of the transaction: the next one has the same connection."""
+    database = Database.open(database_url)
+    with database.write() as conn:
+        conn.execute(text("CREATE TABLE parent (id INTEGER PRIMARY KEY)"))
+        reference = "REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED"
+        conn.execute(text(f"CREATE TABLE child (parent INTEGER {reference})"))
+    with pytest.raises(Conflict), database.write() as conn:
+        conn.execute(text("INSERT INTO child VALUES (1)"))
+    with database.read() as conn:
+        assert conn.execute(text("SELECT count(*) FROM child")).scalar() == 0
+    database.dispose()
