@@ -45,7 +45,7 @@ def forget_old(environment: Environment, now: datetime) -> dict[str, int]:
     for trail, days in trails:
         if days:
             with environment.database.write() as conn:
-                done[f"trail {trail}"] = audit.forget(conn, now, trail, now - timedelta(days=days))  # type: ignore[arg-type]
+                done[f"trail {trail}"] = audit.forget(conn, now, trail, now - timedelta(days=days))
     for name, days, forget in (
         ("sign-ins", s.keep_sign_ins_days, retention.forget_sign_ins),
         ("history", s.keep_history_days, retention.forget_history),
