@@ -114,12 +114,21 @@ class Policy:
         return last in self.readable_keys(actor, here)
 
     def row_filter(
-        self, actor: Actor, object: str, action: RowAction = "read", *, context: EvalContext | None = None
+        self,
+        actor: Actor,
+        object: str,
+        action: RowAction = "read",
+        *,
+        context: EvalContext | None = None,
+        by_row: bool = False,
     ) -> Where:
-        """Conditions over the object's (unaliased) table that every row must meet; empty = all rows."""
+        """Conditions over the object's (unaliased) table that every row must meet; empty = all rows.
+
+        ``by_row`` gives the same conditions for a statement that asks them of one row after another.
+        """
         if actor.admin:
             return ()
-        return self._where(actor, object, action, self._store.tables.table(object), "", context)
+        return self._where(actor, object, action, self._store.tables.table(object), "", context, by_row)
 
     def row_guard(self, actor: Actor, object: str, alias: FromClause, name: str) -> Where:
         """Conditions over an alias of the object's table (known by ``name``) under which the actor may read its row."""
@@ -135,12 +144,13 @@ class Policy:
         table: FromClause,
         name: str,
         context: EvalContext | None,
+        by_row: bool = False,
     ) -> Where:
-        make = partial(self.rows.condition, actor, object, action, table)
+        make = partial(self.rows.condition, actor, object, action, table, by_row=by_row)
         if not self._is_stable(object):
             found = make(context or self.rows.context(actor))
             return () if found is None else (found,)
-        key = (actor.rights, actor.id, actor.email, actor.teams, object, action, name)
+        key = (actor.rights, actor.id, actor.email, actor.teams, object, action, name, by_row)
         kept = self._filters.get(key)
         if kept is None:
             found = make(context or self.rows.context(actor))

@@ -207,6 +207,8 @@ def fetch_page(service: RecordService, query: Query) -> Page:
         fields=_columns(plan, keys, query.expand),
         filter=formula,
         where=where,
+        by_row=service.engine.policy.row_filter(service.actor, plan.name, "read", by_row=True) if where else (),
+        reader=service.actor.id,
         visible=visible_to(service),
         sort=sort,
         limit=query.limit,

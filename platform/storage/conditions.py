@@ -68,10 +68,15 @@ class ShapeCache:
         self._dialect = dialect
         self._numbers = itertools.count(1)
         self._shapes: Recent[Hashable, int] = Recent(MAX_CONDITIONS)
+        self._known: Recent[int, Condition] = Recent(MAX_CONDITIONS)
         self._statements: Recent[Hashable, tuple[Statement, tuple[str | None, ...]]] = Recent(MAX_STATEMENTS)
 
     def condition(self, element: ColumnElement[Any]) -> Condition:
         """The condition with its shape."""
+        # What is kept keeps the element alive, so nothing else has its id.
+        return self._known.get(id(element)) or self._known.keep(id(element), self._condition(element))
+
+    def _condition(self, element: ColumnElement[Any]) -> Condition:
         cache_key = element._generate_cache_key()
         if cache_key is None or any(bind.expanding for bind in cache_key.bindparams):
             return Condition(element, None)

@@ -8,18 +8,35 @@ Blanks come last in both directions on both databases. No index keeps that order
 blank; after a given row, what shares its first values and follows by the later ones, then the rest. A segment is asked
 for only when the ones before did not fill the page, so a page is nearly always one statement.
 
+Who may see records in several ways is answered in one of two manners, both exact. Somebody who sees much finds a page
+among the first few hundred rows, each of them asked: the list is *walked*. Somebody who sees little would walk far, so
+each way is asked for its first rows. A walk ends after so many rows; whose page that does not fill walks no more for
+a while.
+
 Filters are formulas; a dotted path in them costs one join per distinct path. Row filters of the access room come in
 as ``where``. Statements are compiled once per shape (``conditions.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from sqlalchemy import ColumnElement, Connection, Integer, and_, func, literal, or_, select, tuple_, union
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    and_,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    union,
+)
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BooleanClauseList
 from sqlalchemy.sql.expression import Select
@@ -27,8 +44,9 @@ from sqlalchemy.sql.expression import Select
 from ratoon.platform.formulas import Formula
 from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.storage.aggregates import Grouping, Having, Measure
-from ratoon.platform.storage.conditions import Condition
+from ratoon.platform.storage.conditions import Condition, Recent
 from ratoon.platform.storage.paths import Visible
+from ratoon.platform.storage.sight import MAX_READERS, Sight
 from ratoon.platform.storage.statements import Row, parameter
 from ratoon.platform.storage.tables import ALWAYS_FILLED
 
@@ -37,6 +55,7 @@ if TYPE_CHECKING:
 
 MOST_WAYS = 8
 """Ways to a record that are asked for one by one; further ones are asked together."""
+SEEN = "ratoon_seen"
 Sort = tuple[tuple[str, bool], ...]
 """(key or dotted path, descending) …"""
 
@@ -51,6 +70,10 @@ class ListRequest:
     filter: Formula | None = None
     where: tuple[ColumnElement[Any], ...] = ()
     """Further conditions on the object's own table (row filters)."""
+    by_row: tuple[ColumnElement[Any], ...] = ()
+    """The conditions of ``where`` written to be asked of one row after another; empty = no list is walked."""
+    reader: str | None = None
+    """For whom the conditions hold: how much they see is remembered by this."""
     visible: Visible | None = None
     """What behind lookups and of related records the filter, the sort and groups may see; ``None`` = all."""
     sort: Sort = ()
@@ -92,6 +115,7 @@ class Lists:
 
     def __init__(self, store: RecordStore) -> None:
         self._store = store
+        self._found: Recent[Hashable, Sight] = Recent(MAX_READERS)
 
     def fetch(self, conn: Connection, request: ListRequest) -> Page:
         """One page. Raises ``ValueError`` when ``after`` does not fit the sort."""
@@ -102,19 +126,61 @@ class Lists:
         guards = _guards(self._store, request, (*(key for key, _ in order), *(request.fields or ())))
         beside = (*conditions, *guards.values())
         given = {f"k{at}": value for at, value in enumerate(request.after or ())}
-        rows: list[Row] = []
+        rows = self._walked(conn, request, order, guards, given)
         wanted = request.limit + 1
+        if len(rows) == wanted:
+            return _page(rows, request, order)
+        rows = []
+        paths = _paths_of(request)
+        end = request.limit if any(map(_several, request.where)) else None
         for segment in _segments(order, request.after, _filled(request)):
-            paths = _paths_of(request)
-            shape = ("list", request.object, request.fields, order, request.deleted, paths, segment, *guards)
+            shape = ("list", request.object, request.fields, order, request.deleted, end, paths, segment, *guards)
             build = partial(_query, self._store, request, order, segment, conditions, guards)
             statement, values = self._store.shapes.get(shape, beside, build)
             run = statement.written_rows if request.written else statement.rows
             rows += run(conn, limit=wanted - len(rows), **given, **values)
             if len(rows) >= wanted:
-                last = rows[request.limit - 1]
-                return Page(rows[: request.limit], tuple(last[key] for key, _ in order))
-        return Page(rows, None)
+                break
+        return _page(rows, request, order)
+
+    def _walked(
+        self,
+        conn: Connection,
+        request: ListRequest,
+        order: Sort,
+        guards: Mapping[str, Condition],
+        given: Mapping[str, Any],
+    ) -> list[Row]:
+        """The rows of a page, found by looking at one after another; empty when they are to be found otherwise."""
+        if not any(map(_several, request.by_row)):
+            return []
+        paths = _paths_of(request)
+        source = request.filter.source if request.filter is not None else None
+        sight = self._sight((request.reader, request.object), (request.deleted, order, source))
+        distances = sight.worth_walking()
+        if not distances:
+            return []
+        segment = next(_segments(order, request.after, _filled(request)))
+        asked = _conditions(self._store, replace(request, where=request.by_row))
+        for far in distances:
+            most = far * (request.limit + 1)
+            shape = ("walk", request.object, request.fields, order, request.deleted, most, paths, segment, *guards)
+            build = partial(_walking, self._store, request, order, segment, asked, guards, most)
+            statement, values = self._store.shapes.get(shape, (*asked, *guards.values()), build)
+            run = statement.written_rows if request.written else statement.rows
+            rows = run(conn, **given, **values)
+            if len(rows) > request.limit:
+                return rows
+            sight.was_in_vain(far)
+        return []
+
+    def _sight(self, reader: tuple[str | None, str], list: Hashable) -> Sight:
+        """How much somebody sees of a list; at first what was found last of another list of the object."""
+        found = self._found.get((reader, list))
+        if found is None:
+            found = self._found.keep((reader, list), Sight(self._found.get((reader, None))))
+            self._found.keep((reader, None), found)
+        return found
 
     def count(self, conn: Connection, request: ListRequest, ceiling: int) -> int:
         """How many rows the whole list has; ``ceiling + 1`` when there are more than ``ceiling``."""
@@ -175,6 +241,14 @@ class Lists:
         return grouping.rows(found, column)
 
 
+def _page(rows: list[Row], request: ListRequest, order: Sort) -> Page:
+    """A page of what was found, which is one row more when there is a further page."""
+    if len(rows) <= request.limit:
+        return Page(rows, None)
+    last = rows[request.limit - 1]
+    return Page(rows[: request.limit], tuple(last[key] for key, _ in order))
+
+
 def _conditions(store: RecordStore, request: ListRequest) -> tuple[Condition, ...]:
     where = (store.shapes.condition(element) for element in request.where)
     if request.filter is None:
@@ -202,12 +276,17 @@ def _ways(
     elements = [condition.element for condition in conditions]
     for at in range(len(elements) - len(request.where), len(elements)):
         element = elements[at]
-        if isinstance(element, BooleanClauseList) and element.operator is operators.or_:
+        if _several(element):
             ways = list(element.clauses)
             if len(ways) > MOST_WAYS:
                 ways = [*ways[: MOST_WAYS - 1], or_(*ways[MOST_WAYS - 1 :])]
             return elements[:at] + elements[at + 1 :], ways
     return elements, []
+
+
+def _several(element: ColumnElement[Any]) -> TypeGuard[BooleanClauseList]:
+    """Whether a condition is met in one of several ways."""
+    return isinstance(element, BooleanClauseList) and element.operator is operators.or_
 
 
 def _filtered(
@@ -239,8 +318,10 @@ def _query(
     if not ways:
         return _ranged(store, request, order, segment, query, rest, guards)
     table = store.tables.table(request.object)
+    most: Any = literal_column(str(request.limit + 1))
     found = [
-        _ranged(store, request, order, segment, select(table.c.id), [*rest, way], guards).subquery() for way in ways
+        _ranged(store, request, order, segment, select(table.c.id), [*rest, way], guards, most).subquery()
+        for way in ways
     ]
     chosen = table.c.id.in_(union(*(select(one.c.id) for one in found)))
     return _ranged(store, request, order, segment, query, [chosen], guards)
@@ -254,8 +335,9 @@ def _ranged(
     query: Select[Any],
     conditions: Sequence[ColumnElement[Any]],
     guards: Mapping[str, Condition],
+    most: Any = None,
 ) -> Select[Any]:
-    """The rows of one segment that meet the conditions, in order, as many as are wanted."""
+    """The rows of one segment that meet the conditions, in order, as many as are wanted (or ``most``)."""
     keys = [key for key, _ in order]
     columns = [store.paths.column(request.object, key, request.context) for key in keys]
     places = [parameter(f"k{at}", column.type) for at, column in enumerate(columns)]
@@ -271,10 +353,41 @@ def _ranged(
     elif keys[level] not in _filled(request):
         query = query.where(columns[level].is_not(None))
     for at in range(level, len(order)):
-        ordered = columns[at].desc() if order[at][1] else columns[at].asc()
-        filled = keys[at] in _filled(request) or (at == level and not segment.blank)
-        query = query.order_by(ordered if filled else ordered.nulls_last())
-    return query.limit(parameter("limit", Integer()))
+        query = query.order_by(_ordered(request, order, segment, at, columns[at]))
+    return query.limit(parameter("limit", Integer()) if most is None else most)
+
+
+def _ordered(
+    request: ListRequest, order: Sort, segment: _Segment, at: int, column: ColumnElement[Any]
+) -> ColumnElement[Any]:
+    key, descending = order[at]
+    ordered = column.desc() if descending else column.asc()
+    filled = key in _filled(request) or (at == segment.level and not segment.blank)
+    return ordered if filled else ordered.nulls_last()
+
+
+def _walking(
+    store: RecordStore,
+    request: ListRequest,
+    order: Sort,
+    segment: _Segment,
+    conditions: tuple[Condition, ...],
+    guards: Mapping[str, Condition],
+    most: int,
+) -> Select[Any]:
+    """The first ``most`` rows of one segment in order, each asked whether it may be seen, until enough may."""
+    keys = [key for key, _ in order]
+    at = len(conditions) - len(request.by_row)
+    seen = and_(*(condition.element for condition in conditions[at:])).label(SEEN)
+    others = [condition.element for condition in conditions[:at]]
+    # The numbers are part of the text: for a parameter PostgreSQL would expect a tenth of the table.
+    end: Any = literal_column(str(most))
+    query = select(*_selected(store, request, keys), seen)
+    passed = _ranged(store, request, order, segment, query, others, guards, end).subquery("passed")
+    found = select(*(column for column in passed.c if column.key != SEEN)).where(passed.c[SEEN])
+    for place in range(segment.level + segment.blank, len(order)):
+        found = found.order_by(_ordered(request, order, segment, place, passed.c[keys[place]]))
+    return found.limit(literal_column(str(request.limit + 1)))
 
 
 def _selected(store: RecordStore, request: ListRequest, keys: Sequence[str]) -> Iterator[ColumnElement[Any]]:

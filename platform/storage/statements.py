@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
@@ -21,13 +22,16 @@ from typing import Any
 import orjson
 from sqlalchemy import (
     ARRAY,
+    BigInteger,
     BindParameter,
     Boolean,
     ColumnElement,
     Connection,
     Date,
     Dialect,
+    Integer,
     Numeric,
+    String,
     Text,
     any_,
     bindparam,
@@ -39,6 +43,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.sql.expression import Executable, Select
+from sqlalchemy.sql.visitors import replacement_traverse
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from ratoon.platform.formulas.columns import ExactDecimal, Id, UtcDateTime
@@ -71,7 +76,14 @@ def encoder(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
         return _day_text
     if isinstance(kind, ExactDecimal):
         return _scaled(kind.scale)
-    return kind.dialect_impl(dialect).bind_processor(dialect)
+    processor: Convert | None = kind.dialect_impl(dialect).bind_processor(dialect)
+    if isinstance(kind, ListArray) and processor is not None:
+        return partial(_array, processor)
+    return processor
+
+
+def _array(processor: Convert, value: Any) -> Any:
+    return value.written if isinstance(value, Texts) else processor(value)
 
 
 def decoder(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
@@ -111,6 +123,15 @@ def _scaled(scale: int) -> Convert:
 
 def _unscaled(scale: int) -> Convert:
     return Decimal(1).scaleb(-scale).__mul__
+
+
+class Texts(list[str]):
+    """Texts that know how PostgreSQL writes them as an array: the driver would write each of them at every run."""
+
+    def __init__(self, values: Iterable[str]) -> None:
+        super().__init__(values)
+        quoted = (value.replace("\\", "\\\\").replace('"', '\\"') for value in self)
+        self.written = "{" + ",".join(f'"{value}"' for value in quoted) + "}"
 
 
 class JsonArray(TypeDecorator[Any]):
@@ -189,7 +210,43 @@ def same_as_one(of: ColumnElement[Any], values: Sequence[Any], dialect: str) -> 
     if dialect == "sqlite":
         given = bindparam(None, list(values), type_=JsonArray(of.type), unique=True)
         return of.in_(select(func.json_each(given).table_valued("value").c.value))
-    return of == any_(bindparam(None, list(values), type_=ListArray(of.type), unique=True))
+    given_values = Texts(values) if isinstance(of.type, String) else list(values)
+    return of == any_(bindparam(None, given_values, type_=ListArray(of.type), unique=True))
+
+
+def array_in_text(values: Iterable[str]) -> ColumnElement[Any]:
+    """These texts as an array that is part of the statement's text: each set of them is a statement of its own."""
+    written = Texts(values).written.replace("'", "''")
+    return literal_column(f"'{written}'::text[]", ARRAY(Text))
+
+
+def values_in_text(condition: ColumnElement[bool], dialect: str) -> ColumnElement[bool]:
+    """The condition of a rule that is always the same with its texts and whole numbers as part of the statement's text.
+
+    PostgreSQL then plans it once, knowing the values; it would plan anew at every run for values that it is given.
+    Other values, and conditions on SQLite, which plans once anyhow, stay as they are.
+    """
+    if dialect != "postgresql":
+        return condition
+
+    def written(element: Any, **_: Any) -> ColumnElement[Any] | None:
+        found = _in_text(element) if isinstance(element, BindParameter) and not element.required else None
+        return None if found is None else literal_column(found, element.type)
+
+    return replacement_traverse(condition, {}, written)
+
+
+def _in_text(bind: BindParameter[Any]) -> str | None:
+    """A bound value as PostgreSQL reads it, of the type that the parameter would have."""
+    kind, value = bind.type, bind.value
+    if isinstance(kind, String) and type(value) is str:
+        quoted = value.replace("'", "''")
+        return f"'{quoted}'::text" + (f' COLLATE "{kind.collation}"' if kind.collation else "")
+    if isinstance(kind, Integer) and type(value) is int:
+        return f"({value})::" + ("bigint" if isinstance(kind, BigInteger) else "integer")
+    if type(kind) is Numeric and kind.precision is None and type(value) in (int, Decimal):
+        return f"({value:f})::numeric"
+    return None
 
 
 def parameter(name: str, kind: TypeEngine[Any] | None = None) -> BindParameter[Any]:
