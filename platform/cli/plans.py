@@ -1,8 +1,8 @@
 """How a plan looks: components part by part, tables, what it means for the records, what widens, and the sum.
 
 A plan is printed from its JSON (``Plan.as_json()``), because that of another environment arrives as such. In a
-terminal, values that do not fit beside each other stand under each other, and lines end where the terminal does; into
-a file or a pipe everything is written whole and without colours.
+terminal, values that do not fit beside each other stand under each other, and lines of values and samples end where the
+terminal does (sentences never do); into a file or a pipe everything is written whole and without colours.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ def print_plan(plan: Shown, *, there: bool = False) -> None:
     _section(tell("Tables"), plan["schema"])
     for step in plan["schema"]:
         sign, colour = ("! ", "red") if step["destructive"] else ("  ", None)
-        _line(f"  {sign}{here(step['description'])}", fg=colour)
+        click.secho(f"  {sign}{here(step['description'])}", fg=colour)
     _section(tell("Existing records"), plan["data"])
     for note in plan["data"]:
         _print_note(note)
     _section(tell("Permissions that widen"), plan.get("rights"))
     for widening in plan.get("rights", ()):
-        _line(f"  {here(widening['message'])}", fg="yellow")
+        click.secho(f"  {here(widening['message'])}", fg="yellow")
     _section(tell("Taken away"), plan["destructive"])
     for loss in plan["destructive"]:
-        _line(f"! {here(loss)}", fg="red")
+        click.secho(f"! {here(loss)}", fg="red")
     print_local_edits(plan.get("local_edits", ()))
     for found in plan.get("settled", ()):
         click.secho(f"  {tell('settled:')} {found['package']}/{found['file']} {found['path']}", fg="cyan")
@@ -147,7 +147,7 @@ def _section(title: str, items: Any) -> None:
 
 
 def _line(text: str, fg: str | None = None) -> None:
-    """One line, ended where the terminal ends."""
+    """A line of values, ended where the terminal ends."""
     click.secho(_cut(text, _columns()), fg=fg)
 
 

@@ -79,7 +79,7 @@ def save_bases(conn: Connection, revision: int, wanted: Bases) -> None:
                     "since": revision,
                     "until": None,
                     "kind": "" if (document := wanted[package, file]) is None else document.kind,
-                    "body": _body(document),
+                    "body": None if (body := _body(document)) is None else body.decode(),
                 }
                 for package, file in begun
             ],
