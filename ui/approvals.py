@@ -6,18 +6,23 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_babel import refresh
+from flask_login import current_user
 
 from ratoon.platform.automation.approval_links import follow
 from ratoon.platform.automation.approvals import approvals_of
+from ratoon.platform.automation.facts import facts_of
+from ratoon.platform.automation.rendering import Reader
 from ratoon.platform.automation.standing_in import end, own, stand_in
 from ratoon.platform.environment import Environment
 from ratoon.platform.errors import BadRequest, Conflict, Forbidden, NotFound, ValidationFailed
 from ratoon.platform.metadata.model import Object
 from ratoon.platform.records.service import RecordService
 from ratoon.ui.editing import local_path
+from ratoon.ui.i18n import supported
 from ratoon.ui.present import Presenter
 from ratoon.ui.problems import error_text, text_of
 from ratoon.ui.screen import Screen
@@ -165,17 +170,41 @@ def end_standing_in(screen: Screen, id: str) -> ResponseReturnValue:
 
 
 def by_link(environment: Environment, text: str) -> ResponseReturnValue:
-    """The page behind the link in a mail: what is asked, and the answer; nobody needs to sign in."""
+    """The page behind the link in a mail: the record in a few lines, and the answer; nobody needs to sign in. It is in
+    the language of whoever is asked; somebody else who is signed in here cannot use it."""
     actor, id = follow(environment, text)
+    if current_user.is_authenticated and current_user.actor.id != actor.id:
+        raise Forbidden("This link is for {name}, and somebody else is signed in here.", name=actor.name)
+    g.locale = supported(actor.locale) or "en"
+    refresh()
     if request.method == "GET":
         with environment.read(actor) as records:
-            told = approvals_of(records).tell(id)
-            title = records.titles(told["object"], [told["record"]]).get(told["record"], "—")
-        return render_template("approval_link.html", told=told, title=title, text=text, name=actor.name)
+            return render_template("approval_link.html", text=text, name=actor.name, **_asked(records, id))
     approve, comment = request.form.get("what") == "approve", request.form.get("comment", "")
     environment.transact(actor, lambda r: approvals_of(r).decide(id, approve=approve, comment=comment))
     done = _("You approved it.") if approve else _("You rejected it.")
     return render_template("approval_link.html", told=None, done=done, name=actor.name)
+
+
+def _asked(records: RecordService, id: str) -> dict[str, Any]:
+    """What the page of a link shows of a request, as whoever is asked may see it."""
+    registry, locale = records.engine.registry, str(g.locale)
+    told = approvals_of(records).tell(id)
+    obj = registry[told["object"]]
+    process = next((p for p in obj.approvals if p.name == told["process"]), None)
+    package = process.owner if process is not None else obj.owner
+    people = records.titles("user", [told["submitted_by"]]) if told["submitted_by"] else {}
+    submitted = [d["comment"] for d in told["decisions"] if d["event"] == "submitted"]
+    return {
+        "told": told,
+        "label": registry.text(told["label"], locale, package),
+        "step_label": registry.text(told["step_label"], locale, package),
+        "object_label": registry.text(obj.label, locale, obj.owner),
+        "title": records.titles(obj.name, [told["record"]]).get(told["record"], "—"),
+        "facts": facts_of(records, obj, told["record"], Reader(locale, records.actor.zone)),
+        "by": people.get(told["submitted_by"] or "", "Ratoon"),
+        "words": submitted[-1] if submitted else "",
+    }
 
 
 def _day_end(screen: Screen, text: str) -> datetime | None:

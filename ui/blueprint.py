@@ -43,6 +43,7 @@ from ratoon.ui import (
     record,
     runs,
     search,
+    templates_view,
     users,
     why,
 )
@@ -93,6 +94,8 @@ ROUTES: tuple[tuple[str, str, View, tuple[str, ...]], ...] = (
     ("/setup/automations", "automations", automations.all_automations, ("GET",)),
     ("/setup/automations/<object>/<name>", "automation", automations.one_automation, ("GET",)),
     ("/setup/automations/<object>/<name>/status", "automation_status", automations.change_status, ("POST",)),
+    ("/setup/templates", "message_templates", templates_view.message_templates, ("GET",)),
+    ("/setup/templates/<name>", "message_template", templates_view.message_template, ("GET",)),
     ("/setup/runs", "runs", runs.all_runs, ("GET",)),
     ("/setup/undelivered", "undelivered", runs.undelivered, ("GET",)),
     ("/setup/runs/retry", "retry_failed", runs.retry_failed, ("POST",)),

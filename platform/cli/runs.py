@@ -8,6 +8,7 @@ ratoon runs undelivered                         mails and calls that did not go 
 ratoon runs retry --failed [--rule R]           all that failed, after the repair
 ratoon runs why opportunity ID                  which automations would run on it, and what decides
 ratoon runs try opportunity won ID              what it would do; nothing is kept and nothing goes out
+ratoon runs preview contract_ending ID          what a message template says with a record (--locale zh-Hans)
 ratoon runs webhook-secret                      what signs outgoing calls
 """
 
@@ -173,6 +174,24 @@ def try_out(object: str, automation: str, record: str) -> None:
 
     with opened() as environment:
         _json(tried(environment, environment.actions, object, automation, record).as_json())
+
+
+@command.command("preview")
+@click.argument("template")
+@click.argument("record", required=False)
+@click.option("--locale", help="en, zh-Hans …; default: the installation's.")
+def preview_command(template: str, record: str | None, locale: str | None) -> None:
+    """Show what a message template says with a record."""
+    from ratoon.platform.automation.rendering import TemplateFailed
+    from ratoon.platform.jobs.previewing import preview
+
+    with opened() as environment, environment.read(SYSTEM) as records:
+        try:
+            made = preview(environment, records, template, record, locale or environment.settings.default_locale)
+        except (NotFound, TemplateFailed) as failed:
+            raise click.ClickException(failed.text()) from failed
+    for part, text in made.items():
+        click.echo(f"-- {part}\n{text}")
 
 
 @command.command("webhook-secret")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from ratoon.platform.automation.rendering import Reader, render_all, values_of
@@ -35,4 +35,25 @@ def preview(
             raise NotFound("There is no {object} with id {id}.", object=template.object, id=record)
         names["record"] = values_of(registry, obj, drafts[0].row, template.paths, reader)
         names["url"] = f"{settings.address}/o/{template.object}/{record}"
-    return render_all(template, names, reader)
+    return render_all(template, {**_sample(environment, template.purpose, reader), **names}, reader)
+
+
+def _sample(environment: Environment, purpose: str | None, reader: Reader) -> dict[str, Any]:
+    """Names as the platform gives them to its own messages, with made-up values."""
+    now = environment.world.clock()
+    fact = {"label": "Amount", "value": "1,000.00"}
+    told = {
+        "label": "Discount approval", "step": "Manager", "object": "Opportunity", "title": "Example", "by": "Ada",
+        "state": "approved", "comment": "…", "facts": (fact,), "ends": now,
+    }  # fmt: skip
+    message = {"title": "Example", "text": "…", "at": now, "url": f"{environment.settings.address}/"}
+    found: dict[str, dict[str, Any]] = {
+        "approval": {"approval": told, "link": f"{environment.settings.address}/approvals/link/…"},
+        "answer": {"approval": told},
+        "assignment": {"assignment": {"object": "Lead", "objects": "Leads", "title": "Ada", "count": 1, "by": "Bob"}},
+        "digest": {
+            "messages": [message, message], "period": "daily", "settings_url": environment.settings.address,
+            "stop_url": environment.settings.address,
+        },
+    }  # fmt: skip
+    return found.get(purpose or "", {})

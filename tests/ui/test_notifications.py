@@ -75,3 +75,16 @@ def test_the_link_of_a_mail_stops_such_mails_by_a_button_only(site: Any) -> None
     ada.sign_in("ada@example.com")
     ada.get("/account/notifications")
     ada.post("/account/notifications", {"do": "reset"})
+
+
+def test_a_template_is_shown_with_a_record_in_each_language(site: Any, ada: Any) -> None:
+    account = site.create("account", name="Lotus Templates")
+    case = site.create("case", subject="Pump leaks", account=account)
+    assert "/setup/templates/urgent_case" in ada.get("/setup/templates").text
+    page = ada.get(f"/setup/templates/urgent_case?record={case}&locale=zh-Hans").text
+    assert "紧急：" in page
+    assert "Pump leaks" in page
+    assert "Discount approval" in ada.get("/setup/templates/ratoon_approval?locale=en").text
+    gone = ada.get("/setup/templates/urgent_case?record=01900000-0000-7000-8000-00000000dead").text
+    assert "There is no case with id" in gone
+    assert ada.get("/setup/templates/nothing").status_code == 404
