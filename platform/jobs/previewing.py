@@ -43,14 +43,14 @@ def _sample(environment: Environment, purpose: str | None, reader: Reader) -> di
     now = environment.world.clock()
     fact = {"label": "Amount", "value": "1,000.00"}
     told = {
-        "label": "Discount approval", "step": "Manager", "object": "Opportunity", "title": "Example", "by": "Ada",
+        "label": "Approval", "step": "Manager", "object": "Record", "title": "Example", "by": "Ada",
         "state": "approved", "comment": "…", "facts": (fact,), "ends": now,
     }  # fmt: skip
     message = {"title": "Example", "text": "…", "at": now, "url": f"{environment.settings.address}/"}
     found: dict[str, dict[str, Any]] = {
         "approval": {"approval": told, "link": f"{environment.settings.address}/approvals/link/…"},
         "answer": {"approval": told},
-        "assignment": {"assignment": {"object": "Lead", "objects": "Leads", "title": "Ada", "count": 1, "by": "Bob"}},
+        "assignment": {"assignment": {"object": "Record", "objects": "Records", "title": "Ada", "count": 1, "by": "Bob"}},
         "digest": {
             "messages": [message, message], "period": "daily", "settings_url": environment.settings.address,
             "stop_url": environment.settings.address,

@@ -84,7 +84,7 @@ def test_a_template_is_shown_with_a_record_in_each_language(site: Any, ada: Any)
     page = ada.get(f"/setup/templates/urgent_case?record={case}&locale=zh-Hans").text
     assert "紧急：" in page
     assert "Pump leaks" in page
-    assert "Discount approval" in ada.get("/setup/templates/ratoon_approval?locale=en").text
+    assert "asks for your approval" in ada.get("/setup/templates/ratoon_approval?locale=en").text
     gone = ada.get("/setup/templates/urgent_case?record=01900000-0000-7000-8000-00000000dead").text
     assert "There is no case with id" in gone
     assert ada.get("/setup/templates/nothing").status_code == 404
