@@ -50,7 +50,7 @@ def _sample(environment: Environment, purpose: str | None, reader: Reader) -> di
     found: dict[str, dict[str, Any]] = {
         "approval": {"approval": told, "link": f"{environment.settings.address}/approvals/link/…"},
         "answer": {"approval": told},
-        "assignment": {"assignment": {"object": "Record", "objects": "Records", "title": "Ada", "count": 1, "by": "Bob"}},
+        "assignment": {"assignment": {"object": "Record", "objects": "Records", "title": "Ada", "count": 1, "by": ""}},
         "digest": {
             "messages": [message, message], "period": "daily", "settings_url": environment.settings.address,
             "stop_url": environment.settings.address,
