@@ -14,7 +14,6 @@ from werkzeug.routing import BaseConverter, RequestRedirect
 
 from ratoon.platform.api.access import AccessViews
 from ratoon.platform.api.again import answer_again
-from ratoon.platform.api.aliases import in_address
 from ratoon.platform.api.approvals import ApprovalViews
 from ratoon.platform.api.auth import Callers
 from ratoon.platform.api.context import Api
@@ -27,7 +26,7 @@ from ratoon.platform.api.problems import MethodNotAllowed, Refusals
 from ratoon.platform.api.records import RecordViews
 from ratoon.platform.api.runs import RunViews
 from ratoon.platform.environment import Environment
-from ratoon.platform.errors import NotFound, RatoonError
+from ratoon.platform.errors import NotFound
 
 BASE = "/api/v1"
 NAME = "api"
@@ -65,9 +64,7 @@ def create_api(environment: Environment) -> Blueprint:
     for views in (*records, AccessViews(api), RunViews(api), MetadataViews(api), DocumentViews(api)):
         views.register(blueprint)
     blueprint.add_url_rule("/<anything:rest>", "nowhere", _nowhere, methods=METHODS, provide_automatic_options=False)
-    blueprint.url_value_preprocessor(lambda _, values: in_address(environment.registry.aliases, values))
-    answer_again(blueprint, environment)
-    blueprint.register_error_handler(RatoonError, refusals.refused)
+    answer_again(blueprint, environment, refusals.refused)
     blueprint.register_error_handler(HTTPException, refusals.failed)
     blueprint.after_request(_protect)
     return blueprint
