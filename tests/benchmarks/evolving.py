@@ -44,7 +44,7 @@ Documents = list[dict[str, Any]]
 ROWS = {"sqlite": 100_000, "postgresql": 1_000_000}
 WAIT_GOAL = 1.0
 """Seconds that a writer or a reader may wait for a change of an object with that many rows."""
-PLAN_GOAL, APPLY_GOAL, FIELD_GOAL = 6.0, 10.0, 2.0
+PLAN_GOAL, APPLY_GOAL, FIELD_GOAL = 4.0, 8.0, 1.5
 """Processor seconds of the large package: planned, applied, and applied with one field more."""
 IDS = {
     "sqlite": "'01900000-0000-7000-8000-2' || printf('%011x', n)",
