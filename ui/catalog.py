@@ -64,7 +64,7 @@ MESSAGES = {
 }
 """Call → place of the argument that is a message template."""
 _PLACE = re.compile(r"\{\w+\}")
-_WORDS = re.compile(r"[A-Za-z]{2}")
+_SAYS = re.compile(r"[A-Za-z]{2}|[:,;.]")
 
 Message = str | tuple[str, str]
 """A text, or its singular and plural."""
@@ -115,7 +115,7 @@ def _constants(file: Path) -> Iterator[str]:
 def _texts(node: ast.expr, *, one_word: bool = False) -> Iterator[str]:
     """The string constants that an expression may be; a sum or a choice has several."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        if _WORDS.search(_PLACE.sub("", node.value)) and (one_word or " " in node.value.strip()):
+        if _SAYS.search(_PLACE.sub("", node.value)) and (one_word or " " in node.value.strip()):
             yield node.value
     elif isinstance(node, ast.BinOp):
         yield from _texts(node.left, one_word=one_word)

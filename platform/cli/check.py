@@ -11,7 +11,8 @@ import click
 
 from ratoon.platform.cli.language import offline_language
 from ratoon.platform.cli.printing import print_findings, print_json
-from ratoon.platform.cli.speaking import count, here, tell
+from ratoon.platform.cli.speaking import count, tell
+from ratoon.platform.errors import say
 from ratoon.platform.packages.checking import Checked, Language, check_packages, needed
 
 if TYPE_CHECKING:
@@ -42,9 +43,14 @@ def command(paths: tuple[Path, ...], database: bool, no_lint: bool, as_json: boo
         print_findings(findings)
         errors = sum(finding.severity == "error" for finding in findings)
         others = len(findings) - errors
-        summary = f"{here(count(errors, 'error'))}, {here(count(others, 'note'))}" if findings else tell("no problems")
-        names = ", ".join(checked.packages) or tell("no package")
-        click.secho(f"{names}: {here(count(len(checked.documents), 'document'))}, {summary}.", err=checked.refused)
+        summary = say("{errors}, {others}", errors=count(errors, "error"), others=count(others, "note"))
+        line = tell(
+            "{names}: {count}, {summary}.",
+            names=", ".join(checked.packages) or say("no package"),
+            count=count(len(checked.documents), "document"),
+            summary=summary if findings else say("no problems"),
+        )
+        click.secho(line, err=checked.refused)
     if checked.refused:
         raise SystemExit(1)
 
