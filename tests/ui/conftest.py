@@ -124,7 +124,11 @@ def empty_database(backend: str, server: Any, folder: Any) -> str:
 def open_site(url: str, folder: Path, plugins: Plugins) -> Site:
     """A site with an administrator and somebody without any role."""
     settings = Settings(
-        database_url=url, files_dir=str(folder / "files"), secret_key="for tests only", revision_poll_seconds=0.0
+        database_url=url,
+        files_dir=str(folder / "files"),
+        secret_key="for tests only",
+        revision_poll_seconds=0.0,
+        limit_sign_in="",  # one network address signs everybody in and gets many passwords wrong
     )
     environment = open_environment(settings, plugins=plugins)
     app = create_app(environment, plugins)
