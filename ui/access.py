@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from flask import flash, redirect, render_template, request, url_for
@@ -20,7 +20,7 @@ from ratoon.platform.errors import Forbidden, NotFound, RatoonError
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.metadata.model import Object, Role
 from ratoon.platform.packages import Target
-from ratoon.platform.packages.applying import apply_documents
+from ratoon.platform.packages.one_document import edit_document
 from ratoon.platform.packages.planning import present_documents
 from ratoon.platform.storage.audit import TRAILS, entries
 from ratoon.ui.problems import error_text
@@ -28,6 +28,8 @@ from ratoon.ui.screen import Screen
 
 RIGHTS = ("create", "read", "edit", "delete", "view_all", "modify_all", "export")
 EVERY = "*"
+DEFAULTS = ("private", "read", "read_write", "controlled_by_parent")
+"""What an object may say of whom its records reach."""
 PAGE = 100
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -71,7 +73,9 @@ def overview(screen: Screen) -> ResponseReturnValue:
     walk(None, 0)
     rules = [rule for found in registry.access.sharing.values() for rule in found]
     sets = list(registry.access.permission_sets.values())
-    return page_of(screen, "access.html", tree=tree, sets=sets, rules=rules, objects=_objects(screen))
+    return page_of(
+        screen, "access.html", tree=tree, sets=sets, rules=rules, objects=_objects(screen), defaults=DEFAULTS
+    )
 
 
 def _objects(screen: Screen) -> list[Object]:
@@ -92,21 +96,19 @@ def matrix(screen: Screen) -> ResponseReturnValue:
         raise NotFound("There is no role {name}.", name=name[:60])
     chosen = screen.registry.objects.get(request.args.get("object", ""))
     if request.method == "POST":
-        changed = replace(found, data=_changed(screen, found.data, chosen))
-        whole = [changed if d is found else d for d in documents if d.package == found.package]
-        return _apply(screen, target, whole, kind, name, chosen)
+        return _apply(screen, target, found, chosen)
     return page_of(
         screen, "access_matrix.html", document=found.data, kind=kind, rights=RIGHTS, objects=_objects(screen),
         chosen=chosen, every=EVERY, field_right=_field_right(found.data, chosen), package=found.package,
     )  # fmt: skip
 
 
-def _apply(
-    screen: Screen, target: Target, documents: list[Document], kind: str, name: str, chosen: Object | None
-) -> ResponseReturnValue:
+def _apply(screen: Screen, target: Target, found: Document, chosen: Object | None) -> ResponseReturnValue:
+    kind, name = found.kind, str(found.data["name"])
     message = f"Change the rights of the {kind.replace('_', ' ')} {name}"
     try:
-        apply_documents(target, documents, by=screen.actor.id, message=message)
+        edit_document(target, kind, name, lambda data: _changed(screen, data, chosen), package=found.package,
+                      by=screen.actor.id, message=message)  # fmt: skip
         flash(_("The rights were changed."), "success")
     except RatoonError as refused:
         flash(error_text(screen, refused), "danger")

@@ -25,6 +25,7 @@ from ratoon.platform.environment import Environment
 from ratoon.platform.errors import NotFound, RatoonError
 from ratoon.ui import (
     access,
+    access_editing,
     account,
     approvals,
     automations,
@@ -66,6 +67,9 @@ ROUTES: tuple[tuple[str, str, View, tuple[str, ...]], ...] = (
     ("/o/<object>/<id>/owner", "owner", owner.owner, ("GET", "POST")),
     ("/access", "access", access.overview, ("GET",)),
     ("/access/matrix", "access_matrix", access.matrix, ("GET", "POST")),
+    ("/access/role", "access_role", access_editing.role, ("GET", "POST")),
+    ("/access/sharing", "access_sharing", access_editing.sharing, ("GET", "POST")),
+    ("/access/default", "access_default", access_editing.default_access, ("POST",)),
     ("/access/users", "access_users", users.users, ("GET", "POST")),
     ("/access/explain", "access_explain", access.explained, ("GET",)),
     ("/access/audit", "access_audit", access.audit, ("GET",)),

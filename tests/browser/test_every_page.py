@@ -24,6 +24,7 @@ def addresses(site: Any) -> list[str]:
                               amount="123456789.12", stage="proposal", stage_pipeline="sales")  # fmt: skip
     site.create("activity", subject="Call them", kind="call", about=opportunity, about_object="opportunity")
     pages = ["/", "/search?q=company", "/o/account/trash", "/o/nothing", "/setup/automations", "/setup/runs"]
+    pages += ["/access", "/access/role", "/access/sharing", "/access/audit", f"/o/contact/{contact}/person"]
     pages += ["/account", "/access/users", "/sign-in/forgot", "/sign-in/link/none"]
     for object in site.environment.registry:
         if not object.hidden:

@@ -257,3 +257,35 @@ def test_a_person_is_taken_out_and_erased_by_hand(site: Any, ada: Any) -> None:
     nobody.sign_in("nobody@example.com")
     assert nobody.get(f"/o/contact/{id}/person").status_code in (403, 404)
     assert ada.get(f"/o/account/{account}/person").status_code == 404
+
+
+def test_roles_sharing_rules_and_defaults_are_edited_by_hand(site: Any, ada: Any) -> None:
+    registry = lambda: (site.environment.look_again(), site.environment.registry)[1]  # noqa: E731
+    ada.get("/access/role")
+    made = ada.post("/access/role", {"name": "intern", "label": "Intern", "parent": "sales_rep", "do": "save"})
+    assert made.headers["Location"] == "/access/matrix?role=intern&kind=role"
+    assert registry().access.parents["intern"] == "sales_rep"
+    ada.get("/access")
+    rule = {"name": "proposals", "label": "Proposals", "object": "opportunity", "access": "read", "do": "save",
+            "when": 'name = "x"', "with": "role intern"}  # fmt: skip
+    assert ada.post("/access/sharing", {**rule, "when": "nothing = 1"}).status_code == 200, "refused beside the form"
+    assert ada.post("/access/sharing", rule).status_code == 303
+    assert "proposals" in {r.name for found in registry().access.sharing.values() for r in found}
+    page = ada.get("/access/sharing?name=proposals").text
+    assert "role intern" in page
+    assert ada.post("/access/sharing?name=proposals", {**rule, "access": "edit"}).status_code == 303
+    (kept,) = [r for found in registry().access.sharing.values() for r in found if r.name == "proposals"]
+    assert kept.access == "edit"
+    ada.get("/access")
+    before = registry()["campaign"].default_access
+    ada.post("/access/default", {"object": "campaign", "default_access": "private"})
+    assert registry()["campaign"].default_access == "private"
+    ada.post("/access/default", {"object": "campaign", "default_access": before})
+    assert ada.post("/access/role?name=intern", {"do": "delete"}).status_code == 200, "the rule still needs it"
+    assert ada.post("/access/sharing?name=proposals", {"do": "delete"}).status_code == 303
+    assert ada.post("/access/role?name=intern", {"do": "delete"}).status_code == 303
+    assert "intern" not in registry().roles
+    nobody = site.visitor()
+    nobody.sign_in("nobody@example.com")
+    for path in ("/access/role", "/access/sharing"):
+        assert nobody.get(path).status_code == 403
