@@ -55,7 +55,7 @@ def bases_at(conn: Connection, revision: int) -> dict[tuple[str, str], Document 
     stood = t.since <= revision, or_(t.until.is_(None), t.until > revision)
     rows = conn.execute(select(t.package, t.file, t.kind, t.body).where(*stood))
     return {
-        (package, file): None if body is None else Document(file, kind, orjson.loads(body), package)
+        (package, file): None if body is None else Document(file, kind, orjson.loads(_text(body)), package)
         for package, file, kind, body in rows
     }
 
@@ -101,6 +101,11 @@ def bases_between(brought: Sequence[Document], standing: Sequence[Document]) -> 
         for place in sorted(theirs.keys() | ours.keys())
         if _body(theirs.get(place)) != _body(ours.get(place))
     }
+
+
+def _text(body: str | bytes) -> str | bytes:
+    """A stored body. An earlier version gave bytes, which SQLite kept and PostgreSQL wrote in hexadecimal digits."""
+    return bytes.fromhex(body[2:]) if isinstance(body, str) and body.startswith("\\x") else body
 
 
 def _body(document: Document | None) -> bytes | None:
