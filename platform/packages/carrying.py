@@ -18,9 +18,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, String
 
 from ratoon.platform.errors import Conflict, listed
+from ratoon.platform.formulas.columns import Choices
 from ratoon.platform.packages.ahead import Ahead, fill_ahead
 from ratoon.platform.packages.backfill import Backfill
 from ratoon.platform.packages.declared_tests import Outcome
@@ -172,8 +173,10 @@ def _prepare(target: Target, plan: Plan, conditions: Conditions) -> Ahead:
     tables are worked out in columns that no metadata names yet."""
     if plan.empty or plan.moves or plan.before is None:
         return Ahead()
+    with target.database.read() as connection:
+        replaced = set() if plan.since is None else undo.keys_after(connection, plan.since)
     for change in plan.schema:
-        if change.retyping is not None:
+        if change.retyping is not None and (change.table, change.name) not in replaced:
             change.retyping.prepare(target.database, target.world.clock(), conditions.progress)
     with target.database.read() as connection:
         work = _backfill(target, connection, plan, conditions)
@@ -220,6 +223,10 @@ class _Carrier:
             return Applied(plan.revision, plan, validated_only=conditions.validate_only)
         touched = self._rename()
         conditions.on_phase("renamed")
+        if plan.since is not None and plan.before is not None:
+            # An earlier rollback replaced values after it changed their type: that goes back before the type does.
+            texts = _retyped_texts(plan)
+            touched |= undo.bring_back(self.connection, plan.before, plan.since, plan.revision + 1, texts)
         schema.apply_changes(self.connection, plan.schema, revision=plan.revision + 1, progress=conditions.progress)
         conditions.on_phase("reshaped")
         if plan.since is not None:
@@ -255,6 +262,12 @@ class _Carrier:
             self.connection, plan.relocation.after, dialect, plan.revision + 1, self.target.world.clock()
         )
         return moving.run(plan.moves)
+
+
+def _retyped_texts(plan: Plan) -> set[tuple[str, str]]:
+    """(object, key) whose type changes and whose values are texts now: where values and stages can be replaced."""
+    retyped = [change.retyping for change in plan.schema if change.retyping is not None]
+    return {(one.object, one.key) for one in retyped if isinstance(one.before.sql, (String, Choices))}
 
 
 def _title(plan: Plan) -> str:

@@ -8,7 +8,7 @@ be rolled back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -35,19 +35,36 @@ def remember(connection: Connection, revision: int, object: str, key: str, rows:
         connection.execute(insert(table), made[start : start + GROUP])
 
 
-def bring_back(connection: Connection, registry: Registry, since: int, revision: int) -> set[tuple[str, str]]:
-    """Undoes what the revisions after ``since`` overwrote, newest first, for the new ``revision``.
+def keys_after(connection: Connection, since: int) -> set[tuple[str, str]]:
+    """(object, key) of which the revisions after ``since`` overwrote something."""
+    _, table = kept_tables()
+    found = connection.execute(select(table.c.object, table.c.key).where(table.c.revision > since).distinct())
+    return {(object, key) for object, key in found}
+
+
+def bring_back(
+    connection: Connection,
+    registry: Registry,
+    since: int,
+    revision: int,
+    only: Collection[tuple[str, str]] | None = None,
+) -> set[tuple[str, str]]:
+    """Undoes what the revisions after ``since`` overwrote, newest first, for the new ``revision``; ``only`` in these
+    (object, key).
 
     Returns (object, key) of the values that changed.
     """
     _, table = kept_tables()
     c = table.c
-    query = select(c.revision, c.object, c.key, c.record, c.old, c.new).where(c.revision > since)
+    query = select(c.revision, c.object, c.key, c.record, c.old, c.new)
+    query = query.where(c.revision > since, c.revision < revision)
     rows = connection.execute(query.order_by(c.revision.desc(), c.object, c.key, c.number.desc())).all()
     touched = set()
     for (_, object, key), group in groupby(rows, key=lambda row: (row[0], row[1], row[2])):
         obj = registry.objects.get(object)
         if obj is None or key not in obj.parts or obj.parts[key].sql is None:
+            continue
+        if only is not None and (object, key) not in only:
             continue
         entries = [(str(row[3]), row[4], row[5]) for row in group]
         for start in range(0, len(entries), GROUP):

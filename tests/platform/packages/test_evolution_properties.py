@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import inspect
@@ -21,7 +22,7 @@ from ratoon.platform.environment import Environment
 from ratoon.platform.errors import Conflict, MetadataRefused
 from ratoon.platform.metadata.documents import canonical, place
 from ratoon.platform.packages import Conditions, Target, apply_package, plan_package, plan_rollback, rollback
-from ratoon.platform.storage import revisions
+from ratoon.platform.storage import retyping, revisions
 from ratoon.platform.storage.store import RecordStore
 from ratoon.platform.storage.tables import Tables, stored_parts
 
@@ -251,3 +252,27 @@ def test_every_change_of_type_and_back_keeps_every_value(open_world: Any) -> Non
     apply_package(target, model.source, conditions=allowed)
     rollback(target, first, conditions=allowed)
     assert state(environment) == before
+
+
+@pytest.mark.parametrize("many", [0, 20_000])
+def test_a_value_replaced_in_a_field_that_changes_its_type_comes_and_goes(
+    open_world: Any, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    """Back and forth and back: with its type, blue becomes red and red becomes blue again."""
+    monkeypatch.setattr(retyping, "MANY", many)
+    environment, model = open_world(), Model()
+    target, allowed = Target.of(environment), Conditions(allow_destructive=True)
+    model.add_object(["picklist"])
+    (obj,) = model.objects.values()
+    first = apply_package(target, model.source, conditions=allowed).revision
+    rows = [{"name": "0", "f2": "blue"}, {"name": "1", "f2": "green"}]
+    environment.transact(SYSTEM, lambda r: r.create("thing1", rows))
+    before = state(environment)
+    several = declared("f2", "multipicklist")
+    several["values"] = [{"value": "red", "replaces": ["blue"]}, {"value": "green"}]
+    obj["fields"][1] = several
+    second = apply_package(target, model.source, conditions=allowed).revision
+    after = state(environment)
+    for revision, wanted in ((first, before), (second, after), (first, before), (second, after)):
+        rollback(target, revision, conditions=allowed)
+        assert state(environment) == wanted
