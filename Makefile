@@ -58,6 +58,7 @@ bench: env
 	$(BIN)/python tests/benchmarks/__main__.py --json .bench/figures.json || failed=" __main__"; \
 	$(BIN)/python tests/benchmarks/formulas.py || failed="$$failed formulas"; \
 	$(BIN)/python tests/benchmarks/sharing.py || failed="$$failed sharing"; \
+	$(BIN)/python tests/benchmarks/automations.py --json .bench/automations.json || failed="$$failed automations"; \
 	$(BIN)/python tests/benchmarks/evolving.py --json .bench/evolving.json || failed="$$failed evolving"; \
 	$(BIN)/python tests/benchmarks/table.py .bench/figures.json > .bench/tables.md; \
 	test -z "$$failed" || { echo "goals were missed (named above) in:$$failed" >&2; exit 1; }

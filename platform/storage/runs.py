@@ -21,8 +21,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ratoon.platform.config import World
 from ratoon.platform.storage import quotas
+from ratoon.platform.storage.database import executor
 from ratoon.platform.storage.statements import Statement, one_of, sql_dialect
 from ratoon.platform.storage.system import system_tables
+from ratoon.platform.storage.writing import COPY_FROM
 
 State = Literal["waiting", "queued", "running", "done", "failed", "cancelled"]
 EMPTY: Mapping[str, int] = MappingProxyType({})
@@ -136,7 +138,14 @@ def enqueue(
             return None
     if about.records:
         rows = [{"run": run, "record": record, "seen": seen} for record, seen in about.records.items()]
-        _adding(connection.dialect.name).run_many(connection, rows)
+        adding = _adding(connection.dialect.name)
+        if len(rows) < COPY_FROM or connection.dialect.name == "sqlite":
+            adding.run_many(connection, rows)
+        else:
+            names = ", ".join(name for name, _ in adding.places)
+            with executor(connection).copy(f"COPY ratoon_run_record ({names}) FROM STDIN") as copy:
+                for row in adding.many_params(rows):
+                    copy.write_row(row)
     return run
 
 

@@ -11,12 +11,18 @@ from typing import Any
 from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from ratoon.platform.storage.database import executor
 from ratoon.platform.storage.statements import Statement, sql_dialect
 from ratoon.platform.storage.store import RecordStore
 from ratoon.platform.storage.system import system_tables
 
 PAGE = 20_000
-"""Rows read from an index in one piece."""
+"""Rows read from an index, or marked, in one piece."""
+_MARK_MANY = (
+    "INSERT INTO ratoon_due (rule, record, due_at, at) SELECT %s, given.record, given.due_at, %s "
+    "FROM unnest(string_to_array(%s, ',')::uuid[], string_to_array(%s, ',')::timestamptz[]) AS given (record, due_at) "
+    "ON CONFLICT DO NOTHING"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +108,21 @@ def done_for(connection: Connection, rule: str, since: datetime) -> set[tuple[st
 
 def mark(connection: Connection, rule: str, due: Sequence[tuple[str, datetime]], now: datetime) -> None:
     """Remembers that these were done. The caller holds the timer, so nobody else marks them."""
+    if connection.dialect.name == "postgresql":
+        for place in range(0, len(due), PAGE):
+            records, moments = zip(*due[place : place + PAGE], strict=True)
+            written = {at: at.isoformat() for at in set(moments)}
+            given = (rule, now, ",".join(records), ",".join(map(written.__getitem__, moments)))
+            executor(connection).execute(_MARK_MANY, given)
+        return
     rows = [{"rule": rule, "record": record, "due_at": at, "at": now} for record, at in due]
-    _marking(connection.dialect.name).run_many(connection, rows)
+    _marking().run_many(connection, rows)
 
 
 @cache
-def _marking(dialect: str) -> Statement:
-    kind: Any = sqlite if dialect == "sqlite" else postgresql
+def _marking() -> Statement:
     table = system_tables().tables["ratoon_due"]
-    return Statement.compile(kind.insert(table).on_conflict_do_nothing(), sql_dialect(dialect))
+    return Statement.compile(sqlite.insert(table).on_conflict_do_nothing(), sql_dialect("sqlite"))
 
 
 def forget(connection: Connection, rule: str, before: datetime) -> None:
