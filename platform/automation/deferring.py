@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ratoon.platform.automation.matching import could, fitting
-from ratoon.platform.errors import LoopStopped
+from ratoon.platform.errors import LoopStopped, Problem
 from ratoon.platform.formulas import Formula
 from ratoon.platform.formulas.batch import write_value
 from ratoon.platform.metadata.model import Action, Automation, Object
@@ -43,9 +43,10 @@ def enqueue_matching(records: RecordService, touched: Mapping[str, Mapping[str, 
 def _of_object(records: RecordService, obj: Object, later: Sequence[Automation]) -> None:
     saving = records.saving
     by_event: dict[tuple[Event, bool], list[Draft]] = {}
+    none: tuple[dict[str, Any], list[Problem]] = {}, []  # shared: nobody links or refuses anything any more
     for record, touched in saving.touched[obj.name].items():
         if touched.event == "deleted" or touched.new.get("deleted_at") is None:
-            draft = Draft(0, record, touched.old, touched.new, frozenset())
+            draft = Draft(0, record, touched.old, touched.new, frozenset(), *none)
             by_event.setdefault((touched.event, touched.computed), []).append(draft)
     paths = dotted([a.condition for a in later if a.condition is not None])
     for (event, computed), drafts in by_event.items():

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeGuard
 
 from ratoon.platform.formulas.functions import Overload, Run
 from ratoon.platform.formulas.numeric import EXACT, ZERO, settle
@@ -42,7 +42,19 @@ def build(node: Typed, blanks: Blanks) -> Run:
     overload = node.overload
     if overload.build is not None:
         return overload.build(args, node.args)
+    if overload.strict and not overload.context and len(args) == 2:
+        first, second = node.args
+        if isinstance(second, Constant) and second.value is not None:
+            assert overload.python is not None
+            if _plain_number(first, blanks):
+                return _key_with(overload.python, first.key, second.value)
+            return _strict_with(overload.python, args[0], second.value)
     return _call(overload, args)
+
+
+def _plain_number(node: Typed, blanks: Blanks) -> TypeGuard[Read]:
+    """Whether the value of the key is the value of the node."""
+    return isinstance(node, Read) and node.type is Type.NUMBER and blanks != "zero" and not node.name.percent
 
 
 def top(node: Typed, blanks: Blanks) -> Run:
@@ -206,6 +218,25 @@ def _strict_one(function: Callable[[Any], Any], only: Run) -> Run:
     def run(row: Mapping[str, Any], context: EvalContext) -> Any:
         value = only(row, context)
         return None if value is None else function(value)
+
+    return run
+
+
+def _strict_with(function: Callable[[Any, Any], Any], left: Run, constant: Any) -> Run:
+    def run(row: Mapping[str, Any], context: EvalContext) -> Any:
+        value = left(row, context)
+        return None if value is None else function(value, constant)
+
+    return run
+
+
+def _key_with(function: Callable[[Any, Any], Any], key: str, constant: Any) -> Run:
+    def run(row: Mapping[str, Any], context: EvalContext) -> Any:
+        try:
+            value = row[key]
+        except KeyError:
+            return None
+        return None if value is None else function(value, constant)
 
     return run
 

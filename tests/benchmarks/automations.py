@@ -17,6 +17,7 @@ Everything happens in this process against a database of its own, but ``runs``, 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import subprocess
@@ -157,6 +158,8 @@ def ratio(bare: Environment, full: Environment, count: int, rounds: int) -> tupl
     values, pairs = rows(count), []
     import_seconds(bare, values[:100])
     import_seconds(full, values[:100])
+    gc.collect()
+    gc.freeze()  # as `ratoon serve` does once the metadata is there
     for _ in range(rounds):
         pairs.append((import_seconds(bare, values), import_seconds(full, values)))
     found = [after / before for before, after in pairs]
