@@ -27,11 +27,45 @@ from ratoon.ui.problems import error_text
 from ratoon.ui.screen import Screen
 
 RIGHTS = ("create", "read", "edit", "delete", "view_all", "modify_all", "export")
+"""What a role may allow; ``right_label`` says them in the reader's language."""
 EVERY = "*"
 DEFAULTS = ("private", "read", "read_write", "controlled_by_parent")
 """What an object may say of whom its records reach."""
 PAGE = 100
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def right_label(right: str) -> str:
+    """A right in words."""
+    labels = {
+        "create": _("create"), "read": _("read"), "edit": _("edit"), "delete": _("delete"),
+        "view_all": _("see all"), "modify_all": _("change all"), "export": _("export"),
+    }  # fmt: skip
+    return str(labels.get(right, right))
+
+
+def default_label(default: str) -> str:
+    """Whom the records of an object reach without any rule, in words."""
+    labels = {
+        "private": _("nobody but the owner"), "read": _("everybody reads"),
+        "read_write": _("everybody reads and edits"), "controlled_by_parent": _("as the parent record"),
+    }  # fmt: skip
+    return str(labels.get(default, default))
+
+
+def grantee_label(kind: str) -> str:
+    """What a sharing rule may open records to, in words."""
+    labels = {"role": _("Role"), "role_and_below": _("Role and below"), "team": _("Team"), "user": _("User")}
+    return str(labels.get(kind, kind))
+
+
+def trail_label(trail: str) -> str:
+    """A trail of the audit in words."""
+    labels = {
+        "sign_in": _("Signing in"), "setup": _("Setup"), "access": _("Rights"), "export": _("Exports"),
+        "privacy": _("Personal data"), "audit": _("Audit trail"),
+    }  # fmt: skip
+    return str(labels.get(trail, trail))
 
 
 def administrator(screen: Screen) -> None:
@@ -42,7 +76,10 @@ def administrator(screen: Screen) -> None:
 
 def page_of(screen: Screen, template: str, **context: Any) -> str:
     """A page under “Who may do what”."""
-    return render_template(template, screen=screen, current="access", **context)
+    return render_template(
+        template, screen=screen, current="access", right_label=right_label, default_label=default_label,
+        grantee_label=grantee_label, trail_label=trail_label, **context,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

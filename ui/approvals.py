@@ -108,7 +108,10 @@ def answer(screen: Screen, id: str) -> ResponseReturnValue:
         elif what == "recall":
             approvals.recall(id, comment)
         elif what == "delegate":
-            approvals.delegate(id, _user(records, request.form.get("to", "")), comment)
+            to = request.form.get("to", "").strip()
+            if not to:
+                raise BadRequest("Choose who is asked instead of you.", field="to")
+            approvals.delegate(id, _user(records, to), comment)
         else:
             raise BadRequest("{what} is no answer.", field="what", what=what[:40])
 

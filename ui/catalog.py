@@ -56,6 +56,7 @@ MESSAGES = {
     "fail": 1,
     "refuse": 1,
     "_reason": 1,
+    "_unknown": 1,
     "refused": 1,
     "TooMany": 0,
     "say": 0,
@@ -136,6 +137,7 @@ def _of_the_types() -> Iterator[str]:
     from ratoon.platform.fields import builtin_types
     from ratoon.platform.fields.base import OPERATORS, FieldSpec
     from ratoon.platform.fields.refusals import REFUSALS
+    from ratoon.platform.formulas.check import SUGGESTING
     from ratoon.platform.formulas.explain import TEMPLATES
     from ratoon.platform.metadata.system_fields import system_fields
     from ratoon.ui.forms import STAND_INS
@@ -145,6 +147,7 @@ def _of_the_types() -> Iterator[str]:
     yield from OPERATORS.values()
     yield from REFUSALS.values()
     yield from TEMPLATES
+    yield from SUGGESTING.values()
     for field in system_fields(types):
         yield field.spec.label
     for kind in types:

@@ -133,7 +133,7 @@ def choices(screen: Screen) -> ResponseReturnValue:
     names = kind_names()
     rows = [{"kind": k, "name": names[k][0], "text": names[k][1], "way": now[k], "icon": ICONS[k]} for k in KINDS]
     return render_template(
-        "notification_choices.html", screen=screen, current="account", rows=rows, mails=mail_names(),
+        "notification_choices.html", screen=screen, current="notifications", rows=rows, mails=mail_names(),
         everybody=everybody, chosen=bool(own), zone=screen.actor.time_zone,
         mail_server=bool(screen.environment.settings.smtp_host),
     )  # fmt: skip

@@ -89,16 +89,30 @@ def _trace(kind: str, number: int) -> str:
 def _stays(screen: Screen, plan: Erasure) -> list[tuple[str, bool]]:
     """Lines, and whether somebody must read the records."""
     return [
-        *((_("%(place)s: %(num)s records point here", **place), False) for place in _places(screen, plan.kept)),
-        *((_("%(place)s: %(num)s texts name the person", **place), True) for place in _places(screen, plan.mentions)),
+        *((_pointing(*place), False) for place in _places(screen, plan.kept)),
+        *((_naming(*place), True) for place in _places(screen, plan.mentions)),
     ]
 
 
-def _places(screen: Screen, counts: Mapping[str, int]) -> list[dict[str, object]]:
+def _pointing(place: str, number: int) -> str:
+    return str(
+        ngettext("%(place)s: %(num)s record points here", "%(place)s: %(num)s records point here", number, place=place)
+    )
+
+
+def _naming(place: str, number: int) -> str:
+    return str(
+        ngettext(
+            "%(place)s: %(num)s text names the person", "%(place)s: %(num)s texts name the person", number, place=place
+        )
+    )
+
+
+def _places(screen: Screen, counts: Mapping[str, int]) -> list[tuple[str, int]]:
     found = []
     for name, number in counts.items():
         object, _dot, key = name.partition(".")
         there = screen.registry[object]
         label = f"{screen.translate(there.plural_label, there.owner)} · {screen.key_label(there, key)}"
-        found.append({"place": label, "num": number})
+        found.append((label, number))
     return found

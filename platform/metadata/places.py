@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from ratoon.platform.metadata.documents import KINDS, Document, place
+from ratoon.platform.metadata.templates import renamed_text
 
 Change = Callable[[str], str]
 
@@ -167,7 +168,9 @@ def _spots(data: Any, steps: list[str]) -> Iterator[tuple[Any, Any]]:
     """(holder, key) of every text at a place."""
     first, *rest = steps
     if first == "*":
-        keys: Iterable[Any] = range(len(data)) if isinstance(data, list) else ()
+        keys: Iterable[Any] = (
+            range(len(data)) if isinstance(data, list) else list(data) if isinstance(data, dict) else ()
+        )
     else:
         keys = (first,) if isinstance(data, dict) and first in data else ()
     for key in keys:
@@ -359,6 +362,13 @@ def _expected(then: Any, objects: Mapping[str, str], about: str | None, visitor:
         _each(found, "object", visitor.object)
 
 
+def _template(data: dict[str, Any], own: str, visitor: Visitor) -> None:
+    """What a message says: ``{{ record.account.name }}`` reads fields as a formula does."""
+    if own:
+        for where in ("subject", "text", "html", "locales/*/subject", "locales/*/text", "locales/*/html"):
+            _each(data, where, lambda text: renamed_text(text, lambda chain: visitor.formula(own, chain)))
+
+
 def _picklist(data: dict[str, Any], own: str, visitor: Visitor) -> None:
     _each(data, "values/*/value", lambda value: visitor.value("", f"*{data.get('name')}", value))
 
@@ -376,5 +386,6 @@ _SPECIAL: Mapping[str, Callable[[dict[str, Any], str, Visitor], None]] = Mapping
         "approval": _approval,
         "data": _data,
         "test": _test,
+        "template": _template,
     }
 )

@@ -19,7 +19,8 @@ A template cannot run away: no macros, no parts of other templates, loops and le
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,14 @@ MAX_STEPS = 20_000
 """How often the loops of one part go round, all together."""
 MAX_LENGTH = 1_000_000
 """Characters of a rendered part, and of any text made on the way."""
+
+_STRING = r""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'"""
+_COMMENT = r"\{#.*?#\}|\{%[-+]?\s*raw\s*[-+]?%\}.*?\{%[-+]?\s*endraw\s*[-+]?%\}"
+_PIECES = re.compile(
+    rf"{_COMMENT}|(?P<code>\{{\{{(?:{_STRING}|[^\x22\x27])*?\}}\}}|\{{%(?:{_STRING}|[^\x22\x27])*?%\}})", re.DOTALL
+)
+"""What is not said as it stands: comments, raw passages, and ``code``."""
+_CHAINS = re.compile(rf"{_STRING}|(?<![\w.])record\.(?P<chain>\w+(?:\.\w+)*)")
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,19 @@ def template_for(templates: Mapping[str, Template], purpose: str, object: str | 
     ``object``: one that is about records of this object comes first."""
     fitting = [t for t in templates.values() if t.purpose == purpose and t.object in (None, object)]
     return min(fitting, key=lambda t: (t.object is None, t.owner == "system", t.name))
+
+
+def renamed_text(text: str, change: Callable[[str], str]) -> str:
+    """A part of a template in which ``change`` was asked about every chain on the record (``account.name``); what it
+    does not change stays to the letter, and so does what only looks like a chain (in a string, in the words around)."""
+
+    def chain(found: re.Match[str]) -> str:
+        return found[0] if found["chain"] is None else f"record.{change(found['chain'])}"
+
+    def piece(found: re.Match[str]) -> str:
+        return found[0] if found["code"] is None else _CHAINS.sub(chain, found["code"])
+
+    return _PIECES.sub(piece, text)
 
 
 def compile_templates(drafts: Drafts, formulas: Formulas, report: Report) -> dict[str, Template]:

@@ -106,7 +106,7 @@ def test_administrators_see_and_change_who_may_do_what(site: Any, admin: Any) ->
     page = admin.get("/access").text
     assert "sales_rep" in page
     matrix = admin.get("/access/matrix?role=sales_rep").text
-    assert 'name="account:read" value="1" aria-label="Accounts read" checked' in matrix
+    assert 'name="account:read" value="1" aria-label="Accounts: read" checked' in matrix
     before = site.environment.registry.roles["sales_rep"]
     form = dict.fromkeys(re.findall(r'name="([a-z_*]+:[a-z_]+)" value="1"[^>]* checked', matrix), "1")
     form.update(dict.fromkeys(re.findall(r'name="([a-z_]+:named)"', matrix), "1"))
@@ -156,3 +156,24 @@ def test_a_record_is_given_away_and_a_list_taken_out_from_its_page(site: Any, ad
     answer = admin.get("/o/account/export")
     assert answer.content_type == "text/csv; charset=utf-8"
     assert "Given Ltd" in answer.text
+
+
+def test_who_may_do_what_is_said_in_the_language_of_its_reader(admin: Any) -> None:
+    admin.speak("zh-Hans")
+    matrix = admin.get("/access/matrix?role=sales_rep").text
+    assert "<th>查看全部</th>" in matrix
+    assert "view_all</th>" not in matrix
+    assert "<code></code>" not in matrix
+    page = admin.get("/access").text
+    assert ">所有人可查看和编辑</option>" in page
+    assert ">read_write<" not in page
+    audit = admin.get("/access/audit").text
+    assert ">登录</a>" in audit
+    assert ">sign_in<" not in audit
+    admin.speak("en")
+
+
+def test_choosing_what_reaches_one_is_not_the_object_account(admin: Any) -> None:
+    page = admin.get("/account/notifications").text
+    assert 'nav-item active"><a class="nav-link" href="/o/account"' not in page
+    assert 'nav-item active"><a class="nav-link" href="/o/account"' in admin.get("/o/account").text

@@ -47,6 +47,9 @@ def test_a_record_is_submitted_locked_and_answered_from_its_page(site: Any, ada:
     assert "Lisbon" in asked
     assert 'href="/approvals"' in asked
     approval = asked[asked.index("/approvals/") :].split("/")[2]
+    assert '<option value="">Somebody else…</option>' in asked, "nobody is chosen before somebody chooses"
+    ada.post(f"/approvals/{approval}/answer", {"what": "delegate", "to": ""})
+    assert "Choose who is asked instead of you." in ada.get("/approvals").text
     for path in (f"/o/trip/{trip}", "/approvals"):
         assert "/answer" in ada.get(path).text
     answer = ada.post(f"/approvals/{approval}/answer", {"what": "approve", "back": f"/o/trip/{trip}"})

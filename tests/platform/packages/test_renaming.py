@@ -52,6 +52,24 @@ def test_a_renamed_field_keeps_values_history_and_every_reference(clinic: Clinic
     assert {"mass": ["4.20", "4.50"]} in changes
 
 
+def test_a_message_template_reads_a_renamed_field_under_its_new_name(clinic: Clinic, package: Package) -> None:
+    text = 'Weight of {{ record.name }}: {{ record.weight|default("record.weight") }} {# record.weight #}'
+    package.files["templates/heavy.json"] = {
+        "kind": "template", "name": "heavy", "label": "Heavy", "object": "pet", "subject": "record.weight",
+        "text": text, "locales": {"zh-Hans": {"text": "{% if record.weight > 4 %}{{ record.weight }}{% endif %}"}},
+    }  # fmt: skip
+    clinic.apply(package)
+    renamed(package, "pet", "weight", "mass")
+    clinic.apply(package)
+    template = clinic.environment.registry.templates["heavy"]
+    assert template.paths == {"name", "mass"}
+    assert template.texts == {
+        "subject": "record.weight",
+        "text": 'Weight of {{ record.name }}: {{ record.mass|default("record.weight") }} {# record.weight #}',
+    }
+    assert template.locales["zh-Hans"]["text"] == "{% if record.mass > 4 %}{{ record.mass }}{% endif %}"
+
+
 def test_a_package_that_was_applied_plans_empty_although_it_uses_old_names(clinic: Clinic, package: Package) -> None:
     renamed(package, "pet", "weight", "mass")
     clinic.apply(package)
