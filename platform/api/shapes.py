@@ -148,6 +148,7 @@ class ObjectSummaryShape(Schema):
     color = fields.String(required=True)
     title = fields.String(required=True, metadata={"description": "the field that names a record"})
     hidden = fields.Boolean(required=True)
+    person = fields.Boolean(required=True, metadata={"description": "whether a record is a person"})
     package = fields.String(required=True)
     actions = fields.List(fields.String(), required=True, metadata={"description": "what you may do"})
 
