@@ -39,7 +39,7 @@ def right_label(right: str) -> str:
     """A right in words."""
     labels = {
         "create": _("create"), "read": _("read"), "edit": _("edit"), "delete": _("delete"),
-        "view_all": _("see all"), "modify_all": _("change all"), "export": _("export"),
+        "transfer": _("hand over"), "view_all": _("see all"), "modify_all": _("change all"), "export": _("export"),
     }  # fmt: skip
     return str(labels.get(right, right))
 

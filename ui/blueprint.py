@@ -225,8 +225,8 @@ def signed_in(environment: Environment, view: View) -> View:
     def shown(**places: str) -> ResponseReturnValue:
         screen = screen_of(environment)
         if screen is None:
-            target = request.full_path if request.method == "GET" else None
-            door_url = url_for("screens.sign_in", next=target if target not in ("/?", None) else None)
+            target = request.full_path.removesuffix("?") if request.method == "GET" else None
+            door_url = url_for("screens.sign_in", next=target if target not in ("/", None) else None)
             if request.headers.get("HX-Request"):
                 return Response(status=401, headers={"HX-Redirect": url_for("screens.sign_in")})
             return redirect(door_url, 303)

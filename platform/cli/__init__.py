@@ -82,7 +82,9 @@ class LazyGroup(click.Group):
         except RatoonError as error:
             from ratoon.platform.cli.printing import print_refusal
 
-            print_refusal(error, as_json=ctx.meta[_AS_JSON])
+            command = self.get_command(ctx, ctx.invoked_subcommand or "")
+            options = [name for option in (command.params if command else ()) for name in option.opts]
+            print_refusal(error, as_json=ctx.meta[_AS_JSON], options=options)
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Any
 
 import click
@@ -34,8 +35,15 @@ def print_findings(findings: Iterable[Finding]) -> None:
             click.echo(f"        → {here(finding.hint)}", err=True)
 
 
-def print_refusal(error: RatoonError, *, as_json: bool = False) -> None:
-    """Why something was refused: in words on stderr and, when asked, as JSON on stdout."""
+GOING_ON: Mapping[str, str] = MappingProxyType(
+    {"destructive": "--allow-destructive", "data_refuses": "--allow-violations"}
+)
+"""Code of a refusal → the option of a command that does it all the same."""
+
+
+def print_refusal(error: RatoonError, *, as_json: bool = False, options: Collection[str] = ()) -> None:
+    """Why something was refused: in words on stderr and, when asked, as JSON on stdout; ``options`` are those that
+    the command takes, so that the one that helps is named."""
     if as_json:
         shown: dict[str, Any] = {"error": {"code": error.code, "message": error.text(translator())}}
         if isinstance(error, Conflict) and hasattr(error, "disagreements"):
@@ -62,6 +70,8 @@ def print_refusal(error: RatoonError, *, as_json: bool = False) -> None:
 
         print_conflicts(error.disagreements)
     click.secho(f"{error.code}: {error.text(translator())}", fg="red", err=True)
+    if GOING_ON.get(error.code) in options:
+        click.echo("  → " + tell("{option} does it all the same", option=GOING_ON[error.code]), err=True)
     if isinstance(error, ValidationFailed):
         for problem in error.problems:
             click.echo(f"  {problem.field or ''}: {problem.text(translator())}", err=True)

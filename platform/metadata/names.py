@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from ratoon.platform.errors import Hint, Text, say
 
@@ -66,6 +67,14 @@ RESERVED_OBJECTS: frozenset[str] = frozenset(
 )
 RESERVED_PREFIXES: tuple[str, ...] = ("ratoon_", "sqlite_", "pg_", "dbos_")
 
+_TYPES_ELSEWHERE: Mapping[str, str] = MappingProxyType(
+    {
+        "number": "decimal", "float": "decimal", "double": "decimal", "numeric": "decimal", "string": "text",
+        "varchar": "text", "bool": "boolean", "checkbox": "boolean", "enum": "picklist", "select": "picklist",
+        "reference": "lookup", "money": "currency", "timestamp": "datetime",
+    }
+)  # fmt: skip
+
 
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate that was probably meant, or ``None`` when none is near."""
@@ -76,6 +85,12 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
         return lower[plain]
     found = difflib.get_close_matches(plain, list(lower), n=1, cutoff=0.6)
     return lower[found[0]] if found else None
+
+
+def type_suggestion(word: str, types: Iterable[str], what: Hint = "") -> Hint:
+    """As ``suggestion``, for a field type; also for what other systems and formulas call it."""
+    meant = _TYPES_ELSEWHERE.get(word.lower())
+    return say('did you mean "{near}"?', near=meant) if meant is not None else suggestion(word, types, what)
 
 
 def suggestion(word: str, candidates: Iterable[str], what: Hint = "") -> Hint:

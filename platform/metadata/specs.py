@@ -16,7 +16,7 @@ from ratoon.platform.metadata.collect import required
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.metadata.drafts import Drafts, FieldDraft, ObjectDraft, Piece
 from ratoon.platform.metadata.model import EMPTY, LINK_LABEL
-from ratoon.platform.metadata.names import MAX_KEY, field_problem, shape_problem, suggestion
+from ratoon.platform.metadata.names import MAX_KEY, field_problem, shape_problem, suggestion, type_suggestion
 from ratoon.platform.metadata.report import Report
 from ratoon.platform.metadata.system_fields import SystemField
 
@@ -122,7 +122,7 @@ class FieldBuilder:
             self._report.suspect(name)
             return
         if type_name not in self._declarable:
-            hint = suggestion(type_name, self._types.declarable())
+            hint = type_suggestion(type_name, self._types.declarable())
             message = say("There is no field type {type}.", type=repr(type_name))
             self._report.add(piece.document, piece.at("type"), "unknown_type", message, hint)
             self._report.suspect(name)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ratoon.platform.errors import Hint, say
 from ratoon.platform.fields.base import FieldTypes
 from ratoon.platform.metadata.documents import KINDS, Document
-from ratoon.platform.metadata.names import suggestion
+from ratoon.platform.metadata.names import suggestion, type_suggestion
 from ratoon.platform.metadata.report import Path, Report
 from ratoon.platform.metadata.schemas import COMMON, load_schema, type_schema
 from ratoon.platform.metadata.specs import MAX_FIELDS
@@ -157,7 +157,7 @@ class StructureCheck:
             message = say('"type" must be a text; this is {value_kind}.', value_kind=value_kind(item["type"]))
             report.add(document, (*path, "type"), "wrong_type", message, say('for example "type": "text"'))
         else:
-            hint = suggestion(item["type"], known) or say("types: {known}", known=", ".join(known))
+            hint = type_suggestion(item["type"], known) or say("types: {known}", known=", ".join(known))
             report.add(
                 document,
                 (*path, "type"),

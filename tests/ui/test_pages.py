@@ -233,7 +233,7 @@ def test_a_person_is_taken_out_and_erased_by_hand(site: Any, ada: Any) -> None:
     assert f"/o/contact/{id}/person" in ada.get(f"/o/contact/{id}").text
     page = ada.get(f"/o/contact/{id}/person").text
     assert "Values: Last name, Full name, E-mail" in page or "Values: Last name" in page
-    assert "Activities · Subject: 1 texts name the person" in page
+    assert "Activities · Subject: 1 text names the person" in page
     taken = ada.post(f"/o/contact/{id}/person", {"do": "export"})
     with zipfile.ZipFile(io.BytesIO(taken.data)) as packed:
         found = json.loads(packed.read("person.json"))

@@ -36,7 +36,9 @@ def test_a_package_is_taken_away(run: Run) -> None:
     run("init", "garden", "--object", "plant")
     run("apply", "garden")
     assert "- object plant" in run("uninstall", "garden", "--plan").output
-    assert run("uninstall", "garden", ok=False).exit_code == 1
+    refused = run("uninstall", "garden", ok=False)
+    assert refused.exit_code == 1
+    assert "--allow-destructive does it all the same" in refused.output
     gone = json.loads(run("uninstall", "garden", "--allow-destructive", "--json").output)
     assert {c["action"] for c in gone["plan"]["components"]} == {"removed"}
     assert "Uninstall garden" in run("history").output

@@ -84,6 +84,8 @@ MISTAKES: dict[str, tuple[Callable[[Package], Any], str, str, str, str]] = {
                      "bad_value", "cascade"),
     "an unknown field type": (in_field("pet", "name", type="txt"), "pet/object.json", "/fields/0/type",
                               "unknown_type", 'mean "text"'),
+    "a field type that formulas call so": (in_field("pet", "name", type="number"), "pet/object.json", "/fields/0/type",
+                                           "unknown_type", 'mean "decimal"'),
     "an unknown kind": (new_file("x/y.json", kind="vew"), "x/y.json", "/kind", "unknown_kind", 'mean "view"'),
     "no kind": (new_file("x/y.json", name="x"), "x/y.json", "/kind", "unknown_kind", "kinds:"),
     "a kind of a later version": (new_file("reports/x.json", kind="report", name="x"), "reports/x.json", "/kind",
