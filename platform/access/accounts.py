@@ -50,6 +50,9 @@ _ROLE = _TABLES["ratoon_user_role"]
 _SESSION = _TABLES["ratoon_session"]
 _TRAIL = _TABLES["ratoon_sign_in"]
 _IS_SET = _ROLE.c.role.startswith(PERMISSION_SET, autoescape=True)
+_AT_ONCE = 500
+"""Ids in one question to the database."""
+_ID_LENGTH = 36
 _BY_EMAIL = (
     select(
         *(USER.c.id, USER.c.is_admin, USER.c.service, ALIVE.label("alive")),
@@ -228,6 +231,15 @@ class Accounts(Keys):
         """The id of the live user with that address (upper and lower case are the same)."""
         row = conn.execute(_BY_EMAIL, {"email": email.strip().lower()}).first()
         return None if row is None else row.id
+
+    def addresses(self, conn: Connection, user_ids: Iterable[str]) -> dict[str, str]:
+        """The addresses of those of the ids that are users, gone ones too; what is no id is passed over."""
+        ids = sorted(one for one in set(user_ids) if len(one) == _ID_LENGTH)
+        found: dict[str, str] = {}
+        for start in range(0, len(ids), _AT_ONCE):
+            rows = conn.execute(select(USER.c.id, USER.c.email).where(USER.c.id.in_(ids[start : start + _AT_ONCE])))
+            found.update((str(row.id), str(row.email)) for row in rows if row.email)
+        return found
 
     def actor_for_user(self, conn: Connection, user_id: str, source: Source = "session") -> Actor | None:
         """The actor a user is; ``None`` if there is no such active user."""

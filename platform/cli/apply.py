@@ -83,7 +83,7 @@ def command(
         try:
             applied = apply()
         except MergeConflict as error:
-            write_conflicts(error, conflicts)
+            write_conflicts([found.as_json() for found in error.disagreements], conflicts)
             raise
         except SettingsMissing as error:
             if not sys.stdin.isatty():

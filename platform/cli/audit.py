@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from dataclasses import fields
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import click
 
 from ratoon.platform.cli.opening import environment
 from ratoon.platform.cli.printing import print_json, table
+
+if TYPE_CHECKING:
+    from ratoon.platform.storage.audit import Entry
 
 KEPT_TRAILS = ("sign_in", "setup", "access", "export", "privacy")
 WORDS = {
@@ -54,17 +60,34 @@ def verify_trail(head: str | None, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 def list_entries(trail: str | None, subject: str | None, limit: int, before: int | None, as_json: bool) -> None:
     """List entries, newest first."""
-    from ratoon.platform.storage.audit import Entry, entries
+    from ratoon.platform.storage.audit import entries
 
     with environment() as opened, opened.database.read() as connection:
         found = entries(connection, trail=trail, subject=subject, limit=limit, before=before)
+        people = opened.accounts.addresses(connection, (entry.by for entry in found if entry.by))
     if as_json:
-        print_json([{key: getattr(entry, key) for key in Entry.__slots__} for entry in found])
+        shown = [{field.name: getattr(entry, field.name) for field in fields(entry)} for entry in found]
+        print_json([{**one, "email": people.get(one["by"])} for one in shown])
         return
     rows = [
-        (str(e.number), f"{e.at:%Y-%m-%d %H:%M}", e.trail, e.action, e.object, e.subject, e.by or "") for e in found
+        (str(e.number), f"{e.at:%Y-%m-%d %H:%M}", e.trail, e.action, e.object, e.subject, _by(e, people), _which(e))
+        for e in found
     ]
-    table(rows, ("no.", "at (UTC)", "trail", "action", "object", "subject", "by"))
+    table(rows, ("no.", "at (UTC)", "trail", "action", "object", "subject", "by", "packages"))
+
+
+def _by(entry: Entry, people: Mapping[str, str]) -> str:
+    """The address of the user; else what the entry says of who it was (``command line``)."""
+    if entry.by:
+        return people.get(entry.by, entry.by)
+    return str((entry.detail or {}).get("by") or "")
+
+
+def _which(entry: Entry) -> str:
+    """The packages that an entry of the trail ``setup`` is about, with their versions."""
+    packages = (entry.detail or {}).get("packages") or ()
+    versions = packages if isinstance(packages, Mapping) else dict.fromkeys(packages)
+    return ", ".join(f"{name} {version}" if version else str(name) for name, version in versions.items())
 
 
 @command.command("forget")

@@ -18,6 +18,8 @@ def command(limit: int, as_json: bool) -> None:
     """List who changed the metadata, when, and what for."""
     with environment() as opened:
         revisions = history(Target.of(opened), limit)
+        with opened.database.read() as connection:
+            people = opened.accounts.addresses(connection, (one.by for one in revisions if one.by))
         left = interrupted(opened.database)
     if left is not None:
         click.secho(
@@ -32,8 +34,20 @@ def command(limit: int, as_json: bool) -> None:
         )
     if as_json:
         print_json(
-            [{"revision": r.revision, "at": r.at.isoformat(), "by": r.by, "message": r.message} for r in revisions]
+            [
+                {
+                    "revision": r.revision,
+                    "at": r.at.isoformat(),
+                    "by": r.by,
+                    "email": people.get(r.by or ""),
+                    "message": r.message,
+                }
+                for r in revisions
+            ]
         )
         return
-    rows = [(str(r.revision), f"{r.at:%Y-%m-%d %H:%M:%S}", r.by or tell("platform"), r.message) for r in revisions]
+    rows = [
+        (str(r.revision), f"{r.at:%Y-%m-%d %H:%M:%S}", people.get(r.by or "", r.by) or tell("platform"), r.message)
+        for r in revisions
+    ]
     table(rows, (tell("revision"), tell("at (UTC)"), tell("by"), tell("message")))

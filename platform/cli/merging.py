@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from ratoon.platform.cli.speaking import count, tell
-from ratoon.platform.packages.merging import Choices, Disagreement, MergeConflict, Side, read_resolutions
+from ratoon.platform.packages.merging import Choices, Side, read_resolutions
 from ratoon.platform.packages.upgrades import Manner
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -44,6 +44,16 @@ SETTINGS = (
 )
 
 
+def read_json(file: Path) -> Any:
+    """What a file that somebody wrote by hand says. Raises ``UsageError`` naming the file and the line."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise click.UsageError(f"{file}: line {error.lineno}: {error.msg}.") from error
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"{file} is no text in UTF-8.") from error
+
+
 def setting_options(command: Command) -> Command:
     """Adds ``--set`` and ``--settings``; the command gets ``given`` and ``settings_file``."""
     for option in reversed(SETTINGS):
@@ -55,10 +65,7 @@ def settings_given(given: Sequence[str], file: Path | None) -> dict[str, Any]:
     """What the options say."""
     found: dict[str, Any] = {}
     if file is not None:
-        try:
-            read = json.loads(file.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
-            raise click.UsageError(f"{file}: line {error.lineno}: {error.msg}.") from error
+        read = read_json(file)
         if not isinstance(read, dict):
             raise click.UsageError(f"{file} is no JSON object.")
         found.update(read)
@@ -91,34 +98,31 @@ def manner(edit: bool, discard_edits: bool, prefer: str | None, resolve: Path | 
         raise click.UsageError("--edit and --discard-edits exclude one another.")
     by_place = {}
     if resolve is not None:
-        try:
-            by_place = read_resolutions(json.loads(resolve.read_text(encoding="utf-8")))
-        except json.JSONDecodeError as error:
-            raise click.UsageError(f"{resolve}: line {error.lineno}: {error.msg}.") from error
+        by_place = read_resolutions(read_json(resolve))
     side: Side | None = "ours" if prefer == "ours" else "theirs" if prefer == "theirs" else None
     return Manner(edit=edit, discard_edits=discard_edits, choices=Choices(by_place, side))
 
 
-def write_conflicts(error: MergeConflict, file: Path | None) -> None:
+def write_conflicts(found: Sequence[Mapping[str, Any]], file: Path | None) -> None:
     """Writes the file of conflicts, each with an empty ``take``, when one was asked for."""
     if file is None:
         return
-    asked = {"conflicts": [{**found.as_json(), "take": None} for found in error.disagreements]}
+    asked = {"conflicts": [{**conflict, "take": None} for conflict in found]}
     file.write_text(json.dumps(asked, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     said = tell(
         '{file}: {count}. Put "ours", "theirs" or "base" into each "take".',
         file=file,
-        count=count(len(error.disagreements), "conflict"),
+        count=count(len(found), "conflict"),
     )
     click.echo(said, err=True)
 
 
-def print_conflicts(found: Iterable[Disagreement]) -> None:
+def print_conflicts(found: Iterable[Mapping[str, Any]]) -> None:
     """Each conflict with its three values, on stderr."""
     for conflict in found:
-        click.secho(f"{conflict.package}/{conflict.file} {conflict.path or '(the document)'}", bold=True, err=True)
-        shown = conflict.as_json()
+        place = f"{conflict['package']}/{conflict['file']} {conflict['path'] or '(the document)'}"
+        click.secho(place, bold=True, err=True)
         for name, colour in (("base", None), ("theirs", "cyan"), ("ours", "yellow")):
-            value = json.dumps(shown[name], ensure_ascii=False) if name in shown else tell("(not there)")
+            value = json.dumps(conflict[name], ensure_ascii=False) if name in conflict else tell("(not there)")
             click.secho(f"  {name:>6}  {value if len(value) <= 200 else value[:199] + '…'}", fg=colour, err=True)
     click.echo(tell("Settle them with --ours, --theirs, or --conflicts FILE and --resolve FILE."), err=True)

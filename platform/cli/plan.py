@@ -39,7 +39,7 @@ def command(
         try:
             plan = plan_package(Target.of(opened), path, manner(edit, discard_edits, prefer, resolve))
         except MergeConflict as error:
-            write_conflicts(error, conflicts)
+            write_conflicts([found.as_json() for found in error.disagreements], conflicts)
             raise
     if out is not None:
         write_plan(out, plan)

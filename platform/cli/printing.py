@@ -68,7 +68,7 @@ def print_refusal(error: RatoonError, *, as_json: bool = False, options: Collect
     if isinstance(error, Conflict) and hasattr(error, "disagreements"):
         from ratoon.platform.cli.merging import print_conflicts
 
-        print_conflicts(error.disagreements)
+        print_conflicts([found.as_json() for found in error.disagreements])
     click.secho(f"{error.code}: {error.text(translator())}", fg="red", err=True)
     if GOING_ON.get(error.code) in options:
         click.echo("  → " + tell("{option} does it all the same", option=GOING_ON[error.code]), err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -10,7 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ratoon.platform.cli.merging import asked, setting_options, settings_given
+from ratoon.platform.cli.merging import (
+    asked,
+    print_conflicts,
+    read_json,
+    setting_options,
+    settings_given,
+    write_conflicts,
+)
 from ratoon.platform.cli.opening import environment
 from ratoon.platform.cli.plans import print_plan
 from ratoon.platform.cli.printing import print_json
@@ -71,7 +77,7 @@ def command(
     with environment() as opened:
         exported = export(Target.of(opened), package, None, components)
     files = exported.sealed(read_key(sign) if sign is not None else None).files
-    answers = json.loads(resolve.read_text(encoding="utf-8")) if resolve is not None else []
+    answers = read_json(resolve) if resolve is not None else []
     answers = answers.get("conflicts", []) if isinstance(answers, dict) else answers
     manner = {"prefer": prefer} if prefer else {}
     settings = settings_given(given, settings_file)
@@ -107,14 +113,9 @@ def _explain(error: RemoteRefused, file: Path | None) -> None:
     """What the other environment said against it, on stderr; its conflicts into the file that was asked for."""
     problem = error.problem
     found = problem.get("conflicts", ())
-    for conflict in found:
-        click.secho(f"{conflict['file']} {conflict['path']}", bold=True, err=True)
-        for side in ("base", "theirs", "ours"):
-            value = json.dumps(conflict[side], ensure_ascii=False) if side in conflict else tell("(not there)")
-            click.echo(f"  {side:>6}  {value}", err=True)
-    if found and file is not None:
-        asked = {"conflicts": [{**conflict, "take": None} for conflict in found]}
-        file.write_text(json.dumps(asked, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    if found:
+        print_conflicts(found)
+        write_conflicts(found, file)
     for finding in problem.get("findings", ()):
         click.echo(f"  {finding['file']}{finding['pointer']} {finding['message']} [{finding['code']}]", err=True)
     for need in problem.get("settings", ()):

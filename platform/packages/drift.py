@@ -22,7 +22,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from ratoon.platform.errors import BadRequest, MetadataRefused
+from ratoon.platform.errors import BadRequest, MetadataRefused, NotFound
 from ratoon.platform.metadata.builtin import SYSTEM
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.packages.differences import ComponentChange, component_changes
@@ -32,7 +32,7 @@ from ratoon.platform.packages.sources import Source, read_sources
 from ratoon.platform.packages.upgrades import standing_bases
 from ratoon.platform.storage import revisions
 from ratoon.platform.storage.bases import packages_documents
-from ratoon.platform.storage.database import Database
+from ratoon.platform.storage.database import Database, SchemaMoved
 
 
 @dataclass(frozen=True)
@@ -94,15 +94,26 @@ def read_side(text: str, token: str = "", own: Database | None = None, *, insecu
     if text.startswith(("http://", "https://")):
         return Side(text, _read(Remote(text, token, insecure=insecure).export()))
     if "://" in text:
+        _refuse_missing_file(text)
+        address = text.rpartition("@")[2] or text
         database = Database.open(text)
         try:
             with database.read() as connection:
-                return Side(text.rpartition("@")[2] or text, tuple(present_documents(connection)))
+                return Side(address, tuple(present_documents(connection)))
+        except SchemaMoved:
+            raise NotFound("There is no Ratoon in {database}.", database=address) from None
         finally:
             database.dispose()
     if not Path(text).exists():
         raise BadRequest("{text} is no folder, zip file, database, address or @revision.", text=text)
     return Side(text, _read(Path(text)), complete=False)
+
+
+def _refuse_missing_file(url: str) -> None:
+    """SQLite would make the file."""
+    scheme, _, file = url.partition(":///")
+    if scheme.startswith("sqlite") and file and not file.startswith(":memory:") and not Path(file).exists():
+        raise NotFound("There is no file {file}.", file=file)
 
 
 def _at(connection: Connection, which: str) -> Sequence[Document]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -38,7 +39,6 @@ def try_out(target: Target, connection: Connection, plan: Plan) -> tuple[Outcome
 
 def write_trail(connection: Connection, at: datetime, plan: Plan, revision: int, by: str | None, said: str) -> None:
     """Notes in the audit trail who changed which metadata: belongs at the end of the transaction."""
-    person = by if by is not None and len(by) == _ID_LENGTH else None
     packages = {c.package for c in plan.components if c.package}
     known = plan.after.packages
     detail = {
@@ -49,6 +49,30 @@ def write_trail(connection: Connection, at: datetime, plan: Plan, revision: int,
         "sums": dict(Counter(change.action for change in plan.components)),
         "components": [f"{c.action} {c.package}/{c.file}" for c in plan.components[:_MOST]],
         "destructive": list(plan.destructive[:_MOST]),
+        "settled": [f"{one.package}/{one.file} {one.path}".rstrip() for one in plan.upgrade.settled[:_MOST]],
     }
-    happening = audit.Happening("setup", "applied", person, "revision", str(revision), detail)
+    happening = audit.Happening("setup", "applied", person(by), "revision", str(revision), detail)
     audit.note(connection, at, happening)
+
+
+def note_purge(
+    connection: Connection, at: datetime, revision: int, by: str | None, lost: Mapping[str, int], owners: Iterable[str]
+) -> None:
+    """Notes in the audit trail who dropped which kept values for good: field or object → how many values or records.
+
+    ``owners`` are the packages that they belong to, as far as that is still known.
+    """
+    detail = {
+        "by": by,
+        "revision": revision,
+        "packages": sorted(set(owners)),
+        "lost": dict(list(lost.items())[:_MOST]),
+        "sums": {"columns_and_tables": len(lost), "values": sum(lost.values())},
+    }
+    subject = ", ".join(lost)
+    audit.note(connection, at, audit.Happening("setup", "purged", person(by), "kept_data", subject, detail))
+
+
+def person(by: str | None) -> str | None:
+    """The id in ``by``, which may also say "command line"."""
+    return by if by is not None and len(by) == _ID_LENGTH else None

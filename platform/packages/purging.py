@@ -16,6 +16,7 @@ from sqlalchemy import Connection, delete, func, select
 
 from ratoon.platform.errors import Conflict, NotFound, say
 from ratoon.platform.metadata.documents import canonical
+from ratoon.platform.packages.finishing import note_purge
 from ratoon.platform.packages.locking import claim
 from ratoon.platform.packages.target import Drifted, Target
 from ratoon.platform.storage import revisions, search
@@ -117,13 +118,37 @@ def purge(
         if fingerprint is not None and fingerprint != plan.fingerprint:
             raise Drifted("What would be lost now is not what was planned. Plan again.")
         registry = target.registry_at(connection, plan.revision)
+        owners = _owners(connection, plan.losses)
         present = Present(connection)
         for loss in plan.losses:
             alive = registry is not None and loss.object in registry.objects
             if loss.kind == "table" and alive:
                 raise Conflict("{object} is in use.", object=loss.object)
             _drop(connection, present, loss)
+        if plan.losses:
+            note_purge(connection, target.world.clock(), plan.revision, by, _counted(plan), owners)
         return plan
+
+
+def _counted(plan: PurgePlan) -> dict[str, int]:
+    lost: dict[str, int] = {}
+    for loss in plan.losses:
+        lost[loss.name] = lost.get(loss.name, 0) + loss.values
+    return lost
+
+
+def _owners(connection: Connection, losses: Sequence[Loss]) -> set[str]:
+    """The packages whose documents had it last."""
+    found: set[str] = set()
+    for revision in {loss.revision for loss in losses}:
+        mine = [loss for loss in losses if loss.revision == revision]
+        for document in revisions.documents_at(connection, revision - 1) if revision > 1 else ():
+            if document.kind in ("object", "extension"):
+                name = document.data.get("name" if document.kind == "object" else "object")
+                fields = {field["name"] for field in document.data.get("fields", ())}
+                if any(name == one.object and (one.key in fields or not one.key) for one in mine):
+                    found.add(document.package)
+    return found
 
 
 def _plan(connection: Connection, names: Sequence[str], before: int | None) -> PurgePlan:

@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from ratoon.platform.cli.opening import environment
+from ratoon.platform.packages import Target
+from ratoon.platform.packages.uninstalling import uninstall
+
 Run = Callable[..., Result]
 
 
@@ -68,3 +72,33 @@ def test_settings_are_given_listed_and_changed(run: Run, tmp_path: Path, monkeyp
     assert (shown["has_value"], "two" in str(shown)) == (True, False)
     run("setting", "set", "garden", "key", "--clear")
     assert "missing" in run("setting", "list").output
+
+
+def test_history_and_trail_name_who_did_it_and_drift_makes_no_file(run: Run, tmp_path: Path) -> None:
+    run("init", "garden", "--object", "plant")
+    run("apply", "garden")
+    run("user", "add", "ann@example.org", "--admin", "--no-password")
+    with environment() as opened:
+        with opened.database.read() as connection:
+            ann = opened.accounts.user_id(connection, "ann@example.org")
+        uninstall(Target.of(opened), "garden", by=ann, allow_destructive=True)
+    newest, before, *_ = json.loads(run("history", "--json").output)
+    assert [(one["by"], one["email"]) for one in (newest, before)] == [(ann, "ann@example.org"), ("command line", None)]
+    assert "ann@example.org" in run("history").output
+    entry, *_ = json.loads(run("audit", "list", "--trail", "setup", "--json").output)
+    assert (entry["email"], entry["detail"]["packages"]) == ("ann@example.org", {"garden": None})
+    run("purge", "--yes")
+    entry, *_ = json.loads(run("audit", "list", "--trail", "setup", "--json").output)
+    assert (entry["action"], entry["detail"]["by"], entry["subject"]) == ("purged", "command line", "plant")
+    missing = run("drift", "garden", f"sqlite:///{tmp_path}/no.db", ok=False)
+    assert (missing.exit_code, "There is no file" in missing.stderr) == (1, True)
+    assert not (tmp_path / "no.db").exists()
+    (tmp_path / "empty.db").touch()
+    assert "There is no Ratoon in" in run("drift", "garden", f"sqlite:///{tmp_path}/empty.db", ok=False).stderr
+
+
+def test_a_broken_file_of_resolutions_names_its_line(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "choices.json").write_text("{\n")
+    more = ("--to", "http://127.0.0.1:1", "--token", "x", "--resolve", "choices.json")
+    refused = run("promote", *more, ok=False)
+    assert (refused.exit_code, "choices.json: line 2" in refused.stderr) == (2, True)

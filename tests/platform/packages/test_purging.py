@@ -11,6 +11,7 @@ from ratoon.platform.errors import BadRequest, NotFound
 from ratoon.platform.packages import Drifted, rollback
 from ratoon.platform.packages.purging import plan_purge, purge
 from ratoon.platform.packages.rule_checks import check_formula, check_rules
+from ratoon.platform.storage import audit
 
 Clinic = Any
 Package = Any
@@ -65,7 +66,13 @@ def test_a_removed_object_is_purged_with_its_table_and_history(clinic: Clinic, p
             data["related"] = [r for r in data["related"] if r["object"] != "reminder"]
     clinic.apply(package, allow_destructive=True)
     assert [(loss.name, loss.values) for loss in plan_purge(clinic.target).losses] == [("reminder", 1)]
-    purge(clinic.target, ["reminder"])
+    purge(clinic.target, ["reminder"], by="command line")
+    with clinic.target.database.read() as connection:
+        entry = audit.entries(connection, trail="setup", limit=1)[0]
+    assert (entry.action, entry.subject) == ("purged", "reminder")
+    assert entry.detail is not None
+    told = {key: entry.detail[key] for key in ("by", "packages", "lost")}
+    assert told == {"by": "command line", "packages": ["clinic"], "lost": {"reminder": 1}}
     rollback(clinic.target, 2)
     assert clinic.create("reminder", {"subject": "again", "due_on": "2027-01-01"})
 

@@ -10,6 +10,7 @@ import pytest
 from ratoon.platform.packages import export, rollback
 from ratoon.platform.packages.merging import Choices, MergeConflict, read_resolutions
 from ratoon.platform.packages.upgrades import Manner, local_edits
+from ratoon.platform.storage import audit
 
 
 def edited_here(clinic: Any, package: Any) -> Any:
@@ -79,6 +80,10 @@ def test_what_both_changed_is_refused_until_somebody_chose(clinic: Any, package:
     applied = clinic.apply(theirs, manner=Manner(choices=Choices(read_resolutions(written))))
     assert pet(clinic)["name"]["max_length"] == 200
     assert [d.path for d in applied.plan.upgrade.settled] == ["/fields/name/max_length"]
+    with clinic.target.database.read() as connection:
+        entry = audit.entries(connection, trail="setup", limit=1)[0]
+    assert entry.detail is not None
+    assert entry.detail["settled"] == ["clinic/pet/object.json /fields/name/max_length"]
 
 
 @pytest.mark.parametrize(("side", "length"), [("ours", 100), ("theirs", 200)])
