@@ -34,6 +34,7 @@ from ratoon.platform.records.service import RecordService
 from ratoon.platform.storage import approvals as store
 from ratoon.platform.storage import role_members
 from ratoon.platform.storage.notification_ways import Way, ways
+from ratoon.platform.storage.notifications import settle
 from ratoon.platform.storage.runs import About, enqueue
 
 Row = dict[str, Any]
@@ -164,13 +165,13 @@ class Approvals:
             by = self._actor.id if vote["user_id"] != self._actor.id else None
             store.decide(self._conn, vote["id"], "approved" if approve else "rejected", self._now, by)
         self._note(case, "approved" if approve else "rejected", comment)
-        votes = store.votes_of(self._conn, id, case.request["round"])
+        votes = self._answered(id, case.request["round"])
         verdict = approve if vote is None else _verdict(case.step, votes)
         if verdict is True:
-            store.close_votes(self._conn, id, self._now)
+            self._close(id, case.request["round"])
             self._enter(case, case.process.steps.index(case.step) + 1 if case.step else 0)
         elif verdict is False:
-            store.close_votes(self._conn, id, self._now)
+            self._close(id, case.request["round"])
             self._reject(case)
         if case.request["state"] != "pending":
             self._tell_answer(case, comment)
@@ -183,7 +184,7 @@ class Approvals:
         process = process_of(obj, request["process"])
         if not self._may_recall(request, process):
             raise Forbidden("You may not take this approval back.")
-        store.close_votes(self._conn, id, self._now)
+        self._close(id, request["round"])
         case = _Case(request, obj, process or Approval(obj.name, request["process"], request["process"], ()))
         self._note(case, "recalled", comment)
         self._finish(case, "recalled")
@@ -200,6 +201,7 @@ class Approvals:
         if any(v["user_id"] == to for v in store.votes_of(self._conn, id, case.request["round"])):
             raise Conflict("This user is asked already.")
         store.hand_over(self._conn, vote["id"], to, vote["user_id"])
+        settle(self._conn, [_told_by(vote)], self._now)
         self._note(case, "delegated", comment)
         if case.step is not None:
             self._tell_asked(case, case.step, [{**vote, "user_id": to}])
@@ -219,6 +221,17 @@ class Approvals:
         self._ask(case, step, more)
         self._note(case, "escalated", "")
         return bool(more)
+
+    def _close(self, id: str, round: int) -> None:
+        """Asks nobody any more in that round."""
+        store.close_votes(self._conn, id, self._now)
+        self._answered(id, round)
+
+    def _answered(self, id: str, round: int) -> list[Row]:
+        """The votes of a round; who need not answer any more has nothing unread about it."""
+        votes = store.votes_of(self._conn, id, round)
+        settle(self._conn, [_told_by(vote) for vote in votes if vote["state"] != "open"], self._now)
+        return votes
 
     # -- the course of a request ---------------------------------------------------------------------------------------
 
@@ -289,7 +302,7 @@ class Approvals:
                 way = Way(way.bell)
             tell(
                 self._records, [vote["user_id"]], "approval", "approval", {"approval": told, "link": ""}, way=way,
-                object=case.object.name, record=request["record"], key=f"approval/{vote['id']}", rule=rule, brief=True,
+                object=case.object.name, record=request["record"], key=_key_of(vote), rule=rule, brief=True,
             )  # fmt: skip
         if mailed:
             about = About(
@@ -478,6 +491,15 @@ def approvals_of(records: RecordService) -> Approvals:
     """The approvals of the environment that this record service belongs to."""
     reactions: Any = records.engine.reactions
     return Approvals(records, reactions.actions)
+
+
+def _key_of(vote: Row) -> str:
+    """What a question is told under; ``tell`` adds the user, as ``_told_by`` does."""
+    return f"approval/{vote['id']}"
+
+
+def _told_by(vote: Row) -> str:
+    return f"{_key_of(vote)}/{vote['user_id']}"
 
 
 def _verdict(step: ApprovalStep | None, votes: Sequence[Row]) -> bool | None:

@@ -111,6 +111,13 @@ def mark_read(connection: Connection, user: str, now: datetime, ids: Sequence[st
     return connection.execute(change.where(these), {"ids": list(ids)}).rowcount
 
 
+def settle(connection: Connection, keys: Sequence[str], now: datetime) -> None:
+    """Marks the notifications with these keys as read, whoever they are for: nothing is to do about them any more."""
+    table = system_tables().tables["ratoon_notification"]
+    change = update(table).where(table.c.read_at.is_(None)).values(read_at=now)
+    connection.execute(change.where(one_of(table.c.key, "keys", connection.dialect.name)), {"keys": list(keys)})
+
+
 def mark_unread(connection: Connection, user: str, id: str) -> bool:
     """Marks one of a user's notifications as not read; whether there is such a one."""
     table = system_tables().tables["ratoon_notification"]

@@ -17,6 +17,7 @@ from ratoon.platform.errors import Conflict, Forbidden, MetadataRefused, RatoonE
 from ratoon.platform.jobs import drain
 from ratoon.platform.records.drafts import Change
 from ratoon.platform.storage import approvals as store
+from ratoon.platform.storage.notifications import of_user
 
 
 def field(name: str, kind: str, **options: Any) -> dict[str, Any]:
@@ -441,3 +442,28 @@ def test_only_who_may_read_the_record_is_asked(open_world: Any) -> None:
     assert (request["step"], office.asked(request)) == ("manager", {"bob"})
     with pytest.raises(ValidationFailed, match="Nobody who would be asked in step Bosses may read this record"):
         office.submit(office.deal(amount=5000))
+
+
+def test_a_question_that_is_answered_is_not_unread_in_the_bell_of_anybody_asked(open_world: Any) -> None:
+    office = Office(open_world(SALES))
+
+    def waiting() -> dict[str, int]:
+        with office.world.read(SYSTEM) as records:
+            return {
+                name: len([n for n in of_user(records.connection, office.id(name), unread_only=True)
+                           if n.kind == "approval"])
+                for name in office.people
+            }  # fmt: skip
+
+    request = office.submit(office.deal(amount=50))
+    asked = office.asked(request)
+    assert asked
+    assert {name for name, count in waiting().items() if count} == asked
+    office.do(next(iter(sorted(asked))), lambda a: a.delegate(request["id"], office.id("fay")))
+    assert {name for name, count in waiting().items() if count} == (asked - {min(asked)}) | {"fay"}
+    office.do("ann", lambda a: a.recall(request["id"]))
+    assert not any(waiting().values())
+    again = office.submit(office.deal(amount=50))
+    office.decide(min(office.asked(again)), again["id"], True)
+    now = office.do("system", lambda a: a.tell(again["id"]))
+    assert {name for name, count in waiting().items() if count} == office.asked(now)
