@@ -18,6 +18,7 @@ import click
 from granian.constants import Interfaces
 from granian.server import Server
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from ratoon.platform.access.actor import SYSTEM
 from ratoon.platform.app import create_app, open_environment, wsgi
@@ -127,7 +128,10 @@ def _refuse_taken_port(host: str, port: int) -> None:
 
 def _shown(url: str) -> str:
     """The database URL without a password."""
-    return make_url(url).render_as_string(hide_password=True)
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:  # opening it says what is wrong; what was typed may hold a password
+        return "…"
 
 
 def _first_login(environment: Environment, demo: bool) -> str:

@@ -37,7 +37,7 @@ from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg.types.string import TextLoader
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
 from sqlalchemy.pool import QueuePool
 
 from ratoon.platform.errors import BadRequest, Conflict
@@ -94,15 +94,23 @@ class Database:
     def open(cls, url: str, functions: FunctionSet | None = None) -> Database:
         """The database at ``url``; nothing is read yet. ``functions`` are what formulas may call inside SQLite.
 
-        Raises ``ValueError`` for a kind of database that is not supported.
+        Raises ``BadRequest`` for what is no address of a database, and for a kind that is not supported.
         """
-        parsed = make_url(url)
+        try:
+            parsed = make_url(url)
+        except ArgumentError:
+            raise BadRequest(
+                "This is no address of a database: use sqlite:///path or postgresql://user@host/name."
+            ) from None
         backend = parsed.get_backend_name()
         if backend == "sqlite":
             return cls(_sqlite_engine(parsed, functions))
         if backend == "postgresql":
             return cls(_postgresql_engine(parsed.set(drivername="postgresql+psycopg")))
-        raise ValueError(f"{backend} is not supported: use sqlite:///path or postgresql://user@host/name")
+        raise BadRequest(
+            "Databases of the kind {kind} are not supported: use sqlite:///path or postgresql://user@host/name.",
+            kind=backend,
+        )
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
