@@ -17,7 +17,7 @@ from ratoon.platform.cli.merging import (
     write_conflicts,
 )
 from ratoon.platform.cli.opening import BY, environment
-from ratoon.platform.cli.plan_files import progress_bar, read_fingerprint
+from ratoon.platform.cli.plan_files import progress_bar, read_fingerprint, tell_waiting
 from ratoon.platform.cli.plans import print_plan
 from ratoon.platform.cli.printing import print_findings, print_json
 from ratoon.platform.cli.speaking import count, tell
@@ -63,7 +63,9 @@ def command(
     """Apply the package at PATH (a folder or zip file). Running servers notice by themselves."""
     fingerprint = read_fingerprint(plan_file)
     with environment(apply_packages=not validate_only) as opened, progress_bar(shown=not as_json) as progress:
-        conditions = Conditions(allow_violations=allow_violations, fingerprint=fingerprint, progress=progress)
+        conditions = Conditions(
+            allow_violations=allow_violations, fingerprint=fingerprint, progress=progress, on_wait=tell_waiting
+        )
         said = manner(edit, discard_edits, prefer, resolve)
         said = replace(said, settings=settings_given(given, settings_file))
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import click
 
+from ratoon.platform.cli.speaking import here
+from ratoon.platform.errors import Text
 from ratoon.platform.packages.planning import Plan
 from ratoon.platform.storage.filling import Progress, silent
 
@@ -60,3 +62,8 @@ def progress_bar(*, shown: bool) -> Iterator[Progress]:
             bar.update(tasks[what], completed=done, total=total)
 
         yield tell
+
+
+def tell_waiting(text: Text) -> None:
+    """On stderr, whose change is waited for."""
+    click.secho(here(text), fg="yellow", err=True)

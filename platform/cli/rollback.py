@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from ratoon.platform.cli.opening import BY, environment
-from ratoon.platform.cli.plan_files import progress_bar
+from ratoon.platform.cli.plan_files import progress_bar, tell_waiting
 from ratoon.platform.cli.plans import print_plan
 from ratoon.platform.cli.printing import print_json
 from ratoon.platform.cli.speaking import tell
@@ -43,7 +43,7 @@ def command(
             message=message,
             allow_destructive=allow_destructive,
             validate_only=validate_only,
-            conditions=Conditions(allow_violations=allow_violations, progress=progress),
+            conditions=Conditions(allow_violations=allow_violations, progress=progress, on_wait=tell_waiting),
         )
     if as_json:
         print_json(applied.as_json())

@@ -20,7 +20,7 @@ from typing import Any
 
 from sqlalchemy import Connection, String
 
-from ratoon.platform.errors import Conflict, listed
+from ratoon.platform.errors import Conflict, Text, listed
 from ratoon.platform.formulas.columns import Choices
 from ratoon.platform.packages.ahead import Ahead, fill_ahead
 from ratoon.platform.packages.backfill import Backfill
@@ -100,6 +100,8 @@ class Conditions:
     """Of the plan that somebody agreed to; another one is refused."""
     progress: Progress = silent
     on_phase: Callable[[str], None] = field(default=lambda name: None)
+    on_wait: Callable[[Text], None] = field(default=lambda text: None)
+    """Told whose change this one waits for."""
 
 
 class _TakeBack(Exception):
@@ -112,7 +114,7 @@ def carry_out(
 ) -> Applied:
     """Carries out the plan that ``make`` gives inside the transaction. Raises what ``apply_package`` does."""
     conditions = conditions or Conditions()
-    with claim(target.database, by, message, target.world.clock()) as claimed:
+    with claim(target.database, by, message, target.world.clock(), on_wait=conditions.on_wait) as claimed:
         conditions.on_phase("claimed")
         with target.database.read() as connection:
             first = make(connection)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,12 +22,14 @@ from typing import IO, Any
 
 from sqlalchemy import Connection, delete, insert, select
 
-from ratoon.platform.errors import Conflict, say
+from ratoon.platform.errors import Conflict, Text, say
 from ratoon.platform.storage.apply_table import apply_table
 from ratoon.platform.storage.database import Database, driver
 
 WAIT = 30.0
 """Seconds that a second change waits for the first."""
+MOMENT = 1.0
+"""Seconds after which whoever waits is told for whom."""
 STEP = 0.05
 _LOCK = 0x7261746F6F6F
 
@@ -51,7 +53,7 @@ class Holder:
     what: str
 
     @property
-    def text(self) -> str:
+    def text(self) -> Text:
         """For messages."""
         who = self.by or say("the platform")
         return say(
@@ -73,9 +75,19 @@ class Claim:
 
 
 @contextmanager
-def claim(database: Database, by: str | None, what: str, now: datetime, wait: float = WAIT) -> Iterator[Claim]:
-    """Claims the metadata while the block runs. Raises ``Locked`` when another one holds it for ``wait`` seconds."""
-    with _held(database, wait):
+def claim(
+    database: Database,
+    by: str | None,
+    what: str,
+    now: datetime,
+    wait: float = WAIT,
+    on_wait: Callable[[Text], None] = lambda text: None,
+) -> Iterator[Claim]:
+    """Claims the metadata while the block runs. Raises ``Locked`` when another one holds it for ``wait`` seconds.
+
+    ``on_wait`` is told once who it is that is waited for, when that takes longer than a moment.
+    """
+    with _held(database, wait, on_wait):
         with database.write() as connection:
             connection.execute(delete(apply_table()))
             row = {"name": "metadata", "by": by, "host": socket.gethostname()[:120], "pid": os.getpid(), "since": now,
@@ -115,10 +127,10 @@ def _revision(connection: Connection) -> int:
 
 
 @contextmanager
-def _held(database: Database, wait: float) -> Iterator[None]:
+def _held(database: Database, wait: float, on_wait: Callable[[Text], None] = lambda text: None) -> Iterator[None]:
     if database.dialect == "postgresql":
         with database.read() as connection:
-            _try_for(database, wait, lambda: _advisory(connection))
+            _try_for(database, wait, lambda: _advisory(connection), on_wait)
             try:
                 yield
             finally:
@@ -129,22 +141,30 @@ def _held(database: Database, wait: float) -> Iterator[None]:
         yield
         return
     with Path(f"{path}.lock").open("a+b") as file:
-        _try_for(database, wait, lambda: _file(file))
+        _try_for(database, wait, lambda: _file(file), on_wait)
         yield
 
 
-def _try_for(database: Database, wait: float, attempt: Any) -> None:
+def _try_for(database: Database, wait: float, attempt: Any, on_wait: Callable[[Text], None]) -> None:
     """Tries until it works or the time is over."""
     pause = threading.Event()
-    left = wait
+    left, told = wait, False
     while not attempt():
         if left <= 0:
-            with database.read() as connection:
-                found = holder(connection)
-            who = found.text if found is not None else say("another process")
-            raise Locked("The metadata is being changed by {holder}. Try again later.", holder=who)
+            raise Locked("The metadata is being changed by {holder}. Try again later.", holder=_who(database))
+        if not told and wait - left >= MOMENT:
+            told = True
+            on_wait(
+                say("The metadata is being changed by {holder}. Waiting for the end of it …", holder=_who(database))
+            )
         pause.wait(STEP)
         left -= STEP
+
+
+def _who(database: Database) -> Text:
+    with database.read() as connection:
+        found = holder(connection)
+    return found.text if found is not None else say("another process")
 
 
 def _advisory(connection: Connection) -> bool:

@@ -165,13 +165,16 @@ def test_killed_while_rolling_back_it_is_before_or_after(boxes: Environment, pha
 
 def test_who_holds_the_metadata_is_named(boxes: Environment) -> None:
     moment = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
+    heard: list[str] = []
     with claim(boxes.database, "Ada", "Something large", moment):
         assert interrupted(boxes.database) is None
         with (
             pytest.raises(Locked, match=rf"Ada on .* \(process {os.getpid()}\) since 2026-11-21 08:00:00 UTC"),
-            claim(boxes.database, "Ben", "Something else", moment, wait=0.1),
+            claim(boxes.database, "Ben", "Something else", moment, wait=1.1, on_wait=heard.append),
         ):
             raise AssertionError("two claims at once")
+    assert len(heard) == 1
+    assert heard[0].startswith("The metadata is being changed by Ada on ")
     with claim(boxes.database, "Ben", "Something else", moment, wait=0.1):
         pass
 
