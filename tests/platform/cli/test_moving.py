@@ -36,10 +36,13 @@ def test_a_signed_export_is_taken_where_its_key_is_trusted(
     assert "Nothing to do" in run("plan", "plant.zip").output
 
 
+@pytest.mark.parametrize("command", ["history", "serve"])
 @pytest.mark.parametrize("address", ["mysql://host/name", "garbage"])
-def test_an_address_of_no_database_is_refused_in_words(run: Run, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+def test_an_address_of_no_database_is_refused_in_words(
+    run: Run, monkeypatch: pytest.MonkeyPatch, address: str, command: str
+) -> None:
     monkeypatch.setenv("RATOON_DATABASE_URL", address)
-    refused = run("history", ok=False)
+    refused = run(command, ok=False)
     assert refused.exit_code == 1
     assert "bad_request: " in refused.output
     assert "use sqlite:///path or postgresql://user@host/name" in refused.output
