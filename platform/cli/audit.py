@@ -69,11 +69,13 @@ def list_entries(trail: str | None, subject: str | None, limit: int, before: int
         shown = [{field.name: getattr(entry, field.name) for field in fields(entry)} for entry in found]
         print_json([{**one, "email": people.get(one["by"])} for one in shown])
         return
+    shown_trail = () if trail else ("trail",)  # not the same word in every line
     rows = [
-        (str(e.number), f"{e.at:%Y-%m-%d %H:%M}", e.trail, e.action, e.object, e.subject, _by(e, people), _which(e))
+        (str(e.number), f"{e.at:%Y-%m-%d %H:%M}", *(e.trail for _ in shown_trail), e.action, e.object, e.subject,
+         _by(e, people), _which(e))
         for e in found
-    ]
-    table(rows, ("no.", "at (UTC)", "trail", "action", "object", "subject", "by", "packages"))
+    ]  # fmt: skip
+    table(rows, ("no.", "at (UTC)", *shown_trail, "action", "object", "subject", "by", "packages"))
 
 
 def _by(entry: Entry, people: Mapping[str, str]) -> str:

@@ -274,9 +274,8 @@ def _retyped_texts(plan: Plan) -> set[tuple[str, str]]:
 
 def _title(plan: Plan) -> str:
     """What a revision is called when nobody said: the packages it changed."""
-    changed = dict.fromkeys(change.package for change in plan.components if change.package)
     known = plan.after.packages
-    return "Apply " + ", ".join(f"{name} {known[name].version}" if name in known else name for name in changed)
+    return "Apply " + ", ".join(f"{name} {known[name].version}" if name in known else name for name in plan.packages)
 
 
 def _kept(plan: Plan) -> dict[str, Any]:

@@ -39,13 +39,12 @@ def try_out(target: Target, connection: Connection, plan: Plan) -> tuple[Outcome
 
 def write_trail(connection: Connection, at: datetime, plan: Plan, revision: int, by: str | None, said: str) -> None:
     """Notes in the audit trail who changed which metadata: belongs at the end of the transaction."""
-    packages = {c.package for c in plan.components if c.package}
     known = plan.after.packages
     detail = {
         "message": said,
         "by": by,
         "revision": revision,
-        "packages": {name: known[name].version if name in known else None for name in sorted(packages)},
+        "packages": {name: known[name].version if name in known else None for name in sorted(plan.packages)},
         "sums": dict(Counter(change.action for change in plan.components)),
         "components": [f"{c.action} {c.package}/{c.file}" for c in plan.components[:_MOST]],
         "destructive": list(plan.destructive[:_MOST]),

@@ -33,6 +33,7 @@ from ratoon.platform.packages.sources import Read, Source, read_sources
 from ratoon.platform.packages.target import Target
 from ratoon.platform.packages.upgrades import Manner, Upgrade, standing_bases, upgrade
 from ratoon.platform.storage import revisions, schema
+from ratoon.platform.storage.bases import Bases
 from ratoon.platform.storage.kept import read_kept
 from ratoon.platform.storage.moving import RelocatedTables, Relocation
 from ratoon.platform.storage.store import RecordStore
@@ -57,8 +58,8 @@ class Plan:
     after: Registry
     upgrade: Upgrade
     """How the documents came about: local edits that stay, and what the packages themselves bring."""
-    rebased: bool = False
-    """True when what the packages bring changed, even where what stands did not."""
+    rebased: tuple[str, ...] = ()
+    """Packages that bring something else now, even where what stands did not change."""
     rights: tuple[Widening, ...] = ()
     """Permissions that widen."""
     moves: tuple[Move, ...] = ()
@@ -82,6 +83,11 @@ class Plan:
         """
         told = [note for note in self.notes if note.code in CONVERTED]
         return replace(self, notes=(*self.count(connection, False), *told))
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """The packages it is about, those that only moved their base too."""
+        return tuple(dict.fromkeys([*(change.package for change in self.components if change.package), *self.rebased]))
 
     @property
     def empty(self) -> bool:
@@ -276,9 +282,15 @@ def make_plan(
         relocation=relocation,
         since=since,
         upgrade=made,
-        rebased=dict(made.bases) != bases,
+        rebased=_rebased(bases, made.bases),
         rights=widenings(present, documents) if before is not None else (),
     )
+
+
+def _rebased(before: Bases, after: Bases) -> tuple[str, ...]:
+    gone = object()  # a base may be None
+    places = {*before, *after}
+    return tuple(sorted({place[0] for place in places if before.get(place, gone) != after.get(place, gone)}))
 
 
 def _changed_objects(components: Sequence[ComponentChange]) -> frozenset[str] | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ratoon.platform.packages import export, rollback
+from ratoon.platform.packages import export, history, rollback
 from ratoon.platform.packages.merging import Choices, MergeConflict, read_resolutions
 from ratoon.platform.packages.upgrades import Manner, local_edits
 from ratoon.platform.storage import audit
@@ -94,6 +94,14 @@ def test_a_side_can_be_preferred(clinic: Any, package: Any, side: Any, length: i
     clinic.apply(theirs, manner=Manner(choices=Choices(prefer=side)))
     assert pet(clinic)["name"]["max_length"] == length
     assert "colour" in pet(clinic)
+
+
+def test_a_revision_that_only_moves_the_base_says_whose(clinic: Any, package: Any) -> None:
+    edited_here(clinic, package)
+    package.field("pet", "name")["max_length"] = 200
+    applied = clinic.apply(package, manner=Manner(choices=Choices(prefer="ours")))
+    assert (applied.plan.components, applied.plan.rebased) == ((), ("clinic",))
+    assert history(clinic.target)[0].message == "Apply clinic 1.0.0"
 
 
 def test_a_document_removed_here_is_not_brought_back(clinic: Any, package: Any) -> None:
