@@ -10,7 +10,7 @@ from ratoon.platform.metadata.model import Object
 from ratoon.ui.screen import Screen
 
 AT_CHARACTER = " (at character {position})"
-_LABELS = frozenset({"label", "labels", "controller", "stage", "before", "pipeline", "task"})
+_LABELS = frozenset({"label", "labels", "controller", "stage", "before", "pipeline", "task", "criterion"})
 """Parameters of messages that are texts of metadata and are translated themselves."""
 _ABOUT_OPTIONS = frozenset({"dependent_value", "inactive_value"})
 """Problems whose ``value`` and ``other`` are labels of options."""

@@ -166,8 +166,8 @@ def _check(
                 for task in missing_tasks(was, before, ticks.get(draft.id, frozenset())):
                     draft.refuse("task_open", "Still to do in {before}: {task}.", field.name, before=before.label,
                                  task=task.label, rule=task.name)  # fmt: skip
-            _criteria(saving, draft, field, before, before.exit)
-        _criteria(saving, draft, field, stage, stage.entry)
+            _criteria(saving, draft, field, before, before.exit, entering=False)
+        _criteria(saving, draft, field, stage, stage.entry, entering=True)
     required = stage.required_fields
     if stage.category == "lost" and pipeline.loss_reason is not None and pipeline.loss_reason not in required:
         required = (*required, pipeline.loss_reason)
@@ -226,7 +226,13 @@ def _ticks_needed(saving: Saving, plan: ObjectPlan, drafts: Sequence[Draft]) -> 
     return ticks_of(saving.connection, asked) if asked else {}
 
 
-def _criteria(saving: Saving, draft: Draft, field: Field, stage: Stage, rules: tuple[Rule, ...]) -> None:
+def _criteria(
+    saving: Saving, draft: Draft, field: Field, stage: Stage, rules: tuple[Rule, ...], *, entering: bool
+) -> None:
+    """Refuses with every criterion that fails, and says which stage asks and whether one enters or leaves it."""
+    message = "To leave stage {stage}: {criterion}"
+    if entering:
+        message = "To enter stage {stage}: {criterion}"
     for rule in rules:
         try:
             wrong = rule.error_when.evaluate(draft.row, saving.context(draft)) is True
@@ -235,4 +241,5 @@ def _criteria(saving: Saving, draft: Draft, field: Field, stage: Stage, rules: t
                          stage=stage.label, reason=error.text())  # fmt: skip
             continue
         if wrong:
-            draft.refuse("stage_criteria", rule.message, rule.field or field.name, rule=rule.name)
+            draft.refuse("stage_criteria", message, rule.field or field.name, stage=stage.label,
+                         criterion=rule.message, rule=rule.name)  # fmt: skip
