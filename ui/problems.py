@@ -10,7 +10,7 @@ from ratoon.platform.metadata.model import Object
 from ratoon.ui.screen import Screen
 
 AT_CHARACTER = " (at character {position})"
-_LABELS = frozenset({"label", "labels", "controller", "stage", "before", "pipeline", "task", "criterion"})
+_LABELS = frozenset({"label", "labels", "controller", "stage", "before", "pipeline", "task"})
 """Parameters of messages that are texts of metadata and are translated themselves."""
 _ABOUT_OPTIONS = frozenset({"dependent_value", "inactive_value"})
 """Problems whose ``value`` and ``other`` are labels of options."""
@@ -36,6 +36,8 @@ def text_of(screen: Screen, object: Object | None, problem: Problem) -> str:
     for name, value in problem.params.items():
         if name in _LABELS and isinstance(value, str):
             params[name] = " + ".join(screen.translate(v) for v in value.split(" + "))
+        elif name == "criterion" and isinstance(value, str):
+            params[name] = screen.translate(value)
         elif name in ("value", "other") and problem.code in _ABOUT_OPTIONS and isinstance(value, str):
             params[name] = ", ".join(screen.translate(v) for v in value.split(", "))
         elif name == "object" and value in screen.registry.objects:
