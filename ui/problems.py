@@ -36,8 +36,6 @@ def text_of(screen: Screen, object: Object | None, problem: Problem) -> str:
     for name, value in problem.params.items():
         if name in _LABELS and isinstance(value, str):
             params[name] = " + ".join(screen.translate(v) for v in value.split(" + "))
-        elif name == "criterion" and isinstance(value, str):
-            params[name] = screen.translate(value)
         elif name in ("value", "other") and problem.code in _ABOUT_OPTIONS and isinstance(value, str):
             params[name] = ", ".join(screen.translate(v) for v in value.split(", "))
         elif name == "object" and value in screen.registry.objects:

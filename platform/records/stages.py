@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ratoon.platform.access.actor import Actor
-from ratoon.platform.errors import FormulaError, Invalid
+from ratoon.platform.errors import FormulaError, Invalid, say
 from ratoon.platform.fields.stage import DUE, SINCE, SUFFIX
 from ratoon.platform.metadata.model import Field, Rule
 from ratoon.platform.metadata.pipelines import Pipeline, Stage, Task
@@ -242,4 +242,4 @@ def _criteria(
             continue
         if wrong:
             draft.refuse("stage_criteria", message, rule.field or field.name, stage=stage.label,
-                         criterion=rule.message, rule=rule.name)  # fmt: skip
+                         criterion=say(rule.message), rule=rule.name)  # fmt: skip
