@@ -166,7 +166,7 @@ def package_files(source: Path | str | bytes) -> tuple[dict[str, bytes], str, li
 def documents_from_files(files: Mapping[str, bytes], fallback: str = "local") -> tuple[list[Document], list[Finding]]:
     """Documents out of file contents by path; ``fallback`` names the package when the manifest does not."""
     findings: list[Finding] = []
-    files = {file: content for file, content in files.items() if file not in SEALS}
+    files = {file: content for file, content in files.items() if not _set_aside(PurePosixPath(file))}
     inside = [] if "manifest.json" in files else _packages_below(files)
     if inside:
         shown = ", ".join(inside[:10])
@@ -367,7 +367,12 @@ def escape(step: object) -> str:
 def _wanted(path: PurePosixPath) -> bool:
     if str(path) in SEALS:
         return True
-    return path.suffix == ".json" and not any(step.startswith((".", "_")) for step in path.parts)
+    return path.suffix == ".json" and not _set_aside(path)
+
+
+def _set_aside(path: PurePosixPath) -> bool:
+    """Whether a file is no document of the package: seals, schemas for the editor, demo data."""
+    return any(step.startswith((".", "_")) for step in path.parts)
 
 
 def _folder_files(root: Path) -> tuple[dict[str, bytes], list[Finding]]:

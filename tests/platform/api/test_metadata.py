@@ -63,6 +63,11 @@ def test_a_zip_file_does_as_well(admin: Any) -> None:
     assert exported["files"]["plant/object.json"]["name"] == "plant"
 
 
+def test_a_whole_folder_is_posted_with_the_schemas_of_its_editor(admin: Any) -> None:
+    beside = {**PACKAGE, ".schemas/object.json": {"$schema": "…"}, "_demo/10_plant.json": [{"name": "Fern"}]}
+    assert admin.post("/metadata/apply", {"files": beside}, status=200)["revision"]
+
+
 def test_validating_changes_nothing(admin: Any) -> None:
     applied = admin.post("/metadata/apply?validate_only=true", {"files": PACKAGE}, status=200)
     assert applied["validated_only"]
