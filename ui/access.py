@@ -15,13 +15,14 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from ratoon.platform.access.accounts import Accounts
-from ratoon.platform.access.explain import Answer, explain, fields_of
+from ratoon.platform.access.explain import Answer, fields_of
 from ratoon.platform.errors import Forbidden, NotFound, RatoonError
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.metadata.model import Object, Role
 from ratoon.platform.packages import Target
 from ratoon.platform.packages.one_document import edit_document
 from ratoon.platform.packages.planning import present_documents
+from ratoon.platform.records.why_access import why_access
 from ratoon.platform.storage.audit import TRAILS, entries
 from ratoon.ui.problems import error_text
 from ratoon.ui.screen import Screen
@@ -205,7 +206,7 @@ def explained(screen: Screen) -> ResponseReturnValue:
             elif name not in screen.registry.objects or not _ID.fullmatch(record.lower()):
                 wrong = _("There is no such record.")
             else:
-                answers = explain(engine.policy, engine.store, conn, actor, name, record.lower())
+                answers = why_access(engine, conn, actor, name, record.lower())
                 fields = fields_of(engine.policy, actor, name)
     return page_of(
         screen, "access_explain.html", answers=answers, fields=fields, wrong=wrong, email=email, name=name,

@@ -22,7 +22,7 @@ from flask import Blueprint, Response, request
 
 from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.access.actor import Actor
-from ratoon.platform.access.explain import explain, fields_of
+from ratoon.platform.access.explain import fields_of
 from ratoon.platform.api.access_shapes import GrantsShape, ShareShape, TokenShape, TransferShape
 from ratoon.platform.api.body import known_parameters, whole_number
 from ratoon.platform.api.context import Api, answer_value, empty, record_id
@@ -30,6 +30,7 @@ from ratoon.platform.api.shapes import load
 from ratoon.platform.errors import BadRequest, Forbidden, NotFound
 from ratoon.platform.records.ownership import Ownership
 from ratoon.platform.records.service import RecordService
+from ratoon.platform.records.why_access import why_access
 from ratoon.platform.storage.audit import TRAILS, Entry, entries
 
 
@@ -73,7 +74,7 @@ class AccessViews:
             actor = self._accounts.actor_for_user(conn, user)
             if actor is None:
                 raise NotFound("There is no {object} with id {id}.", object="user", id=user)
-            found = explain(engine.policy, engine.store, conn, actor, object, record_id(given.get("id", ""), object))
+            found = why_access(engine, conn, actor, object, record_id(given.get("id", ""), object))
         actions = [
             {
                 "action": answer.action,

@@ -47,9 +47,9 @@ def _order(object: str, event: str, *, as_json: bool) -> None:
 
 def _access(email: str, object: str, record: str, *, as_json: bool) -> None:
     from ratoon.platform.access.accounts import Accounts
-    from ratoon.platform.access.explain import explain
     from ratoon.platform.cli.user import known_user
     from ratoon.platform.errors import NotFound
+    from ratoon.platform.records.why_access import why_access
 
     with environment() as opened, opened.database.read() as connection:
         engine, accounts = opened.engine_at(connection), Accounts(opened.world)
@@ -58,7 +58,7 @@ def _access(email: str, object: str, record: str, *, as_json: bool) -> None:
             raise NotFound("{email} is not active and may do nothing.", email=email)
         if object not in engine.registry.objects:
             raise NotFound("There is no object called {object}.", object=object)
-        answers = explain(engine.policy, engine.store, connection, actor, object, record)
+        answers = why_access(engine, connection, actor, object, record)
     if as_json:
         print_json([answer_json(answer) for answer in answers])
         return

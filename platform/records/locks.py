@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ratoon.platform.access.actor import Actor
 from ratoon.platform.errors import Conflict
 from ratoon.platform.fields.stage import DUE, SINCE
 from ratoon.platform.metadata.approval_model import Approval
@@ -29,7 +30,7 @@ def check(saving: Saving, plan: ObjectPlan, drafts: Sequence[Draft]) -> None:
     asked = {d.id: d for d in drafts if d.old is not None and d.id not in saving.unlocked}
     for record, request in approvals.pending(saving.connection, list(asked)).items():
         process = process_of(plan.object, request["process"])
-        if process is None or not process.lock or _free(saving, process):
+        if process is None or not process.lock or is_free(saving.actor, process):
             continue
         draft = asked[record]
         open_keys = process.open_fields
@@ -50,7 +51,7 @@ def refuse_deletion(saving: Saving, gone: Mapping[str, set[str]]) -> None:
             continue
         for request in approvals.pending(saving.connection, sorted(records - saving.unlocked)).values():
             process = process_of(found, request["process"])
-            if process is not None and process.lock and not _free(saving, process):
+            if process is not None and process.lock and not is_free(saving.actor, process):
                 raise Conflict("It cannot be deleted while it waits for approval ({label}).", label=process.label)
 
 
@@ -59,8 +60,8 @@ def process_of(object: Object, name: str) -> Approval | None:
     return next((a for a in object.approvals if a.name == name), None)
 
 
-def _free(saving: Saving, process: Approval) -> bool:
-    actor = saving.actor
+def is_free(actor: Actor, process: Approval) -> bool:
+    """Whether the lock of that process does not bind the actor at all."""
     return (actor.admin and process.admins_unlocked) or bool(actor.roles & process.unlocked_roles)
 
 

@@ -16,6 +16,7 @@ from ratoon.platform.environment import Environment
 from ratoon.platform.errors import Conflict, Forbidden, MetadataRefused, RatoonError, ValidationFailed
 from ratoon.platform.jobs import drain
 from ratoon.platform.records.drafts import Change
+from ratoon.platform.records.why_access import why_access
 from ratoon.platform.storage import approvals as store
 from ratoon.platform.storage.notifications import of_user
 
@@ -172,6 +173,10 @@ def test_while_it_waits_the_record_is_locked_on_every_way_in(office: Office) -> 
     with pytest.raises(Conflict, match="waits for approval"):
         office.world.transact(office.people["ann"], lambda r: r.delete("deal", [record]))
     assert office.update("system", record, amount=7)["amount"] == 7, "an administrator"
+    with office.world.database.read() as connection:
+        told = {a.action: a for a in why_access(office.world.engine, connection, office.people["ann"], "deal", record)}
+    assert (told["edit"].allowed, told["delete"].allowed) == (True, False)
+    assert told["edit"].reasons[-1].text().endswith("only Note can be changed now.")
     office.do("ann", lambda a: a.recall(request["id"], "changed my mind"))
     assert office.update("ann", record, amount=8)["status"] == "recalled"
 
