@@ -40,7 +40,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
 from sqlalchemy.pool import QueuePool
 
-from ratoon.platform.errors import BadRequest, Conflict
+from ratoon.platform.errors import BadRequest, BadSetting, Conflict
 from ratoon.platform.formulas.functions import FunctionSet
 from ratoon.platform.formulas.sqlite import register_sqlite_functions
 
@@ -94,12 +94,12 @@ class Database:
     def open(cls, url: str, functions: FunctionSet | None = None) -> Database:
         """The database at ``url``; nothing is read yet. ``functions`` are what formulas may call inside SQLite.
 
-        Raises ``BadRequest`` for what is no address of a database, and for a kind that is not supported.
+        Raises ``BadSetting`` for what is no address of a database, and for a kind that is not supported.
         """
         try:
             parsed = make_url(url)
         except ArgumentError:
-            raise BadRequest(
+            raise BadSetting(
                 "This is no address of a database: use sqlite:///path or postgresql://user@host/name."
             ) from None
         backend = parsed.get_backend_name()
@@ -107,7 +107,7 @@ class Database:
             return cls(_sqlite_engine(parsed, functions))
         if backend == "postgresql":
             return cls(_postgresql_engine(parsed.set(drivername="postgresql+psycopg")))
-        raise BadRequest(
+        raise BadSetting(
             "Databases of the kind {kind} are not supported: use sqlite:///path or postgresql://user@host/name.",
             kind=backend,
         )

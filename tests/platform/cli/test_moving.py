@@ -44,7 +44,7 @@ def test_an_address_of_no_database_is_refused_in_words(
     monkeypatch.setenv("RATOON_DATABASE_URL", address)
     refused = run(command, ok=False)
     assert refused.exit_code == 1
-    assert "bad_request: " in refused.output
+    assert "bad_setting: " in refused.output
     assert "use sqlite:///path or postgresql://user@host/name" in refused.output
 
 
