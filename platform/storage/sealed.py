@@ -3,20 +3,23 @@
 ``RATOON_SECRET_KEY`` encrypts; ``RATOON_OLD_SECRET_KEYS`` (with commas) are still read, so that a key can be changed
 without a moment in which nobody can read: put the new key in, name the old one as old, run ``ratoon setting reseal``,
 take the old one out. AES with a MAC (Fernet of ``cryptography``), its key derived from the text by HKDF-SHA256.
+
+The library takes 7 MiB in every process, so only one that was given keys imports it.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import Connection, Engine
 
 from ratoon.platform.errors import Conflict
+
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
 
 _OPTION = "ratoon_seal"
 _PURPOSE = b"ratoon secrets at rest"
@@ -45,8 +48,7 @@ class Seal:
     """Encrypts with the first key and reads what any of them encrypted."""
 
     def __init__(self, keys: Iterable[str] = ()) -> None:
-        ciphers = [Fernet(_derived(key)) for key in keys if key]
-        self._cipher = MultiFernet(ciphers) if ciphers else None
+        self._cipher = _cipher([key for key in keys if key])
 
     def close(self, text: str, name: str) -> Sealed:
         """The text, encrypted. ``name`` says in a refusal whose it is. Raises ``SecretKeyMissing``."""
@@ -54,6 +56,8 @@ class Seal:
 
     def open(self, sealed: Sealed, name: str) -> str:
         """The text. Raises ``SecretKeyMissing`` and ``SecretKeyWrong``."""
+        from cryptography.fernet import InvalidToken
+
         try:
             return self._known(name).decrypt(sealed.token.encode()).decode()
         except InvalidToken:
@@ -84,6 +88,15 @@ def seal_of(connection: Connection) -> Seal:
     return found if isinstance(found, Seal) else Seal()
 
 
-def _derived(key: str) -> bytes:
-    made = HKDF(SHA256(), length=32, salt=None, info=_PURPOSE).derive(key.encode())
-    return base64.urlsafe_b64encode(made)
+def _cipher(keys: Sequence[str]) -> MultiFernet | None:
+    if not keys:
+        return None
+    from cryptography.fernet import Fernet, MultiFernet
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+    def derived(key: str) -> bytes:
+        made = HKDF(SHA256(), length=32, salt=None, info=_PURPOSE).derive(key.encode())
+        return base64.urlsafe_b64encode(made)
+
+    return MultiFernet([Fernet(derived(key)) for key in keys])
