@@ -14,7 +14,7 @@ from flask import url_for
 from ratoon.platform.metadata.model import Field, Object, View
 from ratoon.platform.metadata.pipelines import Pipeline
 from ratoon.platform.records import stages
-from ratoon.platform.records.reading import Query
+from ratoon.platform.records.reading import Query, compile_filter
 from ratoon.platform.records.service import RecordService
 from ratoon.ui.filters import combined, quoted
 from ratoon.ui.i18n import babel_locale
@@ -88,7 +88,10 @@ def lanes(
     staged = owner.type.name == "stage" and pipeline is not None
     kept = f"ISPICKVAL({key}_pipeline, {quoted(pipeline.name)})" if staged and pipeline else ""
     base = combined([view.filter_source, kept, filter_ or ""])
-    groups = service.aggregate(object.name, group_by=[key], filter=base)
+    # A view is the admin's word: it may filter by what the reader may not read. What the reader adds is checked.
+    compile_filter(service, service.plan(object.name), filter_)
+    whole = service.engine.filter(object.name, base) if base else None
+    groups = service.aggregate(object.name, group_by=[key], filter=whole)
     counts = {g[key]: int(g["count"]) for g in groups}
     columns = card_columns(screen, object, view, key)
     made: list[Lane] = []
@@ -100,7 +103,12 @@ def lanes(
         if not counts.get(value) and not always:
             continue
         of_lane = combined([kept, filter_ or "", f"ISPICKVAL({key}, {quoted(value)})"])
-        fields = ["version", object.title, *columns, *([f"{key}_pipeline", f"{key}_due"] if staged else [])]
+        fields = [
+            "version",
+            *screen.title_keys(object),
+            *columns,
+            *([f"{key}_pipeline", f"{key}_due"] if staged else []),
+        ]
         page = service.list(Query(object.name, view=view.name, filter=of_lane, limit=CARDS, fields=fields))
         presenter.load_titles(service, object, page.records, columns)
         cards = [
@@ -183,7 +191,7 @@ def calendar_month(
     page = service.list(
         Query(
             object.name, view=view.name, filter=combined([span, filter_ or ""]), sort=[key], limit=MOST_EVENTS,
-            fields=[object.title, key, *columns],
+            fields=[*screen.title_keys(object), key, *columns],
         )
     )  # fmt: skip
     presenter.load_titles(service, object, page.records, columns)

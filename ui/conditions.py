@@ -74,6 +74,7 @@ def draft_of(
         coerce = plan.coerce.get(key)
         if coerce is not None and key not in plan.links:
             row[key] = _coerced(coerce, value)
+    _forget_hidden(records, object, row, stored)
     context = context_for(records, stored)
     if stored is None:
         _defaults(plan, row, given, context)
@@ -86,6 +87,19 @@ def draft_of(
         except (FormulaError, Invalid):
             row[key] = None
     return Draft(object, row, stored, context)
+
+
+def _forget_hidden(
+    records: RecordService, object: Object, row: dict[str, Any], stored: Mapping[str, Any] | None
+) -> None:
+    """Takes back typed ids of records that the actor may not see: no condition reads what is behind them."""
+    for field in records.plan(object.name).references:
+        key = field.name
+        if not row.get(key) or (stored is not None and row[key] == stored.get(key)):
+            continue
+        target = field.targets[0] if len(field.parts) == 1 else row.get(field.parts[1].key)
+        if target not in field.targets or row[key] not in records.titles(str(target), [row[key]]):
+            row[key] = None
 
 
 def context_for(records: RecordService, stored: Mapping[str, Any] | None = None) -> EvalContext:

@@ -331,7 +331,7 @@ def trash(screen: Screen, object: str) -> ResponseReturnValue:
     found = screen.object(object)
     cursor = request.args.get("cursor") or None
     with screen.read() as records:
-        fields = [found.title, "deleted_at"]
+        fields = [*screen.title_keys(found), "deleted_at"]
         page = records.list(Query(object, deleted=True, sort=["-deleted_at"], cursor=cursor, limit=50, fields=fields))
     presenter = Presenter(screen)
     rows = [

@@ -16,7 +16,7 @@ from flask import send_file
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import FileStorage
 
-from ratoon.platform.errors import NotFound, Problem
+from ratoon.platform.errors import Forbidden, NotFound, Problem
 from ratoon.platform.metadata.model import Field, Object
 from ratoon.platform.records.service import RecordService
 from ratoon.platform.storage.files import File, add_file, attach_files, load_files
@@ -100,7 +100,10 @@ def file(screen: Screen, id: str) -> ResponseReturnValue:
     with screen.read() as records:
         found = load_files(records.connection, [id]).get(id)
         if found is not None and found.object and found.record:
-            record = records.get(found.object, found.record)
+            try:
+                record = records.get(found.object, found.record)
+            except (NotFound, Forbidden):  # its record is hidden: answered like a file that is not there
+                record = {}
             if id not in record.values():
                 found = None
         elif found is not None and found.by != screen.actor.id:

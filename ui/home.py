@@ -113,7 +113,7 @@ def _count(records: RecordService, object: Object) -> int:
 
 def _charts(screen: Screen, records: RecordService) -> list[Chart]:
     charts: list[Chart] = []
-    staged = [o for o in screen.navigation if o.stage_field is not None]
+    staged = [o for o in screen.navigation if o.stage_field is not None and o.stage_field.name in screen.readable(o)]
     for object in sorted(staged, key=lambda o: money_key(screen, o) is None):
         for pipeline in pipelines_of(object):
             chart = _chart(screen, records, object, pipeline)
@@ -189,7 +189,7 @@ def _recent(
     found = []
     for object, count in objects:
         sort = "-created_at" if count > COUNT_CEILING else "-modified_at"
-        query = Query(object.name, sort=[sort], limit=RECENT, fields=[object.title, "modified_at"])
+        query = Query(object.name, sort=[sort], limit=RECENT, fields=[*screen.title_keys(object), "modified_at"])
         for row in records.list(query).records:
             when = format_timedelta(row["modified_at"] - now, add_direction=True, locale=babel_locale(screen.locale))
             url = screen.record_url(object.name, row["id"])

@@ -103,9 +103,10 @@ def records(screen: Screen, object: str) -> ResponseReturnValue:
     with screen.read() as service:
         try:
             filter_ = asked.filter(found, screen)
-            if asked.view.kind == "board" and asked.view.group_by:
+            # Where what a view arranges by is hidden from the reader, its records are a plain list.
+            if asked.view.kind == "board" and asked.view.group_by in screen.readable(found):
                 board = lanes(screen, service, presenter, found, asked.view, pipeline, filter_)
-            elif asked.view.kind == "calendar" and asked.view.date_field:
+            elif asked.view.kind == "calendar" and asked.view.date_field in screen.readable(found):
                 month = calendar_month(
                     screen, service, presenter, found, asked.view, filter_, request.args.get("month")
                 )
@@ -141,7 +142,7 @@ def records(screen: Screen, object: str) -> ResponseReturnValue:
         filter_error=error,
         chips=_chips(screen, found, asked),
         where=[str(c) for c in asked.conditions],
-        formula_example=_example(found),
+        formula_example=_example(screen, found),
         filter_fields=filter_fields(screen, found),
         condition=condition_of(screen, found, ""),
     )
@@ -168,7 +169,8 @@ def shown_columns(screen: Screen, object: Object, view: View) -> list[str]:
 
 def _page(service: RecordService, object: Object, asked: Asked, columns: list[str], filter_: str | None) -> Page:
     dues = [f"{c}_due" for c in columns if c in object.fields and object.fields[c].type.name == "stage"]
-    fields = list(dict.fromkeys([object.title, *columns, *dues]))
+    readable = service.engine.policy.readable_keys(service.actor, object.name)
+    fields = [key for key in dict.fromkeys([object.title, *columns, *dues]) if key != object.title or key in readable]
     return service.list(
         Query(
             object.name,
@@ -251,9 +253,11 @@ def _pipeline(object: Object) -> Pipeline | None:
     return chosen or (pipelines_of(object)[0] if object.pipelines else None)
 
 
-def _example(object: Object) -> str:
-    numbers = [k for k, p in object.parts.items() if p.formula is not None and p.formula.value == "number"]
-    return f"{numbers[0]} > 1000" if numbers else f'CONTAINS({object.title}, "a")'
+def _example(screen: Screen, object: Object) -> str:
+    readable = screen.readable(object)
+    parts = {key: part.formula for key, part in object.parts.items() if key in readable and part.formula is not None}
+    numbers = [key for key, formula in parts.items() if formula.value == "number"]
+    return f"{numbers[0]} > 1000" if numbers else " ".join(f'CONTAINS({t}, "a")' for t in screen.title_keys(object))
 
 
 @dataclass(frozen=True)

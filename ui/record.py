@@ -166,9 +166,9 @@ def _related(screen: Screen, records: RecordService, related: RelatedList, row: 
     query = Query(
         child.name,
         filter=f"{field.name} = {quoted(row['id'])}",
-        sort=[("-" if down else "") + key for key, down in related.sort] or None,
+        sort=[("-" if down else "") + key for key, down in related.sort if key in readable] or None,
         limit=RELATED_ROWS,
-        fields=list(dict.fromkeys([child.title, *columns])),
+        fields=[key for key in dict.fromkeys([child.title, *columns]) if key in readable],
         count=True,
     )
     page = records.list(query)

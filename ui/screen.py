@@ -81,6 +81,14 @@ class Screen:
             self.policy.require(self.actor, name, action)
         return found
 
+    def readable(self, object: Object) -> frozenset[str]:
+        """The keys that the actor may read."""
+        return self.policy.readable_keys(self.actor, object.name)
+
+    def title_keys(self, object: Object) -> list[str]:
+        """The title to ask for; nothing where the actor may not read it: such records are called by their id."""
+        return [object.title] if object.title in self.readable(object) else []
+
     @cached_property
     def navigation(self) -> list[Object]:
         """The objects in the menu: those that are not hidden and that the actor may read, the platform's own last."""

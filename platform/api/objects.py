@@ -150,7 +150,7 @@ def _summary(obj: Object, engine: Engine, actor: Actor, label: Label) -> dict[st
         "description": label(obj.description, obj.owner),
         "icon": obj.icon,
         "color": obj.color,
-        "title": obj.title,
+        "title": obj.title if obj.title in engine.policy.readable_keys(actor, obj.name) else "id",
         "hidden": obj.hidden,
         "person": obj.person,
         "package": obj.owner,
@@ -163,6 +163,7 @@ def described(obj: Object, engine: Engine, actor: Actor, label: Label) -> dict[s
     readable = engine.policy.readable_keys(actor, obj.name)
     editable = engine.policy.editable_keys(actor, obj.name)
     fields = [field for field in obj.fields.values() if any(part.key in readable for part in field.parts)]
+    shown = {field.name for field in fields}
     return {
         **_summary(obj, engine, actor, label),
         "revision": engine.registry.revision,
@@ -173,14 +174,14 @@ def described(obj: Object, engine: Engine, actor: Actor, label: Label) -> dict[s
                 "name": rule.name,
                 "error_when": rule.error_when.source,
                 "message": label(rule.message, rule.owner),
-                "field": rule.field,
+                "field": rule.field if rule.field in obj.fields and rule.field in shown else None,
                 "severity": rule.severity,
             }
             for rule in obj.rules
             if rule.active and Sight(engine, actor, obj.name).whole(rule.error_when)
         ],
         "pipelines": [
-            _pipeline(pipeline, label, Sight(engine, actor, obj.name))
+            _pipeline(pipeline, label, Sight(engine, actor, obj.name), shown)
             for pipeline in obj.pipelines
             if pipeline.field in readable
         ],
@@ -273,19 +274,19 @@ def _field(field: Field, editable: frozenset[str], label: Label, sight: Sight) -
     }
 
 
-def _pipeline(pipeline: Pipeline, label: Label, sight: Sight) -> dict[str, Any]:
+def _pipeline(pipeline: Pipeline, label: Label, sight: Sight, shown: set[str]) -> dict[str, Any]:
     return {
         "name": pipeline.name,
         "label": label(pipeline.label, pipeline.owner),
         "field": pipeline.field,
         "when": sight.source(pipeline.when),
-        "carry": dict(pipeline.carry),
-        "loss_reason": pipeline.loss_reason,
-        "stages": [_stage(stage, label, pipeline.owner) for stage in pipeline.stages],
+        "carry": {what: field for what, field in pipeline.carry if field in shown},
+        "loss_reason": pipeline.loss_reason if pipeline.loss_reason in shown else None,
+        "stages": [_stage(stage, label, pipeline.owner, sight, shown) for stage in pipeline.stages],
     }
 
 
-def _stage(stage: Stage, label: Label, package: str) -> dict[str, Any]:
+def _stage(stage: Stage, label: Label, package: str, sight: Sight, shown: set[str]) -> dict[str, Any]:
     return {
         "name": stage.name,
         "label": label(stage.label, package),
@@ -293,13 +294,13 @@ def _stage(stage: Stage, label: Label, package: str) -> dict[str, Any]:
         "probability": stage.probability,
         "forecast": stage.forecast,
         "color": stage.color,
-        "required_fields": list(stage.required_fields),
+        "required_fields": [name for name in stage.required_fields if name in shown],
         "next": None if stage.next is None else list(stage.next),
         "next_roles": {name: sorted(roles) for name, roles in stage.next_roles.items()},
         "checklist": [
             {"name": t.name, "label": label(t.label, package), "required": t.required} for t in stage.checklist
         ],
-        "advance": [{"when": move.when.source, "to": move.to} for move in stage.advance],
+        "advance": [{"when": move.when.source, "to": move.to} for move in stage.advance if sight.whole(move.when)],
         "expected_days": stage.expected_days,
     }
 

@@ -92,8 +92,8 @@ class Approvals:
         """One request: its facts, the votes of the present round, what happened. Raises ``NotFound``."""
         request = store.request(self._conn, id)
         if request is None:
-            raise NotFound("There is no approval with id {id}.", id=id)
-        self._records.get(request["object"], request["record"], fields=["id"])
+            raise _no_approval(id)
+        self._require_record(request)
         process = process_of(self._records.plan(request["object"]).object, request["process"])
         step = process.step(request["step"]) if process is not None else None
         mine = self._mine(request) if request["state"] == "pending" else None
@@ -398,11 +398,18 @@ class Approvals:
     def _pending(self, id: str) -> Row:
         request = store.request(self._conn, id, lock=True)
         if request is None or request["object"] not in self._records.engine.registry.objects:
-            raise NotFound("There is no approval with id {id}.", id=id)
-        self._records.get(request["object"], request["record"], fields=["id"])
+            raise _no_approval(id)
+        self._require_record(request)
         if request["state"] != "pending":
             raise Conflict("This is decided already ({state}).", state=request["state"])
         return request
+
+    def _require_record(self, request: Row) -> None:
+        """A request about a record that the actor may not see is answered like one that is not there."""
+        try:
+            self._records.get(request["object"], request["record"], fields=["id"])
+        except (NotFound, Forbidden):
+            raise _no_approval(request["id"]) from None
 
     def _mine(self, request: Row) -> Row | None:
         """The open question that the actor may answer: an own one first."""
@@ -491,6 +498,10 @@ def approvals_of(records: RecordService) -> Approvals:
     """The approvals of the environment that this record service belongs to."""
     reactions: Any = records.engine.reactions
     return Approvals(records, reactions.actions)
+
+
+def _no_approval(id: str) -> NotFound:
+    return NotFound("There is no approval with id {id}.", id=id)
 
 
 def _key_of(vote: Row) -> str:

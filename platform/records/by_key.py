@@ -49,13 +49,12 @@ def _target(records: RecordService, obj: Object, name: str, key: str) -> Object 
     if lookup is None or len(lookup.targets) != 1:
         return f"{name} is not a lookup of {obj.name} to one object."
     target = records.plan(lookup.targets[0]).object
-    named = target.fields.get(key)
-    if named is None or not (named.external_id or named.unique):
-        fit = ", ".join(f"{name}.{f.name}" for f in target.fields.values() if f.external_id or f.unique)
+    readable = records.engine.policy.readable_keys(records.actor, target.name)
+    fitting = [f.name for f in target.fields.values() if (f.external_id or f.unique) and f.name in readable]
+    if key not in fitting:
+        # A hidden key is answered like one that is not there.
+        fit = ", ".join(f"{name}.{other}" for other in fitting)
         return f"{key} is not an external id or unique field of {target.name}." + (f" There is {fit}." if fit else "")
-    policy, actor = records.engine.policy, records.actor
-    if not actor.admin and key not in policy.readable_keys(actor, target.name):
-        return f"{key} is not an external id or unique field of {target.name}."
     return target
 
 

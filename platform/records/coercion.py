@@ -22,7 +22,7 @@ def coerce_given(plan: ObjectPlan, draft: Draft, values: Mapping[str, Any], edit
         coerce = coercers.get(key)
         if coerce is None or (editable is not None and key not in editable):
             if coerce is None:
-                _not_writable(plan, draft, key, value)
+                _not_writable(plan, draft, key, value, editable)
             else:
                 draft.refuse("forbidden_field", "You may not change {field}.", key, field=key)
             continue
@@ -36,10 +36,10 @@ def coerce_given(plan: ObjectPlan, draft: Draft, values: Mapping[str, Any], edit
             draft.links[key] = row.pop(key) or []
 
 
-def _not_writable(plan: ObjectPlan, draft: Draft, key: str, value: Any) -> None:
+def _not_writable(plan: ObjectPlan, draft: Draft, key: str, value: Any, editable: frozenset[str] | None) -> None:
     part = plan.object.parts.get(key)
     if part is None:
-        near = plan.unknown_key(key)
+        near = plan.unknown_key(key, editable)
         message = "There is no field {key} on {object}."
         if near:
             message += " Did you mean {near}?"

@@ -242,9 +242,10 @@ class ObjectPlan:
         """What a default or an automation worked out, as a caller would write it: a percentage of 0.2 as 20."""
         return value * 100 if value is not None and key in self._percent_fields else value
 
-    def unknown_key(self, key: str) -> str | None:
-        """The writable key nearest to a wrong one, for the error message."""
-        near = difflib.get_close_matches(key, [*self.coerce, *self.links], n=1)
+    def unknown_key(self, key: str, editable: frozenset[str] | None = None) -> str | None:
+        """The key nearest to a wrong one that may be written (``None`` = all), for the error message."""
+        known = [k for k in (*self.coerce, *self.links) if editable is None or k in editable]
+        near = difflib.get_close_matches(key, known, n=1)
         return near[0] if near else None
 
 
@@ -280,7 +281,7 @@ class Plans:
     def __contains__(self, name: object) -> bool:
         return name in self._registry.objects
 
-    def nearest(self, name: str) -> str | None:
-        """The object name nearest to a wrong one."""
-        near = difflib.get_close_matches(name, list(self._registry.objects), n=1)
+    def nearest(self, name: str, among: Iterable[str] | None = None) -> str | None:
+        """The object name nearest to a wrong one, of those (``None`` = all)."""
+        near = difflib.get_close_matches(name, list(self._registry.objects if among is None else among), n=1)
         return near[0] if near else None

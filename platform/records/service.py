@@ -19,6 +19,7 @@ from typing import Any
 
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.errors import BadRequest, NotFound, Problem, Stale, ValidationFailed
+from ratoon.platform.formulas import Formula
 from ratoon.platform.metadata.model import Field
 from ratoon.platform.records import advancing, deletion, finding, money, reading, stage_paths
 from ratoon.platform.records.budget import Budget
@@ -59,7 +60,7 @@ class RecordService:
     def plan(self, object: str) -> ObjectPlan:
         """The plan of an object. Raises ``NotFound`` with the nearest name."""
         if object not in self.engine.plans:
-            near = self.engine.plans.nearest(object)
+            near = self.engine.plans.nearest(object, [known.name for known in self.engine.policy.objects(self.actor)])
             message = "There is no object {object}." + (" Did you mean {near}?" if near else "")
             raise NotFound(message, object=object, near=near)
         return self.engine.plans[object]
@@ -259,7 +260,7 @@ class RecordService:
         *,
         group_by: Sequence[str] = (),
         measures: Sequence[tuple[str, str | None]] = (("count", None),),
-        filter: str | None = None,
+        filter: str | Formula | None = None,
         limit: int = 1000,
     ) -> Records:
         """Counts, sums, minima … per group. A measure is (operation, key); results: ``sum_amount``, ``count``.
@@ -329,7 +330,7 @@ class RecordService:
         """Marks a task of the record's stage as done (or not); returns the checklist. Raises ``NotFound``."""
         plan = self.plan(object)
         self.engine.policy.require(self.actor, object, "edit")
-        row = self._editable_rows(plan, [record], "edit")[record]
+        row = reading.shown(self, object, self._editable_rows(plan, [record], "edit")[record])
         stage_paths.tick(self, plan, row, task, done)
         return self.checklist(object, row)
 
