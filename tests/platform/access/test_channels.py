@@ -83,15 +83,17 @@ FIRM: list[dict[str, Any]] = [
 class Firm:
     """The firm, with a client and a matter that belong to a partner."""
 
-    def __init__(self, world: Environment) -> None:
+    def __init__(self, world: Environment, password: str | None = None) -> None:
         self.world = world
         accounts = Accounts(world.world)
         with world.write(SYSTEM) as records:
             ids = {}
             for name, role in (("cleo", "clerk"), ("otto", "outsider"), ("pia", "partner")):
-                made = accounts.create_user(records, name=name, email=f"{name}@x.cn", password=PASSWORD)
-                ids[name] = str(made)
+                (made,) = records.create("user", [{"name": name, "email": f"{name}@x.cn"}])
+                ids[name] = str(made["id"])
                 accounts.set_roles(records.connection, ids[name], [role])
+            if password is not None:
+                accounts.set_password(records.connection, ids["cleo"], password)
             hidden = {"name": "Hidden", "code": "H1", "worth": 9, "owner": ids["pia"]}
             open_ = {"name": "Open", "code": "O1", "worth": 9, "owner": ids["cleo"]}
             self.hidden, self.open = (r["id"] for r in records.create("client", [hidden, open_]))
@@ -201,7 +203,7 @@ def browser(open_world: Any) -> tuple[Firm, Any]:
     """The firm with its screens, and the clerk signed in."""
     plugins = load_plugins()
     world = open_world(FIRM, plugins=plugins, secret_key="for tests only", limit_sign_in="")
-    firm = Firm(world)
+    firm = Firm(world, PASSWORD)
     app = create_app(world, plugins)
     app.config["PROPAGATE_EXCEPTIONS"] = True
     client = app.test_client()
