@@ -1,4 +1,7 @@
-"""Templates with the values of a record: in the reader's language, by the rights of whoever the message is for.
+"""Templates with the values of a record, in the reader's language.
+
+Whose rights count is the caller's business: the platform's own words (approvals, assignments) are limited to what the
+reader may see; what an automation says is the admin's word, or with ``"run_as": "user"`` what that user may see.
 
 A place sees ``record`` (fields and paths through lookups), ``user`` (who caused it), ``organization`` and ``url``.
 Dates, numbers and choices come out the way the reader's language writes them; a blank is empty. Jinja runs in its
