@@ -187,13 +187,16 @@ class Database:
     def _leave(self, connection: Connection) -> None:
         """Ends what is under way and keeps the connection for the next."""
         raw = None if connection.closed or connection.invalidated else driver(connection)
+        remote = isinstance(raw, psycopg.Connection)
         try:
-            if raw is not None and not (isinstance(raw, psycopg.Connection) and raw.closed):
+            if raw is not None and not (remote and raw.closed):
                 # A commit that failed leaves SQLAlchemy with a transaction that it does not call one any more.
                 if connection.get_transaction() is not None:
                     connection.rollback()
-                raw.rollback()
-                if len(self._idle) < POOL_SIZE and not connection.get_execution_options():
+                if not remote or raw.pgconn.transaction_status != TransactionStatus.IDLE:
+                    raw.rollback()
+                own = self.engine.get_execution_options()
+                if len(self._idle) < POOL_SIZE and connection.get_execution_options() == own:
                     self._idle.append(connection)
                     return
         except DATABASE_ERRORS:

@@ -18,6 +18,7 @@ from sqlalchemy import text
 
 from ratoon.platform.errors import BadRequest, Conflict
 from ratoon.platform.storage.database import Busy, Database, driver
+from ratoon.platform.storage.sealed import Seal, use_seal
 from ratoon.platform.storage.system_schema import create_system_tables
 
 WRITER = Path(__file__).with_name("counting_writer.py")
@@ -316,4 +317,23 @@ def test_a_connection_whose_commit_was_refused_works_again(database_url: str) ->
         conn.execute(text("INSERT INTO child VALUES (1)"))
     with database.read() as conn:
         assert conn.execute(text("SELECT count(*) FROM child")).scalar() == 0
+    database.dispose()
+
+
+def test_a_connection_is_kept_at_hand_whatever_the_engine_says_of_all_of_them(database_url: str) -> None:
+    """To take one from the pool and bring it back costs a fifth of a page of records."""
+    database = Database.open(database_url)
+    with database.read() as first:
+        pass
+    with database.read() as again:
+        assert again is first
+    use_seal(database.engine, Seal())
+    database.dispose()
+    with database.read() as sealed:
+        pass
+    with database.read() as again:
+        assert again is sealed
+        again.execution_options(ratoon_of_its_own=True)
+    with database.read() as other:
+        assert other is not sealed
     database.dispose()
