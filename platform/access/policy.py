@@ -26,7 +26,7 @@ from sqlalchemy import ColumnElement, FromClause
 
 from ratoon.platform.access.actor import Actor, TokenScope
 from ratoon.platform.access.grants import DIRECTORY, Grants
-from ratoon.platform.access.rows import RowAction, Rows, Store
+from ratoon.platform.access.rows import Manner, RowAction, Rows, Store
 from ratoon.platform.config import Clock, system_clock
 from ratoon.platform.errors import Forbidden, NotFound
 from ratoon.platform.formulas.tree import MANY
@@ -120,15 +120,15 @@ class Policy:
         action: RowAction = "read",
         *,
         context: EvalContext | None = None,
-        by_row: bool = False,
+        manner: Manner = "known",
     ) -> Where:
         """Conditions over the object's (unaliased) table that every row must meet; empty = all rows.
 
-        ``by_row`` gives the same conditions for a statement that asks them of one row after another.
+        ``manner``: how the statement that they are for looks for its rows.
         """
         if actor.admin:
             return ()
-        return self._where(actor, object, action, self._store.tables.table(object), "", context, by_row)
+        return self._where(actor, object, action, self._store.tables.table(object), "", context, manner)
 
     def row_guard(self, actor: Actor, object: str, alias: FromClause, name: str) -> Where:
         """Conditions over an alias of the object's table (known by ``name``) under which the actor may read its row."""
@@ -144,13 +144,13 @@ class Policy:
         table: FromClause,
         name: str,
         context: EvalContext | None,
-        by_row: bool = False,
+        manner: Manner = "known",
     ) -> Where:
-        make = partial(self.rows.condition, actor, object, action, table, by_row=by_row)
+        make = partial(self.rows.condition, actor, object, action, table, manner=manner)
         if not self._is_stable(object):
             found = make(context or self.rows.context(actor))
             return () if found is None else (found,)
-        key = (actor.rights, actor.id, actor.email, actor.teams, object, action, name, by_row)
+        key = (actor.rights, actor.id, actor.email, actor.teams, object, action, name, manner)
         kept = self._filters.get(key)
         if kept is None:
             found = make(context or self.rows.context(actor))

@@ -21,7 +21,7 @@ Small tables are asked with EXISTS (``ratoon_user_role``, ``ratoon_share``); for
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Protocol
@@ -30,7 +30,6 @@ from sqlalchemy import (
     ColumnElement,
     FromClause,
     MetaData,
-    Select,
     String,
     and_,
     any_,
@@ -56,6 +55,8 @@ from ratoon.platform.storage.statements import array_in_text, same_as_one, value
 
 RowAction = Literal["read", "edit", "delete", "transfer", "create", "export"]
 WayKind = Literal["default", "owner", "below", "sharing_rule", "share", "parent", "link"]
+Manner = Literal["known", "found", "walked"]
+"""How rows are looked for: known by their ids, found among all, or walked, each asked after the one before."""
 _TABLES = define_account_tables(MetaData()).tables
 _USER_ROLE = _TABLES["ratoon_user_role"]
 _SHARE = _TABLES["ratoon_share"]
@@ -128,10 +129,30 @@ def opens_for(rule: SharingRule, actor: Actor, registry: Registry) -> bool:
     return False
 
 
-def _there(query: Select[Any], by_row: bool) -> ColumnElement[bool]:
-    """Whether the query finds anything. By row, it is asked as a value: PostgreSQL would first collect, for all rows
-    there are, what an EXISTS may find."""
-    return query.limit(literal_column("1")).scalar_subquery().is_not(None) if by_row else exists(query)
+def _there(
+    key: ColumnElement[Any],
+    found: ColumnElement[Any],
+    table: FromClause,
+    manner: Manner,
+    *conditions: ColumnElement[bool],
+) -> ColumnElement[bool]:
+    """Whether ``key`` is in the column ``found`` of the rows that meet the conditions.
+
+    Rows that are to be found begin there: SQLite would ask an EXISTS of every row of the table. One after another, it
+    is asked as a value: PostgreSQL would first collect, for all rows there are, what an EXISTS may find.
+    """
+    if manner == "found":
+        return key.in_(select(found).where(*conditions))
+    query = select(literal(1)).where(found == key, *conditions).correlate(table)
+    return exists(query) if manner == "known" else query.limit(literal_column("1")).scalar_subquery().is_not(None)
+
+
+def _beside_index(column: ColumnElement[str]) -> ColumnElement[str]:
+    """The column as an expression that no index has: the index then finds the few rows of a user or a record.
+
+    With the values in the search SQLite would search once per value, and PostgreSQL sort them anew for each row.
+    """
+    return column.concat(literal_column("''"))
 
 
 class Rows:
@@ -158,11 +179,11 @@ class Rows:
         table: FromClause,
         context: EvalContext,
         *,
-        by_row: bool = False,
+        manner: Manner = "known",
     ) -> ColumnElement[bool] | None:
         """The rows of ``table`` (the object's, or an alias of it) the actor reaches; ``None`` = all of them.
 
-        ``by_row`` writes the same condition for a statement that asks it of one row after another.
+        ``manner`` says how the statement looks for rows: the condition is the same, written so that it costs little.
         """
         if actor.admin:
             return None
@@ -171,7 +192,7 @@ class Rows:
             return false()
         if any(reach.every and reach.limit is None for reach in reaches):
             return None
-        ways = list(self.ways(actor, object, action, table, context, by_row=by_row))
+        ways = list(self.ways(actor, object, action, table, context, manner=manner))
         every = any(way.condition is None for way in ways)
         shared = None if every else [way.condition for way in ways if way.condition is not None]
         if shared is None and any(reach.limit is None for reach in reaches):
@@ -210,7 +231,7 @@ class Rows:
         table: FromClause,
         context: EvalContext,
         *,
-        by_row: bool = False,
+        manner: Manner = "known",
     ) -> Iterator[Way]:
         """The ways in which rows of an object reach the actor for an action, without regard to roles' limits."""
         junction = self._grants.junctions.get(object)
@@ -225,38 +246,41 @@ class Rows:
         elif default == "controlled_by_parent":
             yield self._parent(actor, obj, action, table, context)
         else:
-            yield from self._owned(actor, table, by_row)
+            yield from self._owned(actor, table, manner)
             if action not in ("delete", "transfer"):
-                yield from self._shared(actor, object, reading, table, context, by_row)
+                yield from self._shared(actor, object, reading, table, context, manner)
 
-    def _owned(self, actor: Actor, table: FromClause, by_row: bool) -> Iterator[Way]:
+    def _owned(self, actor: Actor, table: FromClause, manner: Manner) -> Iterator[Way]:
         if actor.id is None:
             return
         yield Way("owner", condition=table.c.owner == actor.id)
         below = sorted(frozenset().union(*(self._registry.access.below(role) for role in actor.roles)))
         if below:
-            theirs = same_as_one(_USER_ROLE.c.role, below, self._store.dialect)
-            if by_row and self._store.dialect == "postgresql":
-                # The index finds the user, and an expression keeps the roles out of it: PostgreSQL would sort them anew
-                # for each row. Of roles that stand in the text it makes a set, once, and keeps its plan.
-                theirs = _USER_ROLE.c.role.concat(literal_column("''")) == any_(array_in_text(below))
-            query = select(literal(1)).where(_USER_ROLE.c.user_id == table.c.owner, theirs).correlate(table)
-            yield Way("below", ", ".join(below), _there(query, by_row))
+            theirs = self._among(_USER_ROLE.c.role, below, manner)
+            if manner == "walked" and self._store.dialect == "postgresql":
+                # Of roles that stand in the text PostgreSQL makes a set, once, and keeps its plan.
+                theirs = _beside_index(_USER_ROLE.c.role) == any_(array_in_text(below))
+            reached = _there(table.c.owner, _USER_ROLE.c.user_id, table, manner, theirs)
+            yield Way("below", ", ".join(below), reached)
 
     def _shared(
-        self, actor: Actor, object: str, reading: bool, table: FromClause, context: EvalContext, by_row: bool
+        self, actor: Actor, object: str, reading: bool, table: FromClause, context: EvalContext, manner: Manner
     ) -> Iterator[Way]:
+        mine = self._among(_SHARE.c.grantee, principals(actor, self._registry), manner)
+        asked = [mine] if reading else [mine, _SHARE.c.access == literal("edit", String(4))]
+        if manner == "found":
+            asked.append(_SHARE.c.object == object)
+        yield Way("share", condition=_there(table.c.id, _SHARE.c.record, table, manner, *asked))
         for rule in self._registry.access.sharing.get(object, ()):
             if (reading or rule.access == "edit") and opens_for(rule, actor, self._registry):
                 condition = None if rule.when is None else self._formula(object, rule.when, table, context)
                 if condition is not None and rule.when is not None and not rule.when.volatile:
                     condition = values_in_text(condition, self._store.dialect)
                 yield Way("sharing_rule", rule.name, condition)
-        mine = same_as_one(_SHARE.c.grantee, principals(actor, self._registry), self._store.dialect)
-        query = select(literal(1)).where(_SHARE.c.record == table.c.id, mine)
-        if not reading:
-            query = query.where(_SHARE.c.access == literal("edit", String(4)))
-        yield Way("share", condition=_there(query.correlate(table), by_row))
+
+    def _among(self, column: ColumnElement[str], values: Sequence[str], manner: Manner) -> ColumnElement[bool]:
+        """The column has one of the values, which for rows that are asked one after another are no part of a search."""
+        return same_as_one(_beside_index(column) if manner == "walked" else column, values, self._store.dialect)
 
     def _parent(self, actor: Actor, obj: Object, action: str, table: FromClause, context: EvalContext) -> Way:
         assert obj.parent is not None

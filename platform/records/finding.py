@@ -10,7 +10,7 @@ from ratoon.platform.errors import NotFound
 from ratoon.platform.formulas import Formula
 from ratoon.platform.metadata.model import Field
 from ratoon.platform.records.plan import ObjectPlan
-from ratoon.platform.records.reading import context_of, visible_rows
+from ratoon.platform.records.reading import context_of, seen_rows, visible_rows
 from ratoon.platform.storage import history, search
 from ratoon.platform.storage.lists import ListRequest
 
@@ -110,7 +110,7 @@ def suggest(
             object=target,
             fields=tuple(dict.fromkeys(("id", title))),
             filter=condition,
-            where=service.engine.policy.row_filter(service.actor, target, "read"),
+            **seen_rows(service, target),
             sort=((title, False),),
             limit=limit,
             context=replace(context_of(service), source=so_far),

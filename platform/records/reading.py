@@ -127,6 +127,14 @@ def compile_filter(service: RecordService, plan: ObjectPlan, source: str | Formu
     return formula
 
 
+def seen_rows(service: RecordService, object: str) -> dict[str, Any]:
+    """What a ``ListRequest`` says of the rows that the actor may see."""
+    policy, actor = service.engine.policy, service.actor
+    where = policy.row_filter(actor, object, "read", manner="found")
+    by_row = policy.row_filter(actor, object, "read", manner="walked") if where else ()
+    return {"where": where, "by_row": by_row, "reader": actor.id}
+
+
 def visible_to(service: RecordService) -> Visible | None:
     """The conditions under which the actor sees records of an object; ``None`` = all."""
     if service.actor.admin:
@@ -195,7 +203,6 @@ def fetch_page(service: RecordService, query: Query) -> Page:
         wanted = [("-" if down else "") + key for key, down in order] or [NEWEST_FIRST]
     sort = sort_of(plan, wanted, readable)
     formula = compile_filter(service, plan, query.filter)
-    where = service.engine.policy.row_filter(service.actor, plan.name, "read")
     if view is not None and view.filter is not None:
         both = [view.filter.source, *([formula.source] if formula else [])]
         formula = service.engine.filter(plan.name, " && ".join(f"({source})" for source in both))
@@ -206,9 +213,7 @@ def fetch_page(service: RecordService, query: Query) -> Page:
         object=plan.name,
         fields=_columns(plan, keys, query.expand),
         filter=formula,
-        where=where,
-        by_row=service.engine.policy.row_filter(service.actor, plan.name, "read", by_row=True) if where else (),
-        reader=service.actor.id,
+        **seen_rows(service, plan.name),
         visible=visible_to(service),
         sort=sort,
         limit=query.limit,

@@ -284,7 +284,7 @@ class RecordService:
             group_by,
             money.with_codes(measures, codes),
             formula,
-            self.engine.policy.row_filter(self.actor, object, "read"),
+            self.engine.policy.row_filter(self.actor, object, "read", manner="found"),
             reading.context_of(self),
             limit=limit,
             visible=reading.visible_to(self),

@@ -319,12 +319,16 @@ def _query(
         return _ranged(store, request, order, segment, query, rest, guards)
     table = store.tables.table(request.object)
     most: Any = literal_column(str(request.limit + 1))
+    sorted_by = dict.fromkeys(key for key in keys if key != "id")
+    shown = [table.c.id, *(store.paths.column(request.object, key, request.context).label(key) for key in sorted_by)]
     found = [
-        _ranged(store, request, order, segment, select(table.c.id), [*rest, way], guards, most).subquery()
-        for way in ways
+        _ranged(store, request, order, segment, select(*shown), [*rest, way], guards, most).subquery() for way in ways
     ]
-    chosen = table.c.id.in_(union(*(select(one.c.id) for one in found)))
-    return _ranged(store, request, order, segment, query, [chosen], guards)
+    either = union(*(select(*one.c) for one in found)).subquery()
+    first = select(either.c.id).limit(most)
+    for place in range(segment.level + segment.blank, len(order)):
+        first = first.order_by(_ordered(request, order, segment, place, either.c[keys[place]]))
+    return _ranged(store, request, order, segment, query, [table.c.id.in_(first)], guards)
 
 
 def _ranged(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-WALKED = (12, 100)
-"""Rows that are looked at one after another for each row of a page: first, and when that does not fill the page."""
+WALKED = (3, 12, 100)
+"""Rows that are looked at one after another for each row of a page: first, and on as long as that does not fill it."""
 PATIENCE = 100
 """Pages after which it is tried again whether fewer rows will do."""
 MAX_READERS = 20_000

@@ -6,16 +6,19 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.access.actor import SYSTEM, Actor
 from ratoon.platform.environment import Environment
 from ratoon.platform.records.ownership import Ownership
 from ratoon.platform.records.reading import Query
+from ratoon.platform.storage.database import driver
 from ratoon.platform.storage.sight import PATIENCE, WALKED
+from ratoon.platform.storage.statements import Statement
 
 RIGHTS = {"deal": ["create", "read", "edit", "delete"]}
 FIELDS = [{"name": "name", "type": "text", "label": "Name"}, {"name": "amount", "type": "integer", "label": "Amount"}]
@@ -119,3 +122,28 @@ def test_a_list_that_was_walked_in_vain_is_tried_again_later(open_world: Callabl
     whole = plainly(environment, lou, "-created_at", None)
     for _ in range(PATIENCE + 2):
         assert paged(environment, lou, "-created_at", None, 50, 1) == whole[:50]
+
+
+def test_who_sees_little_is_not_searched_for_among_all_rows(
+    open_world: Callable[..., Environment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is shared is found by the shares and what is below by its owners: a list costs what its reader sees, however
+    long the table is."""
+    environment = open_world(HOUSE)
+    fay = people(environment)["fay"]
+    ran: list[tuple[str, Any]] = []
+    inner = Statement.tuples
+
+    def noted(statement: Statement, connection: Connection, **given: Any) -> list[tuple[Any, ...]]:
+        ran.append((statement.sql, statement.params(given)))
+        return inner(statement, connection, **given)
+
+    monkeypatch.setattr(Statement, "tuples", noted)
+    paged(environment, fay, "-created_at", None, 50, 1)
+    sql, params = next((sql, params) for sql, params in reversed(ran) if "ratoon_share" in sql)
+    explain = "EXPLAIN QUERY PLAN " if environment.database.dialect == "sqlite" else "EXPLAIN "
+    with environment.database.read() as conn:
+        plan = "\n".join(str(row[-1]) for row in driver(conn).execute(explain + sql, params))
+    assert "ratoon_share" in plan
+    assert "CORRELATED" not in plan
+    assert "SubPlan" not in plan
