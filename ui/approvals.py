@@ -20,6 +20,7 @@ from ratoon.platform.automation.standing_in import end, own, stand_in
 from ratoon.platform.environment import Environment
 from ratoon.platform.errors import BadRequest, Conflict, Forbidden, NotFound, ValidationFailed
 from ratoon.platform.metadata.model import Object
+from ratoon.platform.records.locks import process_of
 from ratoon.platform.records.service import RecordService
 from ratoon.ui.editing import local_path
 from ratoon.ui.i18n import supported
@@ -126,12 +127,15 @@ def mine(screen: Screen) -> ResponseReturnValue:
     """What I am asked, what I submitted, and who stands in for me."""
     presenter = Presenter(screen)
     with screen.read() as records:
-        questions = approvals_of(records).mine()
+        approvals = approvals_of(records)
+        questions = approvals.mine()
         standing = own(records)
         ids = [q["request_submitted_by"] for q in questions] + [d["delegate"] for d in standing]
         presenter.want(records, {"user": [i for i in ids if i]})
         names = presenter.titles.get("user", {})
         people = records.lookup("user", "manager", "", {}, 50) if screen.may("user", "read") else []
+        facts = {q["approval"]: _facts(screen, records, q) for q in questions}
+        words = {q["approval"]: _submitted_words(approvals.tell(q["approval"])) for q in questions}
     shown = [
         {
             **q,
@@ -140,7 +144,9 @@ def mine(screen: Screen) -> ResponseReturnValue:
             "label": screen.translate(q["label"]),
             "step_label": screen.translate(q["step_label"]),
             "by": names.get(q["request_submitted_by"] or "", "Ratoon"),
-            "when": presenter.moment(q["request_submitted_at"]),
+            "when": presenter.ago(q["request_submitted_at"]),
+            "facts": facts[q["approval"]],
+            "words": words[q["approval"]],
         }
         for q in questions
     ]
@@ -157,6 +163,13 @@ def mine(screen: Screen) -> ResponseReturnValue:
         "approvals.html", screen=screen, current="approvals", questions=shown, away=away,
         people=[(i, title) for _object, i, title in people if i != screen.actor.id],
     )  # fmt: skip
+
+
+def _facts(screen: Screen, records: RecordService, question: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What a decision needs of the record: what the process is about, and the highlights of its page."""
+    object = screen.registry[question["request_object"]]
+    process = process_of(object, question["request_process"])
+    return facts_of(records, object, question["request_record"], Reader(screen.locale, screen.zone), process)
 
 
 def stand_in_for_me(screen: Screen) -> ResponseReturnValue:
@@ -197,17 +210,21 @@ def _asked(records: RecordService, id: str) -> dict[str, Any]:
     process = next((p for p in obj.approvals if p.name == told["process"]), None)
     package = process.owner if process is not None else obj.owner
     people = records.titles("user", [told["submitted_by"]]) if told["submitted_by"] else {}
-    submitted = [d["comment"] for d in told["decisions"] if d["event"] == "submitted"]
     return {
         "told": told,
         "label": registry.text(told["label"], locale, package),
         "step_label": registry.text(told["step_label"], locale, package),
         "object_label": registry.text(obj.label, locale, obj.owner),
         "title": records.titles(obj.name, [told["record"]]).get(told["record"], "—"),
-        "facts": facts_of(records, obj, told["record"], Reader(locale, records.actor.zone)),
+        "facts": facts_of(records, obj, told["record"], Reader(locale, records.actor.zone), process),
         "by": people.get(told["submitted_by"] or "", "Ratoon"),
-        "words": submitted[-1] if submitted else "",
+        "words": _submitted_words(told),
     }
+
+
+def _submitted_words(told: Mapping[str, Any]) -> str:
+    """What whoever submitted it last said."""
+    return next((str(d["comment"]) for d in reversed(told["decisions"]) if d["event"] == "submitted"), "")
 
 
 def _day_end(screen: Screen, text: str) -> datetime | None:

@@ -67,7 +67,7 @@ def notifications(screen: Screen) -> ResponseReturnValue:
             "id": n.id,
             "title": n.title if n.id in seen else _("You may not see this record any more."),
             "body": n.body if n.id in seen else "",
-            "when": presenter.moment(n.at),
+            "when": presenter.ago(n.at),
             "unread": n.read_at is None,
             "icon": ICONS.get(n.kind or "", "bolt"),
             "kind": names[n.kind][0] if n.kind in names else "",

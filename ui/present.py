@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from babel.dates import format_timedelta
 from flask import url_for
 from flask_babel import gettext as _
 from markupsafe import Markup
@@ -22,9 +23,12 @@ from ratoon.platform.metadata.model import Field, Object
 from ratoon.platform.metadata.pipelines import Pipeline, Stage
 from ratoon.platform.records.service import RecordService
 from ratoon.platform.storage.files import load_files
+from ratoon.ui.i18n import babel_locale
 from ratoon.ui.icons import color, tint
 from ratoon.ui.screen import Screen
 
+RECENT = timedelta(days=7)
+"""How long things are told by how long ago they were."""
 NUMERIC = frozenset({"integer", "decimal", "currency", "percent", "duration"})
 _SHORT = frozenset({"date", "time", "phone", "autonumber"})
 _KINDS = {"email": "email", "phone": "phone", "url": "url", "textarea": "lines", "json": "code", "secret": "secret"}
@@ -223,13 +227,22 @@ class Presenter:
                 notes.append(_("%(label)s: %(value)s", label=shown.label, value=words))
         return " · ".join(notes)
 
-    def moment(self, value: datetime | str | None) -> str:
-        """A point in time in the reader's zone and language."""
+    def moment(self, value: datetime | str | None, *, seconds: bool = False) -> str:
+        """A point in time in the reader's zone and language; with ``seconds`` where the order of things is told."""
         if value is None:
             return ""
         if isinstance(value, str):
             value = datetime.fromisoformat(value)
-        return display.moment(value, self.screen.locale, self.screen.actor.time_zone)
+        return display.moment(value, self.screen.locale, self.screen.actor.time_zone, seconds=seconds)
+
+    def ago(self, value: datetime) -> Markup:
+        """``3 hours ago`` with the exact moment behind it; after a week the moment itself."""
+        exact = self.moment(value)
+        past = self.screen.environment.world.clock() - value
+        text = exact
+        if timedelta(0) <= past < RECENT:
+            text = format_timedelta(-past, add_direction=True, locale=babel_locale(self.screen.locale))
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(value.isoformat(), exact, text)
 
 
 def pointed_at(owner: Field, row: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ Runs, the why view and trying an automation are for administrators. Buttons are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -15,9 +15,12 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 
 from ratoon.platform.errors import Forbidden, NotFound
+from ratoon.platform.jobs.kinds import MAIL_NOTIFICATIONS
 from ratoon.platform.jobs.listing import find, version_at
+from ratoon.platform.jobs.moving_on import MOVE_ON
+from ratoon.platform.metadata.approval_model import Approval
 from ratoon.platform.metadata.documents import canonical
-from ratoon.platform.metadata.model import Object
+from ratoon.platform.metadata.model import Automation, Object
 from ratoon.platform.records.service import RecordService
 from ratoon.platform.storage import runs, steps
 from ratoon.platform.storage.runs import Run, Wanted
@@ -56,6 +59,7 @@ def trigger_names() -> dict[str, str]:
         "schedule": _("Schedule"),
         "button": _("Button"),
         "inbound": _("Call from outside"),
+        "approval": _("Approval"),
         "job": _("Job"),
     }
 
@@ -86,13 +90,13 @@ def all_runs(screen: Screen) -> ResponseReturnValue:
     with screen.environment.database.read() as connection:
         found = runs.find(connection, wanted)
         counts = runs.counts(connection)
-    presenter = Presenter(screen)
+    presenter, titles = Presenter(screen), _titles_of(screen, found)
     more = url_for("screens.runs", state=state, rule=rule, before=found[-1].id) if len(found) == PAGE else ""
     return render_template(
         "runs.html",
         screen=screen,
         current="runs",
-        runs=[shown_run(screen, presenter, run) for run in found],
+        runs=[shown_run(screen, presenter, run, titles.get(run.id, "")) for run in found],
         counts=counts,
         states=state_names(),
         state=state,
@@ -124,7 +128,7 @@ def one_run(screen: Screen, id: str) -> ResponseReturnValue:
         titles=titles,
         seen={record: _pairs(values) for record, values in list(seen.items())[:200]},
         steps=[{**step, "badge": badge(step["state"]), "action": action_name(step["kind"]),
-                "when": presenter.moment(step["at"]), "detail": _json(step["detail"])} for step in done],
+                "when": presenter.moment(step["at"], seconds=True), "detail": _json(step["detail"])} for step in done],
         result=_json(run.result),
         version=version.since.revision if version is not None else None,
         rule_text=canonical(version.data) if version is not None else "",
@@ -148,6 +152,7 @@ def undelivered(screen: Screen) -> ResponseReturnValue:
         {
             **row,
             "when": presenter.moment(row["at"]),
+            "rule_label": rule_label(screen, row["rule"] or ""),
             "kind_name": _("Mail") if row["kind"] == "send_email" else _("Call"),
             "title": titles.get((row["object"], row["record"]), row["record"]),
             "record_url": _record_url(screen, row["object"], row["record"]),
@@ -278,8 +283,8 @@ def _run(connection: Any, id: str) -> Run:
     return run
 
 
-def shown_run(screen: Screen, presenter: Presenter, run: Run) -> dict[str, Any]:
-    """A run as the screens show it."""
+def shown_run(screen: Screen, presenter: Presenter, run: Run, title: str = "") -> dict[str, Any]:
+    """A run as the screens show it; ``title`` is what its one record is called."""
     seconds = ""
     if run.started_at is not None and run.finished_at is not None:
         seconds = _("%(count)s s", count=f"{(run.finished_at - run.started_at).total_seconds():.2f}")
@@ -287,20 +292,46 @@ def shown_run(screen: Screen, presenter: Presenter, run: Run) -> dict[str, Any]:
         "id": run.id,
         "url": url_for("screens.run", id=run.id),
         "rule": run.rule or run.name,
+        "label": rule_label(screen, run.rule or run.name),
+        "title": title,
         "badge": badge(run.state),
         "state": run.state,
         "trigger": trigger_names().get(run.trigger, run.trigger),
         "object": run.object,
         "records": run.records,
-        "when": presenter.moment(run.created_at),
-        "due": presenter.moment(run.due_at),
-        "finished": presenter.moment(run.finished_at) if run.finished_at else "",
+        "when": presenter.moment(run.created_at, seconds=True),
+        "due": presenter.moment(run.due_at, seconds=True),
+        "finished": presenter.moment(run.finished_at, seconds=True) if run.finished_at else "",
         "tries": run.tries,
         "seconds": seconds,
         "error": run.error or "",
         "worker": run.worker or "",
         "parent": run.parent,
     }
+
+
+def rule_label(screen: Screen, rule: str) -> str:
+    """What an automation or approval is called that a run names; a job or a rule that is gone by its name."""
+    object, _dot, name = rule.partition(".")
+    found = screen.registry.objects.get(object)
+    declared: tuple[Automation | Approval, ...] = (*found.automations, *found.approvals) if found is not None else ()
+    known = next((r for r in declared if r.name == name), None)
+    if known is not None:
+        return screen.label(known)
+    jobs = {MAIL_NOTIFICATIONS: _("Notifications by mail"), MOVE_ON: _("Stages that move on by themselves")}
+    return jobs.get(rule, rule)
+
+
+def _titles_of(screen: Screen, found: Sequence[Run]) -> dict[str, str]:
+    """Run → title of its record, for those that were about one record that is still there."""
+    single = {run.id: run.object for run in found if run.records == 1 and run.object in screen.registry.objects}
+    with screen.read() as records:
+        about = runs.first_records(records.connection, single)
+        wanted: dict[str, set[str]] = {}
+        for run, record in about.items():
+            wanted.setdefault(str(single[run]), set()).add(record)
+        titles = {o: records.titles(o, ids) for o, ids in wanted.items()}
+    return {run: titles[str(single[run])].get(record, "") for run, record in about.items()}
 
 
 def _rule_url(screen: Screen, run: Run) -> str:

@@ -123,7 +123,7 @@ def _mail(environment: Environment, vote: str) -> Mail | None:
             "state": request["state"],
             "by": people.get(request["submitted_by"] or "", "Ratoon"),
             "comment": submitted[-1]["comment"] if submitted else "",
-            "facts": facts_of(records, obj, request["record"], reader),
+            "facts": facts_of(records, obj, request["record"], reader, process),
             "ends": now + LIFE,
         }
         names = {

@@ -5,18 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from ratoon.platform.automation.rendering import Reader
+from ratoon.platform.formulas.types import Type
+from ratoon.platform.metadata.approval_model import Approval
 from ratoon.platform.metadata.model import Object
 from ratoon.platform.records.service import RecordService
 
 MOST = 8
 
 
-def facts_of(records: RecordService, obj: Object, record: str, reader: Reader) -> list[dict[str, str]]:
-    """``{"label", "value"}`` of each highlight of the layout that the actor may read and that is not blank."""
+def facts_of(
+    records: RecordService, obj: Object, record: str, reader: Reader, process: Approval | None = None
+) -> list[dict[str, str]]:
+    """``{"label", "value"}`` of each highlight of the layout that the actor may read and that is not blank; where an
+    approval is asked for, what its conditions read comes first: that is why it is asked."""
     registry = records.engine.registry
     readable = records.engine.policy.readable_keys(records.actor, obj.name)
-    wanted = next((layout.highlights for layout in obj.layouts if layout.highlights), ())
-    names = [name for name in wanted or _first(obj) if name in readable][:MOST]
+    highlights = next((layout.highlights for layout in obj.layouts if layout.highlights), ())
+    wanted = dict.fromkeys((*_asked_for(obj, process), *(highlights or _first(obj))))
+    names = [name for name in wanted if name in readable][:MOST]
     row = records.get(obj.name, record)
     found = []
     for name in names:
@@ -25,6 +31,16 @@ def facts_of(records: RecordService, obj: Object, record: str, reader: Reader) -
             field = obj.field_of[name]
             found.append({"label": registry.text(field.label, reader.locale, field.owner), "value": value})
     return found
+
+
+def _asked_for(obj: Object, process: Approval | None) -> list[str]:
+    """The values that the conditions of a process read: its own first, then its steps'; what is only true or false (“is
+    open”) and the state of the approval itself tell an approver nothing."""
+    if process is None:
+        return []
+    conditions = [f for f in (process.when, *(s.when for s in process.steps)) if f is not None]
+    fields = [obj.fields[path] for f in conditions for path in sorted(f.paths) if path in obj.fields]
+    return [f.name for f in fields if f.parts[0].formula is not Type.BOOLEAN and f.name != process.status_field]
 
 
 def _first(obj: Object) -> list[str]:

@@ -18,13 +18,14 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_datetime, format_time
+from babel.dates import format_date, format_time
 from babel.numbers import format_decimal
 from jinja2 import TemplateError
 from markupsafe import Markup
 
 from ratoon.platform.automation.sandbox import fill, sandbox
 from ratoon.platform.errors import RatoonError
+from ratoon.platform.fields import display
 from ratoon.platform.metadata.model import Object, Registry
 from ratoon.platform.metadata.templates import PARTS, Template
 
@@ -135,7 +136,7 @@ def _shown(value: Any, reader: Reader) -> Any:
     if isinstance(value, Decimal | int | float):
         return format_decimal(value, locale=reader.babel)
     if isinstance(value, datetime):
-        return format_datetime(value.astimezone(reader.zone), "medium", locale=reader.babel)
+        return display.moment(value, str(reader.babel), reader.zone.key)
     if isinstance(value, date):
         return format_date(value, "medium", locale=reader.babel)
     if isinstance(value, time):

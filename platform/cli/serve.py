@@ -26,7 +26,7 @@ from ratoon.platform.cli.beside import WorkerBeside
 from ratoon.platform.config import Settings
 from ratoon.platform.environment import Environment
 from ratoon.platform.errors import Conflict
-from ratoon.platform.packages.demo import load_demo
+from ratoon.platform.packages.demo import load_demo, today
 from ratoon.platform.plugins import load_plugins
 
 PARENT_LOOK_SECONDS = 1.0
@@ -57,7 +57,7 @@ def command(demo: bool, host: str | None, port: int | None, workers: int | None,
     environment = open_environment(settings, plugins=plugins)
     try:
         if demo:
-            load_demo(environment)
+            load_demo(environment, anchor=today(environment.world.clock()))
         login = _first_login(environment, demo)
         environment.secret()
         application = Prepared(create_app(environment, plugins))

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import nh3
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_datetime, format_time, get_timezone
+from babel.dates import format_date, format_datetime, format_time, get_datetime_format, get_timezone
 from babel.numbers import format_currency, format_decimal, get_currency_precision
 from babel.units import format_unit
 
@@ -64,9 +64,15 @@ def day(value: date, locale: str) -> str:
     return str(format_date(value, "medium", locale=known_locale(locale)))
 
 
-def moment(value: datetime, locale: str, time_zone: str) -> str:
-    """A moment on the reader's wall clock."""
-    return str(format_datetime(value, "medium", tzinfo=known_zone(time_zone), locale=known_locale(locale)))
+def moment(value: datetime, locale: str, time_zone: str, *, seconds: bool = False) -> str:
+    """A moment on the reader's wall clock: ``Nov 21, 2026, 8:30 PM``; ``seconds`` where the order of things matters."""
+    known, zone = known_locale(locale), known_zone(time_zone)
+    if seconds:
+        return str(format_datetime(value, "medium", tzinfo=zone, locale=known))
+    joined = str(get_datetime_format("medium", locale=known))
+    time_text = format_time(value, "short", tzinfo=zone, locale=known)
+    day_text = format_date(value.astimezone(zone).date(), "medium", locale=known)
+    return joined.replace("'", "").replace("{0}", time_text).replace("{1}", day_text)
 
 
 def time_of_day(value: time, locale: str) -> str:

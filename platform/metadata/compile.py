@@ -25,7 +25,7 @@ from ratoon.platform.metadata.assignments import assignments
 from ratoon.platform.metadata.behaviour import Behaviour
 from ratoon.platform.metadata.builtin import with_system
 from ratoon.platform.metadata.calendars import compile_calendars
-from ratoon.platform.metadata.collect import collect
+from ratoon.platform.metadata.collect import BUILT_IN, collect
 from ratoon.platform.metadata.collector import collector_rests
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.metadata.drafts import Drafts, ObjectDraft
@@ -102,7 +102,8 @@ def assemble(
     behaviour = Behaviour(drafts, formulas, report, actions, triggers)
     screens = Screens(drafts, formulas, behaviour, report)
     sharing = compile_sharing(drafts, formulas, report)
-    objects = {d.name: _object(d, formulas, behaviour, screens, sharing, report) for d in drafts.objects.values()}
+    own_last = sorted(drafts.objects.values(), key=lambda d: d.piece.document.package == BUILT_IN)
+    objects = {d.name: _object(d, formulas, behaviour, screens, sharing, report) for d in own_last}
     _refuse_master_cycles(drafts, report)
     return Registry(
         revision=revision,

@@ -7,12 +7,12 @@ whatever is wrong becomes a ``Finding``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from ratoon.platform.errors import Finding
+from ratoon.platform.errors import Finding, say
 from ratoon.platform.fields.base import FieldTypes
 from ratoon.platform.formulas import FunctionSet
 from ratoon.platform.metadata.builtin import with_system
@@ -22,6 +22,7 @@ from ratoon.platform.metadata.documents import Document, in_order
 from ratoon.platform.metadata.model import Registry
 from ratoon.platform.metadata.report import Report
 from ratoon.platform.metadata.structure import StructureCheck
+from ratoon.platform.packages.renames import Journey
 from ratoon.platform.packages.sources import Source, read_sources
 
 
@@ -81,7 +82,31 @@ def check_packages(
     part; a hint names the one to require when an object of theirs is mentioned.
     """
     read = read_sources(sources)
-    return check_documents(read.documents, language, present, read.findings, offered=offered)
+    documents = Journey.of(read.documents, present).renamed(read.documents)
+    findings = [*read.findings, *_old_names(read.documents, documents)]
+    return check_documents(documents, language, present, findings, offered=offered)
+
+
+def _old_names(given: Sequence[Document], renamed: Sequence[Document]) -> Iterator[Finding]:
+    """Documents that use a name which ``renamed_from`` made an old one: a plan takes it, so does a check."""
+    hint = say("it is read as the new name; write that one, too")
+    for document, after in zip(given, renamed, strict=True):
+        if document.data != after.data:
+            message = say("It still uses an old name, which renamed_from gave a new one.")
+            yield Finding(
+                document.file, _first_difference(document.data, after.data), "old_name", message, hint, "info"
+            )
+
+
+def _first_difference(before: Any, after: Any) -> str:
+    """The JSON pointer of the first place at which two documents differ."""
+    if isinstance(before, Mapping) and isinstance(after, Mapping) and before.keys() == after.keys():
+        pairs = [(str(key), before[key], after[key]) for key in before]
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        pairs = [(str(at), one, other) for at, (one, other) in enumerate(zip(before, after, strict=True))]
+    else:
+        return ""
+    return next((f"/{key}{_first_difference(one, other)}" for key, one, other in pairs if one != other), "")
 
 
 def check_documents(

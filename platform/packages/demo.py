@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 FOLDER = "_demo"
 ANCHOR = date(2026, 11, 1)
 """Day 0 of the story unless the caller says otherwise."""
+SETTLED = timedelta(hours=6)
+"""How far the clock must be into a day for it to be day 0: what is played on it has happened by then everywhere."""
 MARK = "demo.loaded"
 """Name of the setting that says which stories were played."""
 START = time(1, 0, tzinfo=UTC)
@@ -80,6 +82,11 @@ def load_demo(
         for object_name, count in counts.items():
             made[object_name] = made.get(object_name, 0) + count
     return made
+
+
+def today(now: datetime) -> date:
+    """The anchor with which a story that is loaded at this moment ends just now."""
+    return (now - SETTLED).date()
 
 
 def _play_once(

@@ -26,9 +26,9 @@ class RemoteRefused(Conflict):
 
     code = "remote_refused"
 
-    def __init__(self, problem: Mapping[str, Any]) -> None:
+    def __init__(self, url: str, problem: Mapping[str, Any]) -> None:
         said = str(problem.get("detail") or problem.get("title") or say("no reason"))
-        super().__init__("The other environment refused: {said}", said=said)
+        super().__init__("The environment at {url} refused: {said}", url=url, said=said)
         self.problem = problem
 
 
@@ -97,7 +97,7 @@ class Remote:
                 content: bytes = answer.read(MAX_ANSWER)
                 return content
         except HTTPError as error:
-            raise RemoteRefused(_problem(error)) from None
+            raise RemoteRefused(self.url, _problem(error)) from None
         except (URLError, TimeoutError, ConnectionError) as error:
             reason = getattr(error, "reason", error)
             raise Unreachable("{url} does not answer: {reason}", url=self.url, reason=str(reason)) from None

@@ -1,8 +1,8 @@
 """Where packages come from: a folder, a zip file, the bytes of one, or file contents by path.
 
-One source may hold several packages, each in a folder of its own, when it is an export (it has seals, see
-``sealing.py``) or a zip file. An export of picked components is *partial*: its documents are put beside those of their
-packages that stand, instead of replacing all of them.
+One source may hold several packages, each in a folder of its own, when it is an export (``ratoon export`` writes
+nothing beside those folders, or seals, see ``sealing.py``) or a zip file. An export of picked components is *partial*:
+its documents are put beside those of their packages that stand, instead of replacing all of them.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ def _packages(files: Mapping[str, bytes], fallback: str, zipped: bool) -> list[t
     """The files of each package, with the name to go by."""
     plain = {path: content for path, content in files.items() if path not in SEALS}
     folders = sorted({path.split("/")[0] for path in plain if path.count("/") == 1 and path.endswith("/manifest.json")})
-    several = folders and "manifest.json" not in plain and (zipped or len(plain) < len(files))
+    nothing_else = all(path.split("/")[0] in folders for path in plain)
+    several = folders and "manifest.json" not in plain and (zipped or len(plain) < len(files) or nothing_else)
     if not several:
         return [(plain, fallback)]
     apart = [

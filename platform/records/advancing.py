@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ratoon.platform.errors import FormulaError, Problem
+from ratoon.platform.errors import FormulaError, Problem, listed, say
 from ratoon.platform.records import stages
 from ratoon.platform.records.drafts import Draft
 from ratoon.platform.records.plan import ObjectPlan, dotted
@@ -112,6 +112,14 @@ def _move(saving: Saving, plan: ObjectPlan, name: str, moves: dict[str, str], tr
 def _stays(plan: ObjectPlan, draft: Draft, to: str) -> Problem:
     pipeline = stages.of_row(plan, draft.row)[0]
     label = pipeline.by_name[to].label if pipeline is not None and to in pipeline.by_name else to
-    reasons = " ".join(p.text() for p in draft.problems)
     message = "It did not move on to {stage} by itself: {reasons}"
+    reasons = listed([_reason(p) for p in draft.problems], " ")
     return Problem("not_advanced", message, None, {"stage": label, "reasons": reasons}, severity="info")
+
+
+def _reason(problem: Problem) -> str:
+    """Why the stage refused; which stage it is was said before."""
+    if problem.code == "stage_criteria":
+        criterion: str = problem.params["criterion"]
+        return criterion
+    return say(problem.message, **problem.params)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ratoon.platform.errors import NotFound
 from ratoon.platform.fields.stage import DUE
 from ratoon.platform.metadata.names import nearest
+from ratoon.platform.metadata.pipelines import Stage
 from ratoon.platform.records import stages
 from ratoon.platform.records.plan import ObjectPlan
 from ratoon.platform.storage import history, stage_tasks
@@ -31,11 +32,18 @@ def path(service: RecordService, plan: ObjectPlan, record: Mapping[str, Any]) ->
             "category": s.category,
             "color": s.color,
             "probability": s.probability,
-            "state": "current" if i == place else "done" if i < place else "ahead",
+            "state": _state(s, i, place),
             "allowed": i != place and (here is None or stages.may_move(service.actor, here, s.name)),
         }
         for i, s in enumerate(pipeline.stages)
     ]
+
+
+def _state(stage: Stage, at: int, place: int) -> str:
+    """A record that was lost did not pass through “won”, however the stages are ordered."""
+    if at == place:
+        return "current"
+    return "done" if at < place and stage.category == "open" else "ahead"
 
 
 def checklist(service: RecordService, plan: ObjectPlan, record: Mapping[str, Any]) -> Records:

@@ -329,6 +329,13 @@ def records_of(connection: Connection, run: str) -> dict[str, Any]:
     return {row.record: row.seen for row in found}
 
 
+def first_records(connection: Connection, wanted: Collection[str]) -> dict[str, str]:
+    """Run → the first of its records."""
+    table = _table("ratoon_run_record")
+    query = select(table.c.run, func.min(table.c.record)).where(table.c.run.in_(wanted)).group_by(table.c.run)
+    return {row[0]: row[1] for row in connection.execute(query)} if wanted else {}
+
+
 def give_records(connection: Connection, run: str, heir: str, records: Collection[str]) -> None:
     """Makes these records of ``run`` records of ``heir``, too."""
     seen = records_of(connection, run)

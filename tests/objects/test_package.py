@@ -52,7 +52,11 @@ def strings(locale: str) -> dict[str, str]:
 
 def test_the_package_checks_clean() -> None:
     registry = compile_registry(read_package(ROOT), types=builtin_types())
-    assert set(registry.roles) == {"sales_rep", "sales_manager", "support_agent", "read_only"}
+    assert registry.access.parents == {
+        "sales_rep": "sales_manager", "sales_manager": "management",
+        "support_agent": "support_lead", "support_lead": "management",
+    }  # fmt: skip
+    assert set(registry.roles) - set(registry.access.parents) == {"management", "read_only"}
     for name in ("account", "contact", "lead", "opportunity", "product", "activity", "case", "campaign"):
         assert registry[name].layouts, name
         assert {view.kind for view in registry[name].views} >= {"list"}, name

@@ -17,10 +17,17 @@ DOCUMENTS: list[dict[str, Any]] = [
         "kind": "object", "name": "trip", "label": "Trip", "plural_label": "Trips", "title": "name",
         "fields": [
             {"name": "name", "type": "text", "label": "Name"}, {"name": "checker", "type": "user", "label": "C"},
+            {"name": "pages", "type": "integer", "label": "Pages"},
+            {"name": "cost", "type": "currency", "label": "Cost", "currency": "EUR"},
         ],
     },
     {
+        "kind": "layout", "object": "trip", "name": "default", "label": "Standard", "highlights": ["checker"],
+        "sections": [{"name": "all", "label": "All", "fields": ["name", "checker", "pages", "cost"]}],
+    },
+    {
         "kind": "approval", "object": "trip", "name": "trip", "label": "Trip approval",
+        "condition": "OR(ISBLANK(cost), cost > 10)",
         "steps": [{"name": "one", "label": "Boss", "own": True, "approvers": [{"field": "checker"}]}],
     },
 ]  # fmt: skip
@@ -33,7 +40,7 @@ def trip(site: Any, ada: Any) -> str:
         apply_package(Target.of(site.environment), source, message="test")
     with site.environment.read(SYSTEM) as records:
         me = records.list(Query("user", filter='email = "ada@example.com"')).records[0]["id"]
-    return str(site.create("trip", name="Lisbon", checker=me))
+    return str(site.create("trip", name="Lisbon", checker=me, cost="1250", pages=7))
 
 
 def test_a_record_is_submitted_locked_and_answered_from_its_page(site: Any, ada: Any, trip: str) -> None:
@@ -46,6 +53,9 @@ def test_a_record_is_submitted_locked_and_answered_from_its_page(site: Any, ada:
     asked = ada.get("/approvals").text
     assert "Lisbon" in asked
     assert 'href="/approvals"' in asked
+    assert "€1,250.00" in asked, "what the condition reads is what the decision is about"
+    assert "Pages" not in asked, "the rest is on the page of the record"
+    assert "two days" in asked
     approval = asked[asked.index("/approvals/") :].split("/")[2]
     assert '<option value="">Somebody else…</option>' in asked, "nobody is chosen before somebody chooses"
     ada.post(f"/approvals/{approval}/answer", {"what": "delegate", "to": ""})

@@ -34,7 +34,7 @@ def test_a_failed_run_is_found_read_and_repeated(rules: Any, ada: Any) -> None:
     account = rules.create("account", name="Zeta & Sons")
     drain(rules.environment)
     page = ada.get("/setup/runs?state=failed").text
-    assert "account.greet" in page
+    assert re.search(r"<strong[^>]*>Greet</strong><span[^>]*>Zeta &amp; Sons", page), "which rule, and about what"
     (run,) = set(re.findall(r"/setup/runs/([0-9a-f-]{36})", page))
     one = ada.get(f"/setup/runs/{run}").text
     assert "RATOON_SMTP_HOST" in one

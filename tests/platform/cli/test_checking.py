@@ -26,3 +26,25 @@ def test_packages_that_were_applied_are_known_when_asked(run: Run, tmp_path: Pat
     assert (
         run("lint", "shop", "--database", "--ignore", "missing_translation", "--ignore", "not_canonical").exit_code == 0
     )
+
+
+def test_a_check_takes_the_old_name_that_a_plan_takes_and_says_so(run: Run, tmp_path: Path) -> None:
+    run("init", "garden", "--object", "plant")
+    document = tmp_path / "garden" / "plant" / "object.json"
+    data = json.loads(document.read_text())
+    next(f for f in data["fields"] if f["name"] == "due").update(name="ripe", renamed_from="due")
+    document.write_text(json.dumps(data))
+    checked = json.loads(run("check", "garden", "--no-lint", "--json").output)
+    assert [(f["file"], f["pointer"], f["code"]) for f in checked["findings"]] == [
+        ("plant/views/open.json", "/columns/2", "old_name")
+    ]
+    assert run("plan", "garden").exit_code == 0
+
+
+def test_what_export_wrote_can_be_checked_and_compared(run: Run) -> None:
+    for name in ("garden", "orchard"):
+        run("init", name, "--object", f"{name}_plant")
+        run("apply", name)
+    run("export", "out")
+    assert "They are the same" in run("drift", "out", "@").output
+    assert "garden, orchard" in run("check", "out", "--no-lint").output

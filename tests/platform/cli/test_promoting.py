@@ -31,6 +31,7 @@ def test_a_package_is_promoted_and_local_edits_there_survive(run: Run, tmp_path:
     shown = run("promote", *to, "--plan").output
     assert "+ object plant" in shown
     assert run("drift", "@", url, "--token", token, ok=False).exit_code == 1
+    assert f"The environment at {url} refused" in run("drift", "@", url, "--token", "mistyped", ok=False).output
     assert run("promote", *to, ok=False).exit_code == 1  # nobody says yes
     applied = json.loads(run("promote", *to, "--yes", "--json", "-m", "Spring").output)
     assert applied["plan"]["components"]
