@@ -5,8 +5,9 @@ works on flat rows (dicts of column keys), knows nothing of rules or rights, and
 connection of a ``Database.write()`` or ``Database.read()`` block.
 
 Reads see live records only (``deleted_at IS NULL``) unless they say otherwise. Any number of ids goes into one
-statement as one parameter. Lists, counts and aggregates are in ``store.lists`` (``lists.py``), rollups in
-``rollups.py``.
+statement as one parameter. Lists, counts and aggregates are in ``store.lists`` (``lists.py``); what paths lead to,
+rollups, writing and deleting are modules of their own behind this one door (``following.py``, ``rollups.py``,
+``writing.py``, ``deletions.py``).
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Integer, TableClause, cast, func, literal, select, tuple_
 from sqlalchemy.sql.expression import Select
 
-from ratoon.platform.errors import FormulaError, Invalid
 from ratoon.platform.formulas import Formula
-from ratoon.platform.formulas.tree import MANY, relation_of
+from ratoon.platform.formulas.tree import MANY
 from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.metadata.model import Field, Registry
 from ratoon.platform.storage.conditions import MAX_CONDITIONS, Condition, Recent, ShapeCache
 from ratoon.platform.storage.deletions import Deletions
+from ratoon.platform.storage.following import Following
 from ratoon.platform.storage.lists import Lists
 from ratoon.platform.storage.paths import Paths, Visible
 from ratoon.platform.storage.rollups import Rollups
@@ -59,6 +60,7 @@ class RecordStore:
         self._conditions: Recent[tuple[str, Formula, str], Condition] = Recent(MAX_CONDITIONS)
         self._statements: dict[tuple[object, ...], Statement] = {}
         self._writing = Writing(tables, self.sql_dialect)
+        self._following = Following(self)
         self._deletions = Deletions(self)
         self._rollups = Rollups(self)
 
@@ -121,87 +123,9 @@ class RecordStore:
         *,
         lock: bool = False,
     ) -> None:
-        """Puts the values of dotted paths into rows in memory (saved or not): ``row["account.owner.name"]``.
-
-        One statement per step, for all rows; a relationship (``line@bill.amount``) becomes a list of the related
-        records, ``row["line@bill"]``. A blank lookup gives ``None``. A path may end in a formula field without a
-        column, which is worked out in ``context`` (``None`` = now, in UTC). ``lock`` shares a lock on the rows read, so
-        that nobody changes them before this transaction ends (PostgreSQL; SQLite has one writer anyway).
-        """
-        steps: dict[str, set[str]] = {}
-        for path in paths:
-            first, dot, rest = path.partition(".")
-            if dot and not first.startswith("$"):
-                steps.setdefault(first, set()).add(rest)
-        for first, rests in sorted(steps.items()):
-            if MANY in first:
-                self._attach_related(conn, rows, first, rests, context)
-            else:
-                self._attach_step(conn, object, rows, first, rests, context, lock)
-
-    def _attach_step(
-        self,
-        conn: Connection,
-        object: str,
-        rows: Sequence[Row],
-        first: str,
-        rests: set[str],
-        context: EvalContext | None,
-        lock: bool,
-    ) -> None:
-        target = self.registry[object].field_of[first].targets[0]
-        stored = self.tables.table(target).c
-        ids = {row[first] for row in rows if row.get(first) is not None}
-        worked_out = self._worked_out(target, rests)
-        needed = rests.union(*(formula.paths for _, formula in worked_out))
-        keys = tuple(sorted({rest.partition(".")[0] for rest in needed} & set(stored.keys()) - {"id"}))
-        found: dict[str, Row] = {}
-        if ids:
-            near = self._load_keys(target, keys, lock, len(ids) == 1).rows(conn, ids=only_or_all(ids))
-            self.attach_paths(conn, target, near, needed, context, lock=lock)
-            for row in near if worked_out else ():
-                _work_out(row, worked_out, context or EvalContext())
-            found = {row["id"]: row for row in near}
-        relations = {relation for rest in rests if (relation := relation_of(rest)) is not None}
-        for row in rows:
-            there = found.get(row.get(first) or "")
-            for rest in rests:
-                if MANY not in rest:
-                    row[f"{first}.{rest}"] = None if there is None else there.get(rest)
-            for relation in relations:
-                related = () if there is None else there[relation]
-                row[f"{first}.{relation}"] = [{f"{first}.{k}": v for k, v in one.items()} for one in related]
-
-    def _attach_related(
-        self, conn: Connection, rows: Sequence[Row], relation: str, rests: set[str], context: EvalContext | None
-    ) -> None:
-        """The live records whose lookup points at these rows, as a list in each: ``row["line@bill"]``."""
-        child, _, via = relation.partition(MANY)
-        stored = self.tables.table(child).c
-        worked_out = self._worked_out(child, rests)
-        needed = rests.union(*(formula.paths for _, formula in worked_out))
-        keys = tuple(sorted({rest.partition(".")[0] for rest in needed} & set(stored.keys()) - {"id", via}))
-        ids = {row["id"] for row in rows if row.get("id") is not None}
-        found = self._related_keys(child, via, keys).rows(conn, ids=ids) if ids else []
-        self.attach_paths(conn, child, found, needed, context)
-        for row in found if worked_out else ():
-            _work_out(row, worked_out, context or EvalContext())
-        by_parent: dict[str, list[Row]] = {}
-        for row in found:
-            by_parent.setdefault(row[via], []).append({f"{relation}.{rest}": row.get(rest) for rest in rests})
-        for row in rows:
-            row[relation] = by_parent.get(row.get("id") or "", [])
-
-    def _worked_out(self, object: str, keys: Iterable[str]) -> list[tuple[Field, Formula]]:
-        """The formula fields without a column among ``keys``, after those they read themselves."""
-        fields = self.registry[object].fields
-        ordered: dict[str, tuple[Field, Formula]] = {}
-        for key in sorted(keys):
-            field = fields.get(key)
-            if field is not None and field.formula is not None and field.volatile:
-                ordered.update({inner.name: (inner, f) for inner, f in self._worked_out(object, field.formula.paths)})
-                ordered.setdefault(key, (field, field.formula))
-        return list(ordered.values())
+        """Puts the values of dotted paths into rows in memory, with one statement per step for all rows; ``lock`` keeps
+        what was read from being changed before this transaction ends. See ``following.py``."""
+        self._following.attach(conn, object, rows, paths, context, lock=lock)
 
     def existing(
         self, conn: Connection, object: str, key: str, values: Collection[Any], *, deleted: bool = False
@@ -401,24 +325,6 @@ class RecordStore:
 
         return self._statement(("many", object, lock, deleted), build)
 
-    def _load_keys(self, object: str, keys: tuple[str, ...], lock: bool, single: bool) -> Statement:
-        def build() -> Select[Any]:
-            table = self.tables.table(object)
-            these = among(table.c.id, "ids", self.dialect, single)
-            query = select(table.c.id, *(table.c[key] for key in keys)).where(these)
-            return query.order_by(table.c.id).with_for_update(read=True) if lock else query
-
-        return self._statement(("keys", object, keys, lock, single), build)
-
-    def _related_keys(self, object: str, via: str, keys: tuple[str, ...]) -> Statement:
-        def build() -> Select[Any]:
-            table = self.tables.table(object)
-            query = select(table.c.id, table.c[via], *(table.c[key] for key in keys))
-            these = one_of(table.c[via], "ids", self.dialect)
-            return query.where(these, table.c.deleted_at.is_(None)).order_by(table.c.id)
-
-        return self._statement(("related", object, via, keys), build)
-
     def _existing(self, object: str, key: str, deleted: bool, single: bool) -> Statement:
         def build() -> Select[Any]:
             table = self.tables.table(object)
@@ -485,11 +391,3 @@ def _by_column(keys: tuple[str, ...], tuples: Collection[tuple[Any, ...]]) -> di
     """The values column by column, as the PostgreSQL form of ``same_tuple`` takes them."""
     columns = zip(*tuples, strict=True)
     return {f"tuples_{place}": list(column) for place, column in zip(range(len(keys)), columns, strict=True)}
-
-
-def _work_out(row: Row, fields: Sequence[tuple[Field, Formula]], context: EvalContext) -> None:
-    for field, formula in fields:
-        try:
-            row[field.name] = field.fit(formula.evaluate(row, context))
-        except (FormulaError, Invalid):
-            row[field.name] = None
