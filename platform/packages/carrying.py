@@ -34,7 +34,8 @@ from ratoon.platform.storage import leftovers, revisions, schema, undo
 from ratoon.platform.storage.bases import save_bases
 from ratoon.platform.storage.database import driver
 from ratoon.platform.storage.filling import Progress, silent
-from ratoon.platform.storage.moving import ValueMoves, relocate
+from ratoon.platform.storage.moving import relocate
+from ratoon.platform.storage.moving_values import ValueMoves
 from ratoon.platform.storage.present import Present, operations_on
 
 MakePlan = Callable[[Connection], Plan]
