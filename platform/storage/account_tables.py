@@ -13,6 +13,15 @@ from ratoon.platform.formulas.columns import Id, UtcDateTime
 
 def define_account_tables(metadata: MetaData) -> MetaData:
     """Adds the ``ratoon_*`` tables of accounts to the metadata of system tables, and returns it."""
+    _passwords(metadata)
+    _other_proofs(metadata)
+    _ways_in(metadata)
+    _rights(metadata)
+    return metadata
+
+
+def _passwords(metadata: MetaData) -> None:
+    """Passwords, those of before, and links that ask for a new one."""
     Table(
         "ratoon_password",
         metadata,
@@ -44,6 +53,10 @@ def define_account_tables(metadata: MetaData) -> MetaData:
         Column("by", Id, comment="the administrator who made it; blank = asked for on the sign-in page"),
         Index("ix_ratoon_password_link_user", "user_id"),
     )
+
+
+def _other_proofs(metadata: MetaData) -> None:
+    """What proves who somebody is beside or instead of a password."""
     Table(
         "ratoon_identity",
         metadata,
@@ -65,13 +78,10 @@ def define_account_tables(metadata: MetaData) -> MetaData:
         Column("last_step", BigInteger, nullable=False, comment="the time step whose code was used last"),
         Column("recovery", Text, nullable=False, comment="SHA-256 of the recovery codes that are left"),
     )
-    Table(
-        "ratoon_user_role",
-        metadata,
-        Column("user_id", Id, primary_key=True),
-        Column("role", String(80), primary_key=True, comment="a role, or permission_set:<name>"),
-        Index("ix_ratoon_user_role_role", "role", "user_id"),
-    )
+
+
+def _ways_in(metadata: MetaData) -> None:
+    """API tokens, sessions, and every attempt to sign in."""
     Table(
         "ratoon_token",
         metadata,
@@ -113,6 +123,17 @@ def define_account_tables(metadata: MetaData) -> MetaData:
         Column("agent", String(255), nullable=False),
         Index("ix_ratoon_sign_in_at", "at"),
     )
+
+
+def _rights(metadata: MetaData) -> None:
+    """Roles and permission sets of users, and records shared by hand."""
+    Table(
+        "ratoon_user_role",
+        metadata,
+        Column("user_id", Id, primary_key=True),
+        Column("role", String(80), primary_key=True, comment="a role, or permission_set:<name>"),
+        Index("ix_ratoon_user_role_role", "role", "user_id"),
+    )
     Table(
         "ratoon_share",
         metadata,
@@ -127,4 +148,3 @@ def define_account_tables(metadata: MetaData) -> MetaData:
         Index("ix_ratoon_share_record", "record", "grantee", unique=True),
         Index("ix_ratoon_share_grantee", "grantee", "object"),
     )
-    return metadata
