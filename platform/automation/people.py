@@ -37,11 +37,6 @@ def readers(records: RecordService, object: str, record: str, users: Sequence[st
     return found
 
 
-def paths_of(people: Sequence[Person]) -> frozenset[str]:
-    """The dotted paths that these people are found through."""
-    return frozenset(path for p in people if p.formula for path in p.formula.paths if "." in path)
-
-
 def _users(records: RecordService, person: Person, row: Mapping[str, Any], context: EvalContext) -> list[str]:
     connection = records.connection
     if person.kind == "role":

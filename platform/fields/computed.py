@@ -15,7 +15,6 @@ from ratoon.platform.fields.faces import decimal_part, text_part
 from ratoon.platform.fields.integer import integer_part
 from ratoon.platform.fields.time import time_part
 
-RETURNS = ("number", "integer", "decimal", "currency", "percent", "text", "boolean", "date", "datetime", "time")
 MAX_TEXT = 10_000
 
 

@@ -21,7 +21,6 @@ SHOWN = 32
 SHOWN_STEP = Decimal(1).scaleb(-SHOWN)
 ZERO = Decimal(0)
 ONE = Decimal(1)
-HUNDRED = Decimal(100)
 WORKING = Decimal(1).scaleb(-18)
 """FLOOR, CEILING … first round to this, so that a quotient just below a whole number counts as that number."""
 

@@ -100,10 +100,6 @@ def _length(text: str | None) -> Decimal:
     return Decimal(len(text or ""))
 
 
-def _trim(text: str) -> str | None:
-    return " ".join(part for part in text.strip(" ").split(" ") if part) or None
-
-
 def _repeat(text: str, times: Decimal) -> str | None:
     count = max(int(times), 0)
     _room(len(text) * count)

@@ -1,9 +1,9 @@
-"""Tree → source text: the formatter, the translator between dialects, and safe renaming.
+"""Tree → source text: the formatter, and the translator between dialects.
 
 ``format_formula`` writes one canonical form (function names in capitals, one space around operators, brackets only
 where they matter, lines of at most ``WIDTH``); formatting what it wrote changes nothing. Comments would be lost, so a
 formula with comments stays as it is. ``translate`` writes a formula of one dialect in the other, with the brackets that
-keep its meaning. ``rename`` changes the name of one field and touches nothing else.
+keep its meaning. ``names_field`` says whether a formula names a field (renaming is in ``metadata/renaming.py``).
 """
 
 from __future__ import annotations
@@ -115,42 +115,20 @@ def _literal(node: Literal) -> str:
     return "NULL" if node.value is None else str(node.value).upper()
 
 
-def rename(
-    source: str, scope: Scope, owner: Callable[[Scope], bool], old: str, new: str, dialect: Dialect = "native"
-) -> str:
-    """The formula with the field ``old`` of the object whose scope ``owner`` recognises called ``new``.
-
-    ``scope`` is that of the formula before the change; ``old`` may also be a relationship of that object (``lines`` in
-    ``SUM(lines.amount)``). Everything but the name stays as written, comments too.
-    """
-    spots: list[tuple[int, str]] = []
-    for node in walk_nodes(parse(source, dialect)):
-        if isinstance(node, Reference):
-            spots += _spots(node, scope, owner, old)
-    for position, step in sorted(spots, reverse=True):
-        source = source[:position] + new + source[position + len(step) :]
-    return source
-
-
 def names_field(
     source: str, scope: Scope, owner: Callable[[Scope], bool], name: str, dialect: Dialect = "native"
 ) -> bool:
     """True when the formula names the field of the object whose scope ``owner`` recognises."""
     nodes = walk_nodes(parse(source, dialect))
-    return any(_spots(node, scope, owner, name) for node in nodes if isinstance(node, Reference))
+    return any(_names(node, scope, owner, name) for node in nodes if isinstance(node, Reference))
 
 
-rename_in_formula = rename
-"""The same under the name that says it without its module."""
-
-
-def _spots(node: Reference, scope: Scope | None, owner: Callable[[Scope], bool], old: str) -> list[tuple[int, str]]:
-    found = []
-    for index, (step, position) in enumerate(zip(node.steps, node.spots, strict=True)):
+def _names(node: Reference, scope: Scope | None, owner: Callable[[Scope], bool], wanted: str) -> bool:
+    for index, step in enumerate(node.steps):
         if scope is None:
             break
         name = step_name(scope, step, ahead=index + 1 < len(node.steps))
-        if name is not None and owner(scope) and step.lower() == old.lower():
-            found.append((position, step))
+        if name is not None and owner(scope) and step.lower() == wanted.lower():
+            return True
         scope = name.target if name is not None else None
-    return found
+    return False

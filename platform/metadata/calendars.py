@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from ratoon.platform.metadata.drafts import Drafts
     from ratoon.platform.metadata.report import Path, Report
 
-WEEKEND = ("sat", "sun")
 LONGEST = 366
 """Days of one holiday at most."""
 

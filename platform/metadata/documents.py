@@ -74,7 +74,6 @@ KINDS: tuple[str, ...] = ("package", "object", "extension", *FOLDERS.values(), *
 """Every kind of document, in the order they are compiled."""
 LATER_KINDS: tuple[str, ...] = ("report", "dashboard")
 """Kinds that are designed and not supported by this version."""
-LATER_FOLDERS: tuple[str, ...] = ("reports", "dashboards")
 
 SEALS: tuple[str, ...] = ("_checksums.json", "_partial.json", "_signature.json")
 """Files at the top of an export that say something about it and are no documents (see ``packages/sealing.py``)."""

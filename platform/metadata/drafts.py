@@ -9,7 +9,7 @@ from typing import Any
 from ratoon.platform.fields.base import FieldSpec, FieldType, Part
 from ratoon.platform.formulas import Formula
 from ratoon.platform.metadata.documents import Document
-from ratoon.platform.metadata.model import EMPTY, Rollup
+from ratoon.platform.metadata.model import Rollup
 from ratoon.platform.metadata.report import Path
 
 
@@ -101,8 +101,3 @@ class Drafts:
     permission_sets: list[Document] = field(default_factory=list)
     sharing: list[Document] = field(default_factory=list)
     strings: list[Document] = field(default_factory=list)
-
-
-def empty_piece(document: Document) -> Piece:
-    """A piece that stands for something nobody declared (generated parts)."""
-    return Piece(document, (), EMPTY)

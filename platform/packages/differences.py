@@ -45,13 +45,6 @@ class ComponentChange:
         return asdict(self)
 
 
-def change_of_json(shown: Mapping[str, Any]) -> ComponentChange:
-    """The change that another environment told of with ``as_json``."""
-    details = tuple(Detail(d["action"], d["path"], d.get("before"), d.get("after")) for d in shown["details"])
-    names = ("action", "kind", "name", "package", "file")
-    return ComponentChange(**{name: shown[name] for name in names}, details=details)
-
-
 def component_changes(before: Iterable[Document], after: Iterable[Document]) -> tuple[ComponentChange, ...]:
     """What turns the one set of documents into the other, by package and file."""
     old = {(d.package, d.file): d for d in before}

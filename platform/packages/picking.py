@@ -15,8 +15,6 @@ from ratoon.platform.errors import NotFound, say
 from ratoon.platform.metadata.documents import FOLDERS, Document, in_order
 from ratoon.platform.metadata.names import suggestion
 
-Place = tuple[str, str]
-
 
 def pick(documents: Sequence[Document], components: Sequence[str]) -> list[Document]:
     """The named components of ``documents`` with everything they need. Raises ``NotFound`` for an unknown one."""

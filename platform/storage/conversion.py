@@ -10,7 +10,7 @@ day, a yes the text ``true``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
@@ -114,12 +114,6 @@ def says_the_same(made: Any, value: Any) -> bool:
         return value.time() == time()
     before, after = _number(value), None if isinstance(made, str) else _number(made)
     return before is None or after is None or before == after
-
-
-def converted_values(before: Part, after: Part, values: Iterable[Any]) -> list[Any]:
-    """The values as the new part has them; ``None`` for those it does not take."""
-    offers = Offers(before, after)
-    return [offers.convert(value)[0] for value in values]
 
 
 def as_text(value: Any) -> str:

@@ -224,15 +224,6 @@ def any_due(connection: Connection, now: datetime) -> bool:
     return found.first() is not None
 
 
-def next_due(connection: Connection) -> datetime | None:
-    """When the next waiting run is due."""
-    table = _table()
-    answer: datetime | None = connection.execute(
-        select(func.min(table.c.due_at)).where(table.c.state == "waiting")
-    ).scalar()
-    return answer
-
-
 def begin(
     connection: Connection, run: str, handed: int, worker: str, now: datetime, revision: int | None = None
 ) -> Run | None:
@@ -316,12 +307,6 @@ def retry_failed(connection: Connection, now: datetime, rule: str | None = None)
     return sum(retry(connection, run, now) for run in list(connection.execute(query).scalars()))
 
 
-def state_of(connection: Connection, run: str) -> State | None:
-    """The state of a run."""
-    answer: State | None = connection.execute(select(_table().c.state).where(_table().c.id == run)).scalar()
-    return answer
-
-
 def records_of(connection: Connection, run: str) -> dict[str, Any]:
     """The records of a run, with what its condition read of each."""
     table = _table("ratoon_run_record")
@@ -334,14 +319,6 @@ def first_records(connection: Connection, wanted: Collection[str]) -> dict[str, 
     table = _table("ratoon_run_record")
     query = select(table.c.run, func.min(table.c.record)).where(table.c.run.in_(wanted)).group_by(table.c.run)
     return {row[0]: row[1] for row in connection.execute(query)} if wanted else {}
-
-
-def give_records(connection: Connection, run: str, heir: str, records: Collection[str]) -> None:
-    """Makes these records of ``run`` records of ``heir``, too."""
-    seen = records_of(connection, run)
-    rows = [{"run": heir, "record": record, "seen": seen.get(record)} for record in records]
-    if rows:
-        connection.execute(insert(_table("ratoon_run_record")), rows)
 
 
 def forget_before(connection: Connection, at: datetime, limit: int = 1000) -> list[tuple[str, int]]:

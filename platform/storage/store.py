@@ -201,23 +201,6 @@ class RecordStore:
         statement, values = self.shapes.get(("visible", object, hold, deleted, single), conditions, build)
         return set(statement.first_column(conn, ids=only_or_all(ids), **values))
 
-    def filter_matches(
-        self, conn: Connection, object: str, formula: Formula, ids: Collection[str], context: EvalContext
-    ) -> set[str]:
-        """Which of these live records satisfy the formula, decided by the database."""
-        if not ids:
-            return set()
-        table = self.tables.table(object)
-        condition = self.condition(object, formula, context)
-
-        def build() -> Select[Any]:
-            source = self.paths.joined(object, formula.paths)
-            these = one_of(table.c.id, "ids", self.dialect)
-            return select(table.c.id).select_from(source).where(these, table.c.deleted_at.is_(None), condition.element)
-
-        statement, values = self.shapes.get(("matches", object, formula.paths), (condition,), build)
-        return set(statement.first_column(conn, ids=ids, **values))
-
     def rollup(
         self, conn: Connection, field: Field, parent_ids: Collection[str], context: EvalContext
     ) -> dict[str, Any]:

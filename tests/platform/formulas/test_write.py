@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ratoon.platform.formulas.parse import parse
-from ratoon.platform.formulas.write import Writer, format_formula, rename, translate
+from ratoon.platform.formulas.write import Writer, format_formula, translate
 
 
 @pytest.mark.parametrize(
@@ -69,11 +69,3 @@ def test_format_parse_format_is_stable(source: str, dialect: Any) -> None:
     other: Any = "salesforce" if dialect == "native" else "native"
     there = translate(source, dialect, other)
     assert translate(there, other, dialect) == Writer(dialect).lines(parse(source, dialect))
-
-
-def test_a_rename_changes_one_field_of_one_object_and_nothing_else(deal: Any) -> None:
-    source = '/* name */ IF(Name = "name", account.name, NAME) & LEN ( name )'
-    renamed = rename(source, deal.scope, lambda scope: scope is deal.scope, "name", "title")
-    assert renamed == '/* name */ IF(title = "name", account.name, title) & LEN ( title )'
-    renamed = rename(source, deal.scope, lambda scope: scope is deal.accounts, "name", "label")
-    assert renamed == '/* name */ IF(Name = "name", account.label, NAME) & LEN ( name )'

@@ -207,17 +207,6 @@ def test_numbers_count_up_and_a_rollback_leaves_no_gap(shop: Any) -> None:
         assert list(shop.store.next_numbers(conn, "order.number", 1)) == [4]
 
 
-def test_a_filter_is_decided_by_the_database(shop: Any) -> None:
-    (home,) = shop.add("region", {"name": "home"})
-    (customer,) = shop.add("customer", {"name": "Acme", "region": home})
-    first, second = shop.add("order", {"customer": customer, "amount": Decimal("5")}, {"amount": Decimal("7")})
-    formula = shop.formula("order", 'customer.region.name = "home" && amount < 6')
-    other = shop.formula("order", 'customer.region.name = "home" && amount < 4')
-    with shop.read() as conn:
-        assert shop.store.filter_matches(conn, "order", formula, [first, second], CONTEXT) == {first}
-        assert shop.store.filter_matches(conn, "order", other, [first, second], CONTEXT) == set()
-
-
 def test_visible_takes_conditions_from_outside(shop: Any) -> None:
     first, second = shop.add("order", {"name": "a"}, {"name": "b"})
     name = shop.store.tables.table("order").c.name
