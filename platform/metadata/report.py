@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from ratoon.platform.errors import Finding, FormulaError, Hint, Severity, Text, say
-from ratoon.platform.metadata.documents import Document, escape
+from ratoon.platform.metadata.documents import Document
+from ratoon.platform.metadata.parsing import escape
 
 Path = tuple[str | int, ...]
 """Where in a document: the steps of its JSON pointer."""

@@ -20,7 +20,8 @@ from typing import Any, Final, Literal
 
 from ratoon.platform.errors import BadRequest
 from ratoon.platform.errors import Conflict as Refused
-from ratoon.platform.metadata.documents import Document, escape, in_order
+from ratoon.platform.metadata.documents import Document, in_order
+from ratoon.platform.metadata.parsing import escape
 
 Side = Literal["ours", "theirs", "base"]
 ORDER = "(order)"
