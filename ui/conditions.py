@@ -14,7 +14,8 @@ from typing import Any
 from ratoon.platform.errors import FormulaError, Invalid
 from ratoon.platform.formulas import Formula
 from ratoon.platform.formulas.types import EvalContext
-from ratoon.platform.metadata.model import Field, Object, Section
+from ratoon.platform.metadata.model import Field, Object
+from ratoon.platform.metadata.screen_model import Section
 from ratoon.platform.records.plan import ObjectPlan
 from ratoon.platform.records.reading import context_of
 from ratoon.platform.records.service import RecordService

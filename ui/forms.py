@@ -21,7 +21,8 @@ from flask_babel import gettext as _
 
 from ratoon.platform.fields.base import Part
 from ratoon.platform.formulas.types import Type
-from ratoon.platform.metadata.model import Field, Layout, Object, Section
+from ratoon.platform.metadata.model import Field, Object
+from ratoon.platform.metadata.screen_model import Layout, Section
 from ratoon.ui.conditions import Draft, watched_keys
 from ratoon.ui.i18n import babel_locale
 from ratoon.ui.present import Presenter, Shown, attributes_of

@@ -11,7 +11,8 @@ from flask import render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from ratoon.platform.metadata.model import Field, Object, RelatedList
+from ratoon.platform.metadata.model import Field, Object
+from ratoon.platform.metadata.screen_model import RelatedList
 from ratoon.platform.records.reading import Query
 from ratoon.platform.records.service import RecordService
 from ratoon.ui.approvals import approval_context

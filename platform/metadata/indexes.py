@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ratoon.platform.metadata.model import Automation, Field, View
+from ratoon.platform.metadata.model import Automation, Field
+from ratoon.platform.metadata.screen_model import View
 
 MAX_FILTER_COLUMNS = 3
 """Columns of one view's filter that get an index; more would make every save pay for one list."""

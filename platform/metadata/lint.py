@@ -27,8 +27,9 @@ from ratoon.platform.metadata.documents import Document, canonical
 from ratoon.platform.metadata.indexes import LONG
 from ratoon.platform.metadata.lint_formulas import verdict
 from ratoon.platform.metadata.lint_texts import left_over, translations, untranslated
-from ratoon.platform.metadata.model import Object, Registry, View
+from ratoon.platform.metadata.model import Object, Registry
 from ratoon.platform.metadata.report import Path, Report
+from ratoon.platform.metadata.screen_model import View
 from ratoon.platform.metadata.used import used_fields
 
 PARTS: Mapping[str, tuple[str, ...]] = {

@@ -1,8 +1,9 @@
 """The compiled metadata: one immutable, versioned snapshot of everything admins declared.
 
 ``Registry`` and all below it are frozen. A change of metadata builds a new registry and swaps it; whoever holds the old
-one keeps a consistent picture. Documents (what admins write) are in ``documents.py``, their checks in ``check/``, and
-``compile.py`` turns checked documents into this.
+one keeps a consistent picture. Documents (what admins write) are in ``documents.py``; ``compile.py`` checks them and
+turns them into this. What layouts and views, roles, approvals and assignments compile to is in modules of their own
+beside it (``*_model.py``).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from ratoon.platform.metadata.matching import DuplicateRule
 from ratoon.platform.metadata.pipelines import Pipeline
 from ratoon.platform.metadata.relations import Relation, relations_of
 from ratoon.platform.metadata.scope import ObjectScope
+from ratoon.platform.metadata.screen_model import Layout, View
 from ratoon.platform.metadata.templates import Template
 from ratoon.platform.metadata.triggers import NONE, Triggers
 
@@ -146,65 +148,6 @@ class Key:
 
     name: str
     fields: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of a layout."""
-
-    name: str
-    label: str
-    fields: tuple[str, ...]
-    columns: int = 2
-    visible_when: Formula | None = None
-    collapsed: bool = False
-
-
-@dataclass(frozen=True)
-class RelatedList:
-    """Child records shown on the parent's page."""
-
-    object: str
-    field: str
-    label: str
-    columns: tuple[str, ...]
-    sort: tuple[tuple[str, bool], ...] = ()
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What a record page and its forms show."""
-
-    object: str
-    name: str
-    label: str
-    sections: tuple[Section, ...]
-    related: tuple[RelatedList, ...] = ()
-    highlights: tuple[str, ...] = ()
-    """Fields shown big at the top of the record page."""
-    owner: str = "local"
-
-
-@dataclass(frozen=True)
-class View:
-    """A named list of records."""
-
-    object: str
-    name: str
-    label: str
-    columns: tuple[str, ...]
-    kind: Literal["list", "board", "calendar"] = "list"
-    filter: Formula | None = None
-    filter_source: str = ""
-    sort: tuple[tuple[str, bool], ...] = ()
-    """(key, descending)"""
-    group_by: str | None = None
-    """Board: the stage or picklist field."""
-    date_field: str | None = None
-    """Calendar: the date."""
-    default: bool = False
-    order: int = 0
-    owner: str = "local"
 
 
 @dataclass(frozen=True)

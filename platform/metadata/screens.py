@@ -16,9 +16,9 @@ from ratoon.platform.metadata.behaviour import Behaviour
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.metadata.drafts import Drafts, FieldDraft, ObjectDraft
 from ratoon.platform.metadata.formulas import Formulas
-from ratoon.platform.metadata.model import Layout, RelatedList, Section, View
 from ratoon.platform.metadata.names import suggestion
 from ratoon.platform.metadata.report import Path, Report
+from ratoon.platform.metadata.screen_model import Layout, RelatedList, Section, View
 
 GENERATED_COLUMNS = 6
 """Columns of a generated view."""
