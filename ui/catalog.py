@@ -26,6 +26,7 @@ MESSAGES = {
     "Forbidden": 0,
     "BadRequest": 0,
     "BadBody": 0,
+    "BadSetting": 0,
     "BodyTooLarge": 0,
     "CsrfRefused": 0,
     "DuplicateKey": 0,
@@ -56,7 +57,7 @@ MESSAGES = {
     "fail": 1,
     "refuse": 1,
     "_reason": 1,
-    "_unknown": 1,
+    "unknown": 1,
     "refused": 1,
     "TooMany": 0,
     "say": 0,
@@ -137,8 +138,8 @@ def _of_the_types() -> Iterator[str]:
     from ratoon.platform.fields import builtin_types
     from ratoon.platform.fields.base import OPERATORS, FieldSpec
     from ratoon.platform.fields.refusals import REFUSALS
-    from ratoon.platform.formulas.check import SUGGESTING
     from ratoon.platform.formulas.explain import TEMPLATES
+    from ratoon.platform.formulas.refusing import SUGGESTING
     from ratoon.platform.metadata.system_fields import system_fields
     from ratoon.ui.forms import STAND_INS
 

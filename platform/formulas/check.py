@@ -6,7 +6,6 @@ Every name is resolved, every function gets the overload that fits its arguments
 
 from __future__ import annotations
 
-import difflib
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -14,8 +13,11 @@ from types import MappingProxyType
 
 from ratoon.platform.errors import FormulaError
 from ratoon.platform.formulas.aggregates import relations
-from ratoon.platform.formulas.functions import ANY, Function, FunctionSet, Overload
+from ratoon.platform.formulas.functions import Function, FunctionSet, Overload
 from ratoon.platform.formulas.operators import WHOLE_POWER
+from ratoon.platform.formulas.refusing import arguments, nearest, unknown, wrong
+from ratoon.platform.formulas.results import SPECIAL, TEXTUAL, fits, result_type
+from ratoon.platform.formulas.scales import applied_scale, literal_scale, name_scale
 from ratoon.platform.formulas.tree import (
     MANY,
     Apply,
@@ -32,7 +34,6 @@ from ratoon.platform.formulas.tree import (
 )
 from ratoon.platform.formulas.types import Dialect, Name, Scope, Type
 
-TEXTUAL = frozenset({Type.TEXT, Type.PICKLIST, Type.REFERENCE})
 GLOBALS = MappingProxyType(
     {
         "$user": ("id", "name", "email", "locale", "role", "time_zone"),
@@ -40,27 +41,6 @@ GLOBALS = MappingProxyType(
     }
 )
 WORDS = MappingProxyType({"$today": "TODAY", "$now": "NOW"})
-
-
-def nearest(word: str, names: Iterable[str]) -> str:
-    """The name most like ``word``, or an empty text."""
-    by_lower = {n.lower(): n for n in names}
-    found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
-    return by_lower[found[0]] if found else ""
-
-
-def unify(left: Type, right: Type) -> Type | None:
-    """The type of a value that is one or the other; ``None`` when they do not go together."""
-    if left is right or right is Type.BLANK:
-        return left
-    if left is Type.BLANK:
-        return right
-    return Type.TEXT if left in TEXTUAL and right in TEXTUAL else None
-
-
-def fits(found: Type, wanted: frozenset[Type]) -> bool:
-    """True when a value of type ``found`` may stand where one of ``wanted`` is expected."""
-    return found in wanted or found is Type.BLANK
 
 
 def related_name(scope: Scope, name: str) -> Name | None:
@@ -106,7 +86,7 @@ class Checker:
     def check(self, node: Node) -> Typed:
         """The typed tree. Raises ``FormulaError``."""
         if isinstance(node, Literal):
-            return Constant(node.position, node.end, node.type, node.value, _literal_scale(node))
+            return Constant(node.position, node.end, node.type, node.value, literal_scale(node))
         if isinstance(node, Reference):
             return self._reference(node)
         if isinstance(node, Call):
@@ -120,9 +100,9 @@ class Checker:
 
     def _signed(self, node: Operation, literal: Literal) -> Typed:
         if literal.type is not Type.NUMBER:
-            raise _wrong(literal.position, "number", literal.type)
+            raise wrong(literal.position, "number", literal.type)
         value = -literal.value if node.operator == "-" else literal.value
-        return Constant(node.position, node.end, Type.NUMBER, value, _literal_scale(literal))
+        return Constant(node.position, node.end, Type.NUMBER, value, literal_scale(literal))
 
     # --- names
 
@@ -157,7 +137,7 @@ class Checker:
             keys.append("id")
         if volatile and not name.volatile:
             name = replace(name, volatile=True)
-        return Read(node.position, node.end, name.type, ".".join(keys), name, _name_scale(name), _written(node))
+        return Read(node.position, node.end, name.type, ".".join(keys), name, name_scale(name), _written(node))
 
     def context_name(self, node: Reference) -> Typed:
         """What ``$user.id`` and its like stand for."""
@@ -172,11 +152,11 @@ class Checker:
             return Global(node.position, node.end, read.type, space, key, read.name.percent, read.scale, _written(node))
         if first not in GLOBALS:
             hint = nearest(first, (*GLOBALS, *WORDS))
-            raise _unknown("unknown_name", "There is no {name}", node.position, node.steps[0], hint)
+            raise unknown("unknown_name", "There is no {name}", node.position, node.steps[0], hint)
         if len(node.steps) != 2 or node.steps[1].lower() not in GLOBALS[first]:
             wrong = node.steps[1] if len(node.steps) > 1 else ""
             hint = nearest(wrong, GLOBALS[first]) or GLOBALS[first][0]
-            raise _unknown("unknown_name", "There is no {name}", node.position, ".".join(node.steps), f"{first}.{hint}")
+            raise unknown("unknown_name", "There is no {name}", node.position, ".".join(node.steps), f"{first}.{hint}")
         return Global(node.position, node.end, Type.TEXT, first, node.steps[1].lower(), written=_written(node))
 
     def _unknown_name(self, step: str, position: int, scope: Scope) -> FormulaError:
@@ -191,7 +171,7 @@ class Checker:
                 )  # fmt: skip
         if not hint and self._functions.get(step):
             hint = f"{step.upper()}(…)"
-        return _unknown("unknown_name", "There is no field {name}", position, step, hint)
+        return unknown("unknown_name", "There is no field {name}", position, step, hint)
 
     # --- functions
 
@@ -199,7 +179,7 @@ class Checker:
         function = self._functions.get(node.name)
         if function is None or function.operator:
             hint = nearest(node.name, self._functions.names())
-            raise _unknown("unknown_function", "There is no function {name}", node.position, node.name, hint)
+            raise unknown("unknown_function", "There is no function {name}", node.position, node.name, hint)
         args = tuple([self.check(arg) for arg in node.args])
         if any(o.aggregate for o in function.overloads):
             function, args = self._aggregated(function, args, node)
@@ -249,13 +229,13 @@ class Checker:
         count = len(args)
         overloads = [o for o in function.overloads if o.least <= count and (o.most is None or count <= o.most)]
         if not overloads:
-            raise _arguments(function, len(args), position)
+            raise arguments(function, len(args), position)
         best = next((o for o in overloads if _accepts(o, args)), None)
         if best is None:
             raise self._misfit(function, overloads, args, position)
         special = SPECIAL.get(function.name)
-        kind = special(best, args, node) if special else _result(best, args, position)
-        return Apply(node.position, node.end, kind, best, args, _applied_scale(best, args, kind))
+        kind = special(best, args, node) if special else result_type(best, args)
+        return Apply(node.position, node.end, kind, best, args, applied_scale(best, args, kind))
 
     def _misfit(
         self, function: Function, overloads: Sequence[Overload], args: tuple[Typed, ...], position: int
@@ -266,7 +246,7 @@ class Checker:
 
         furthest = max(reach(o) for o in overloads)
         wanted = dict.fromkeys(o.param(furthest).spec for o in overloads if reach(o) == furthest)
-        return _wrong(args[furthest].position, " or ".join(wanted), args[furthest].type)
+        return wrong(args[furthest].position, " or ".join(wanted), args[furthest].type)
 
 
 def _accepts(overload: Overload, args: Sequence[Typed]) -> bool:
@@ -278,190 +258,8 @@ def _accepted(overload: Overload, index: int, arg: Typed) -> bool:
     return fits(arg.type, param.types) and (param.spec != "field" or isinstance(arg, Read))
 
 
-def _result(overload: Overload, args: Sequence[Typed], position: int) -> Type:
-    together: Type | None = None
-    for index, arg in enumerate(args):
-        if overload.param(index).spec == "T":
-            together = _same(together, arg)
-    if overload.returns == "T":
-        return together or Type.BLANK
-    return Type(overload.returns)
-
-
-def _same(together: Type | None, arg: Typed) -> Type:
-    if together is None:
-        return arg.type
-    joined = unify(together, arg.type)
-    if joined is None:
-        raise _wrong(arg.position, together.value, arg.type)
-    return joined
-
-
-def _case_type(overload: Overload, args: Sequence[Typed], node: Node) -> Type:
-    if len(args) < 4 or len(args) % 2:
-        raise FormulaError(
-            "arguments", "CASE takes a subject, pairs of value and result, and a last result", position=node.position
-        )
-    subject = args[0].type
-    for when in args[1:-1:2]:
-        subject = _same(subject, when)
-        check_choice(args[0], when)
-    together: Type | None = None
-    for result in (*args[2:-1:2], args[-1]):
-        together = _same(together, result)
-    return together or Type.BLANK
-
-
-def _ifs_type(overload: Overload, args: Sequence[Typed], node: Node) -> Type:
-    values = [*args[1::2], *([args[-1]] if len(args) % 2 else [])]
-    for test in args[0:-1:2]:
-        if not fits(test.type, frozenset({Type.BOOLEAN})):
-            raise _wrong(test.position, "boolean", test.type)
-    together: Type | None = None
-    for value in values:
-        together = _same(together, value)
-    return together or Type.BLANK
-
-
-def check_choice(subject: Typed, value: Typed) -> None:
-    """Refuses a value that the picklist does not have."""
-    if not (isinstance(subject, Read) and subject.name.values is not None and isinstance(value, Constant)):
-        return
-    if subject.type not in (Type.PICKLIST, Type.MULTI) or not value.value or value.value in subject.name.values:
-        return
-    hint = nearest(str(value.value), subject.name.values)
-    raise _unknown("unknown_value", "This picklist has no value {name}", value.position, str(value.value), hint)
-
-
-def _choice(overload: Overload, args: Sequence[Typed], node: Node) -> Type:
-    check_choice(args[0], args[1])
-    return Type.BOOLEAN
-
-
-def _compare(overload: Overload, args: Sequence[Typed], node: Node) -> Type:
-    check_choice(args[0], args[1])
-    check_choice(args[1], args[0])
-    return Type.BOOLEAN
-
-
-def _field(overload: Overload, args: Sequence[Typed], node: Node) -> Type:
-    argument = args[0]
-    if not isinstance(argument, Read) or "." in argument.key:
-        raise FormulaError(
-            "not_a_field", "{function} needs a field of this record", position=argument.position, function=overload.name
-        )
-    return Type.BOOLEAN if overload.returns == "boolean" else argument.type
-
-
-SPECIAL: MappingProxyType[str, Callable[[Overload, Sequence[Typed], Node], Type]] = MappingProxyType(
-    {
-        "CASE": _case_type,
-        "IFS": _ifs_type,
-        "ISPICKVAL": _choice,
-        "INCLUDES": _choice,
-        "=": _compare,
-        "<>": _compare,
-        "ISCHANGED": _field,
-        "PRIORVALUE": _field,
-    }
-)
-
-
 def _written(node: Reference) -> str:
     return ".".join(node.steps).lower()
-
-
-# --- scales: how many decimals a number can have, when that is known
-
-
-def _literal_scale(node: Literal) -> int | None:
-    return max(0, -node.value.as_tuple().exponent) if node.type is Type.NUMBER else None
-
-
-def _name_scale(name: Name) -> int | None:
-    return None if name.scale is None else name.scale + (2 if name.percent else 0)
-
-
-def _applied_scale(overload: Overload, args: Sequence[Typed], kind: Type) -> int | None:
-    if kind is not Type.NUMBER:
-        return None
-    scales = [a.scale for a in args if a.type is Type.NUMBER]
-    if overload.name in ("ROUND", "TRUNC"):
-        places = args[1] if len(args) > 1 else None
-        if places is None:
-            return 0
-        return max(0, int(places.value)) if isinstance(places, Constant) and places.value is not None else None
-    if overload.form in _WHOLE:
-        return 0
-    known = [s for s in scales if s is not None]
-    if len(known) != len(scales):
-        return None
-    if overload.form in _WIDEST:
-        return max(known, default=0)
-    return sum(known) if overload.form == "multiply" else None
-
-
-_WIDEST = frozenset(
-    {
-        "add",
-        "subtract",
-        "negate",
-        "plus",
-        "IF",
-        "IFS",
-        "CASE",
-        "MIN",
-        "MAX",
-        "ABS",
-        "BLANKVALUE",
-        "NULLVALUE",
-        "MOD",
-        "IFERROR",
-        "SUM_EACH",
-        "MIN_EACH",
-        "MAX_EACH",
-    }
-)
-_WHOLE = frozenset(
-    {
-        "FLOOR", "CEILING", "MFLOOR", "MCEILING", "LEN", "FIND", "YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND",
-        "MILLISECOND", "WEEKDAY", "QUARTER", "ISOWEEK", "ISOYEAR", "DAYOFYEAR", "days_between_dates", "SIGN", "ASCII",
-        "PICKLISTCOUNT", "UNIXTIMESTAMP", "BUSINESSDAYS", "milliseconds_between",
-        "COUNT_EACH",
-    }
-)  # fmt: skip
-
-
-# --- refusals
-
-
-def _wrong(position: int, expected: str, found: Type) -> FormulaError:
-    return FormulaError(
-        "wrong_type", "Expected {expected}, found {found}", position=position, expected=expected, found=found.value
-    )
-
-
-SUGGESTING: MappingProxyType[str, str] = MappingProxyType(
-    {
-        "There is no {name}": "There is no {name}; did you mean {nearest}?",
-        "There is no field {name}": "There is no field {name}; did you mean {nearest}?",
-        "There is no function {name}": "There is no function {name}; did you mean {nearest}?",
-        "This picklist has no value {name}": "This picklist has no value {name}; did you mean {nearest}?",
-    }
-)
-"""Each refusal of a name, and the same with the nearest one there is."""
-
-
-def _unknown(code: str, message: str, position: int, name: str, hint: str) -> FormulaError:
-    template = SUGGESTING[message] if hint else message
-    return FormulaError(code, template, position=position, name=name, nearest=hint)
-
-
-def _arguments(function: Function, found: int, position: int) -> FormulaError:
-    return FormulaError(
-        "arguments", "{function} takes {expected}, found {found} argument(s)", position=position,
-        function=function.name, expected=" or ".join(o.signature for o in function.overloads), found=found,
-    )  # fmt: skip
 
 
 def expect(node: Typed, wanted: Type) -> None:
@@ -469,7 +267,4 @@ def expect(node: Typed, wanted: Type) -> None:
     kind = node.type
     if kind in (wanted, Type.BLANK) or (kind in TEXTUAL and wanted in TEXTUAL):
         return
-    raise _wrong(node.position, wanted.value, kind)
-
-
-__all__ = ["ANY", "Checker", "expect", "nearest", "unify"]
+    raise wrong(node.position, wanted.value, kind)
