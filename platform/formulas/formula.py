@@ -13,7 +13,8 @@ from ratoon.platform.formulas import closures
 from ratoon.platform.formulas.check import Checker, expect, refuse_several
 from ratoon.platform.formulas.functions import FunctionSet, Run, builtin_functions
 from ratoon.platform.formulas.parse import parse
-from ratoon.platform.formulas.postgresql import MAX_DEPTH, PostgresBuilder, refusal
+from ratoon.platform.formulas.postgresql import PostgresBuilder
+from ratoon.platform.formulas.postgresql_refusal import MAX_DEPTH, refusal
 from ratoon.platform.formulas.sql import GetRelated, SqlBuilder
 from ratoon.platform.formulas.sqlite import SqliteBuilder
 from ratoon.platform.formulas.tree import Apply, Global, Node, Read, Typed, depth, walk

@@ -7,10 +7,8 @@ would be, and whatever could hide such an error (ISBLANK, IF …) becomes NULL t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from decimal import Decimal
-from types import MappingProxyType
-from typing import Any
 
 from sqlalchemy import (
     Boolean,
@@ -28,37 +26,22 @@ from sqlalchemy import (
     or_,
     type_coerce,
 )
-from sqlalchemy.types import Integer, TypeEngine
+from sqlalchemy.types import Integer
 
 from ratoon.platform.errors import FormulaError
+from ratoon.platform.formulas.bare_conditions import FLIPPED, compare
 from ratoon.platform.formulas.closures import SETTLED, inexact
 from ratoon.platform.formulas.columns import Choices, ExactDecimal, Id
 from ratoon.platform.formulas.dates import today, zone_named
-from ratoon.platform.formulas.functions import Overload
 from ratoon.platform.formulas.patterns import for_postgresql
 from ratoon.platform.formulas.picklists import labels_under
+from ratoon.platform.formulas.postgresql_aggregates import aggregate, aggregate_fails
 from ratoon.platform.formulas.postgresql_forms import FAILURES, FORMS
 from ratoon.platform.formulas.postgresql_numbers import rate_of
-from ratoon.platform.formulas.sql import FLIPPED, SQL_TYPES, TEXTUAL, Sql, SqlBuilder, compare
-from ratoon.platform.formulas.tree import Apply, Constant, Read, Typed, relation_of, walk
+from ratoon.platform.formulas.postgresql_refusal import AGGREGATES, BRANCHES, HIDING, RATED, ZONED
+from ratoon.platform.formulas.sql import SQL_TYPES, TEXTUAL, Sql, SqlBuilder
+from ratoon.platform.formulas.tree import Apply, Constant, Read, Typed
 from ratoon.platform.formulas.types import Type
-
-AGGREGATES = frozenset({"SUM_EACH", "COUNT_EACH", "AVG_EACH", "MIN_EACH", "MAX_EACH"})
-BRANCHES = frozenset({"IF", "IFS", "CASE", "BLANKVALUE", "NULLVALUE", "IFERROR"})
-LOGIC = frozenset({"AND", "OR", "NOT"})
-RATED = frozenset({"CONVERT", "CURRENCYRATE"})
-ZONED: Mapping[str, str] = MappingProxyType(
-    {
-        "DATEVALUE_IN": "DATEVALUE_DATETIME",
-        "TIMEVALUE_IN": "TIMEVALUE_DATETIME",
-        "DATETIMEVALUE_IN": "DATETIMEVALUE_DATE",
-    }
-)
-"""What takes a time zone by name, and the form that works it out."""
-MAX_DEPTH = 40
-"""Deepest formula that is written as SQL."""
-HIDING = frozenset({"ISBLANK", "ISNULL", "same_text", "ISPICKVAL", "IN", "ISNUMBER", "ISNUMBER_NUMBER", "EXACT"})
-"""Conditions that would turn a failed part into an answer."""
 
 
 class PostgresBuilder(SqlBuilder):
@@ -115,7 +98,7 @@ class PostgresBuilder(SqlBuilder):
         """Branches, comparisons, and the forms of functions."""
         form = node.overload.form
         if form in AGGREGATES:
-            return self._aggregate(node, form)
+            return aggregate(self, node, form)
         if form in BRANCHES:
             return self._guarded(node, lambda: self._branch(node, form))
         if form in ("compare", "compare_text"):
@@ -141,43 +124,6 @@ class PostgresBuilder(SqlBuilder):
         if form in NEEDS_ZONE:
             return FORMS[form](literal(str(self.context.time_zone), String()), *args)
         return FORMS[form](*args)
-
-    def _aggregate(self, node: Apply, form: str) -> Sql:
-        """A correlated subquery; NULL when working out one of the records fails."""
-        relation, related = self.related(node.args)
-        with self.inside(relation, related):
-            value = self.part(node.args[0]) if form in ("MIN_EACH", "MAX_EACH") else self.value(node.args[0])
-            if node.args[0].type is Type.TEXT:
-                value = func.nullif(value, "", type_=Text())
-            # An aggregate of nothing but outer columns would belong to the outer query.
-            there = related.column("id").is_not(None)
-            if not any(relation_of(n.key) == relation for n in walk(node.args[0]) if isinstance(n, Read)):
-                value = case((there, value), else_=null())
-            counts = self.truth(node.args[1]) if len(node.args) > 1 else None
-            failed = self._one_fails(node, there)
-        answer = _over(form, value, counts if failed is not None else None, SQL_TYPES[node.type])
-        query = related.query.where(counts) if counts is not None and failed is None else related.query
-        if failed is not None:
-            answer = case((failed, null()), else_=answer)
-        found: Sql = query.with_only_columns(answer).scalar_subquery()
-        return found
-
-    def _one_fails(self, node: Apply, there: Sql) -> Sql | None:
-        """Over all related records: working out one that counts fails, or whether it counts. ``None``: cannot fail."""
-        reason = self.fails(node.args[0])
-        if len(node.args) == 1:
-            return None if reason is None else _any(and_(there, reason))
-        counts, doubt = self.truth(node.args[1]), self.fails(node.args[1])
-        reasons = [doubt] if doubt is not None else []
-        if reason is not None:
-            reasons.append(and_(counts, reason))
-        return _any(and_(there, or_(*reasons))) if reasons else None
-
-    def _aggregate_fails(self, node: Apply) -> Sql | None:
-        relation, related = self.related(node.args)
-        with self.inside(relation, related):
-            failed = self._one_fails(node, related.column("id").is_not(None))
-        return None if failed is None else related.query.with_only_columns(failed).scalar_subquery()
 
     def _arguments(self, node: Apply) -> list[Sql]:
         """The values of the arguments; a bare NULL in the type of its parameter."""
@@ -348,7 +294,7 @@ class PostgresBuilder(SqlBuilder):
             return None
         form = node.overload.form
         if form in AGGREGATES:
-            return self._aggregate_fails(node)
+            return aggregate_fails(self, node)
         if form == "IFERROR":
             return self.fails(node.args[1])
         if form in BRANCHES:
@@ -397,28 +343,6 @@ class PostgresBuilder(SqlBuilder):
 NEEDS_ZONE = frozenset({"DATEVALUE_DATETIME", "TIMEVALUE_DATETIME", "DATETIMEVALUE_DATE"})
 
 
-def _any(condition: Sql) -> Sql:
-    return func.coalesce(func.bool_or(func.coalesce(condition, false())), false(), type_=Boolean())
-
-
-def _over(form: str, value: Sql, counts: Sql | None, kind: TypeEngine[Any]) -> Sql:
-    """The aggregate of a value over the rows (that count)."""
-
-    def only(function: Any) -> Sql:
-        return function if counts is None else function.filter(counts)
-
-    match form:
-        case "SUM_EACH":
-            return func.coalesce(only(func.sum(value, type_=Numeric())), 0, type_=Numeric())
-        case "COUNT_EACH":
-            return cast(only(func.count(value)), Numeric())
-        case "AVG_EACH":
-            return FORMS["divide"](only(func.sum(value, type_=Numeric())), cast(only(func.count(value)), Numeric()))
-        case "MIN_EACH":
-            return only(func.min(value, type_=kind))
-    return only(func.max(value, type_=kind))
-
-
 def _text(value: Sql) -> Sql:
     return func.coalesce(value, "", type_=Text())
 
@@ -427,34 +351,3 @@ def _blank(value: Sql, node: Typed) -> Sql:
     if node.type is Type.TEXT:
         return or_(value.is_(None), value == "")
     return value.is_(None)
-
-
-def has_form(overload: Overload) -> bool:
-    """True when PostgreSQL can work out this form of a function (REGEX: with a pattern that is written out)."""
-    form = overload.form
-    known = form in ZONED or form in FORMS or form in BRANCHES or form in LOGIC or form in HIDING or form in AGGREGATES
-    return known or form == "REGEX" or form.startswith("compare") or overload.volatile or overload.sql is not None
-
-
-def refusal(nodes: Sequence[Typed], depth: int) -> str | None:
-    """Why these parts cannot be pushed down; ``None`` when they can."""
-    if depth > MAX_DEPTH:
-        return "it is nested too deeply"
-    for node in nodes:
-        if isinstance(node, Read) and node.type is Type.GEO:
-            return "a place is read field by field: use GEOLOCATION(latitude, longitude)"
-        if not isinstance(node, Apply):
-            continue
-        form = node.overload.form
-        if form in ("ISNEW", "ISCHANGED", "PRIORVALUE"):
-            return f"{node.name} needs the values before the change"
-        if form in ZONED and any(isinstance(part, Read) for part in walk(node.args[1])):
-            return f"the time zone of {node.name} must not come out of a field"
-        if form == "REGEX":
-            pattern = node.args[1]
-            if not isinstance(pattern, Constant) or for_postgresql(pattern.value or "") is None:
-                return "REGEX is only pushed down with a plain pattern that is written out"
-            continue
-        if not has_form(node.overload):
-            return f"{node.name} has no SQL form"
-    return None

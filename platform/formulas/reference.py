@@ -51,7 +51,7 @@ def reference_json(functions: FunctionSet) -> list[Mapping[str, Any]]:
 
 def sql_form(function: Function) -> bool:
     """True when every form of the function can be asked of PostgreSQL (SQLite can do all but the Change group)."""
-    from ratoon.platform.formulas.postgresql import has_form  # keeps the page free of SQLAlchemy until it is asked for
+    from ratoon.platform.formulas.postgresql_refusal import has_form
 
     return all(has_form(overload) for overload in function.overloads)
 
