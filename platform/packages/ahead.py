@@ -24,8 +24,9 @@ from sqlalchemy import select
 from ratoon.platform.fields.autonumber import render
 from ratoon.platform.formulas import Formula
 from ratoon.platform.metadata.model import Field, Object
-from ratoon.platform.packages.backfill import Backfill, beside, fills, fitted, numbered, write_rows
+from ratoon.platform.packages.backfill import Backfill
 from ratoon.platform.packages.planning import Plan
+from ratoon.platform.packages.row_values import beside, fills, fitted, numbered, write_rows
 from ratoon.platform.packages.target import Target
 from ratoon.platform.records.plan import Plans
 from ratoon.platform.storage import retyping, revisions, schema
