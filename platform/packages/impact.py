@@ -7,28 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
-from ratoon.platform.errors import FormulaError, say
+from ratoon.platform.errors import say
 from ratoon.platform.fields.base import Part
-from ratoon.platform.formulas.tree import MANY
-from ratoon.platform.metadata.model import Field, Object, Pipeline, Registry, Rule
-from ratoon.platform.packages.notes import SAMPLES, Census, DataNote, Sample, shown
+from ratoon.platform.metadata.model import Field, Object, Pipeline, Registry
+from ratoon.platform.packages.breaking import CEILING, RuleCheck
+from ratoon.platform.packages.notes import SAMPLES, Census, DataNote, Sample
 from ratoon.platform.packages.target import Target
 from ratoon.platform.storage.conversion import Offers
-from ratoon.platform.storage.lists import ListRequest
 from ratoon.platform.storage.schema import changed_keys
-from ratoon.platform.storage.store import RecordStore
 from ratoon.platform.storage.tables import Tables
 
-CEILING = 100_000
-"""Counting stops here."""
 CONVERTED = frozenset({"loses", "cuts"})
 """Codes of notes that say what a change of type does to values."""
 Replaced = Mapping[tuple[str, str], Mapping[str, str]]
 """(object, field) → value or stage that goes → the one that takes its place."""
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ class _Impact:
         if was is None or not was.parts or was.parts[0].sql is None:
             if field.required and field.default is None and not field.computed and not field.junction:
                 message = say("{rows} records of {object} have no {field} yet.")
-                yield from self._required(old, field, message, None)
+                yield from self._required(old, field, message)
             return
         column = self._tables.table(old.name).c[was.parts[0].key]
         if field.required and not was.required and field.default is None and not field.computed:
@@ -94,35 +92,38 @@ class _Impact:
             yield from self._range(old, was, field, column)
         yield from self._choices(old, was, field, column)
 
-    def _required(
-        self, old: Object, field: Field, message: str, where: ColumnElement[bool] | None
+    def _note(
+        self,
+        old: Object,
+        code: str,
+        message: str,
+        *where: ColumnElement[bool],
+        field: Field | None = None,
+        show: bool = True,
+        values: Mapping[str, Any] = NOTHING,
+        **facts: Any,
     ) -> Iterator[DataNote]:
-        conditions = () if where is None else (where,)
-        rows = self._census.count(old, *conditions)
+        """A note when records fulfil ``where``: how many, some of them (``show``: with the field's value), and what the
+        message tells of them: ``{rows}``, ``{object}``, ``{field}`` and ``values``."""
+        rows = self._census.count(old, *where)
         if rows:
-            text = say(message, rows=rows, object=old.name, field=field.name)
-            hint = say('give {field} a "default", fill it in first, or use "required_when"', field=field.name)
-            samples = self._census.some(old, *conditions)
-            yield DataNote(old.name, "required", rows, text, violates=True, field=field.name, hint=hint,
-                           samples=samples)  # fmt: skip
+            named = None if field is None else field.name
+            text = say(message, rows=rows, object=old.name, **({} if named is None else {"field": named}), **values)
+            samples = self._census.some(old, *where, show=named if show else None)
+            yield DataNote(old.name, code, rows, text, field=named, samples=samples, **facts)
+
+    def _required(self, old: Object, field: Field, message: str, *where: ColumnElement[bool]) -> Iterator[DataNote]:
+        hint = say('give {field} a "default", fill it in first, or use "required_when"', field=field.name)
+        yield from self._note(old, "required", message, *where, field=field, show=False, hint=hint, violates=True)
 
     def _shorter(self, old: Object, was: Field, field: Field, column: ColumnElement[Any]) -> Iterator[DataNote]:
         longest, shorter = _longest(was), _longest(field)
         if shorter is None or (longest is not None and shorter >= longest) or not _text(was):
             return
+        message = say("{rows} records of {object} have a {field} of more than {shorter} characters.")
         too_long = func.length(column) > shorter
-        rows = self._census.count(old, too_long)
-        if rows:
-            message = say(
-                "{rows} records of {object} have a {field} of more than {shorter} characters.",
-                rows=rows,
-                object=old.name,
-                field=field.name,
-                shorter=shorter,
-            )
-            hint = say("the texts stay as they are until somebody edits them")
-            samples = self._census.some(old, too_long, show=field.name)
-            yield DataNote(old.name, "too_long", rows, message, field=field.name, hint=hint, samples=samples)
+        hint = say("the texts stay as they are until somebody edits them")
+        yield from self._note(old, "too_long", message, too_long, field=field, values={"shorter": shorter}, hint=hint)
 
     def _range(self, old: Object, was: Field, field: Field, column: ColumnElement[Any]) -> Iterator[DataNote]:
         if was.spec.type != field.spec.type:
@@ -133,18 +134,10 @@ class _Impact:
             column > most if most is not None and most != was.spec.option("max") else None,
         ]
         wrong = [condition for condition in outside if condition is not None]
-        rows = self._census.count(old, or_(*wrong)) if wrong else 0
-        if rows:
+        if wrong:
             limits = f"{'' if least is None else least} … {'' if most is None else most}".strip()
-            message = say(
-                "{rows} records of {object} have a {field} outside {limits}.",
-                rows=rows,
-                object=old.name,
-                field=field.name,
-                limits=limits,
-            )
-            samples = self._census.some(old, or_(*wrong), show=field.name)
-            yield DataNote(old.name, "out_of_range", rows, message, field=field.name, samples=samples)
+            message = say("{rows} records of {object} have a {field} outside {limits}.")
+            yield from self._note(old, "out_of_range", message, or_(*wrong), field=field, values={"limits": limits})
 
     def _choices(self, old: Object, was: Field, field: Field, column: ColumnElement[Any]) -> Iterator[DataNote]:
         if field.spec.type not in {"picklist", "multipicklist"} or not _same_column(was, field):
@@ -278,21 +271,17 @@ class _Impact:
         stage, pipeline = table.c[field.parts[0].key], table.c[field.parts[1].key]
         left = now.by_name if now is not None else {}
         gone = sorted(s for s in was.by_name if s not in left and f"{was.name}.{s}" not in moved)
-        inside = and_(pipeline == was.name, stage.in_(gone))
-        rows = self._census.count(old, inside) if gone else 0
-        if rows:
+        if gone:
             message = say(
                 "{rows} records of {object} are in stages of the pipeline {was} that go away ({gone}); "
-                "move them to another stage first.",
-                rows=rows,
-                object=old.name,
-                was=was.name,
-                gone=", ".join(gone),
+                "move them to another stage first."
             )
+            inside = and_(pipeline == was.name, stage.in_(gone))
             hint = say('or name the stage in "replaces" of the one that takes its place')
-            samples = self._census.some(old, inside, show=field.name)
-            yield DataNote(old.name, "stage_in_use", rows, message, refuses=True, field=field.name, hint=hint,
-                           samples=samples)  # fmt: skip
+            yield from self._note(
+                old, "stage_in_use", message, inside, field=field, hint=hint, refuses=True,
+                values={"was": was.name, "gone": ", ".join(gone)},
+            )  # fmt: skip
 
     def _rules(self, old: Object, new: Object) -> Iterator[DataNote]:
         known = {(rule.name, rule.error_when.source) for rule in old.rules if rule.active and rule.severity == "error"}
@@ -316,84 +305,15 @@ class _Impact:
         for old in self._before:
             new = self._s.after.objects.get(old.name)
             if new is None:
-                rows = self._census.count(old)
-                if rows:
-                    message = say(
-                        "{rows} records of {object} are lost from view; they are kept until they are purged.",
-                        rows=rows,
-                        object=old.name,
-                    )
-                    yield DataNote(old.name, "object_goes", rows, message, samples=self._census.some(old))
+                message = say("{rows} records of {object} are lost from view; they are kept until they are purged.")
+                yield from self._note(old, "object_goes", message)
                 continue
             for field in old.fields.values():
                 if field.name in new.fields or field.computed or not field.parts or field.parts[0].sql is None:
                     continue
                 filled = self._tables.table(old.name).c[field.name].is_not(None)
-                rows = self._census.count(old, filled)
-                if rows:
-                    message = say(
-                        "{rows} values of {object}.{field} are lost from view; they are kept until purged.",
-                        rows=rows,
-                        object=old.name,
-                        field=field.name,
-                    )
-                    samples = self._census.some(old, filled, show=field.name)
-                    yield DataNote(old.name, "field_goes", rows, message, field=field.name, samples=samples)
-
-
-class RuleCheck:
-    """Which records of the database break a validation rule."""
-
-    def __init__(self, target: Target, connection: Connection, registry: Registry, tables: Tables) -> None:
-        self._target = target
-        self._connection = connection
-        self._registry = registry
-        self._store = RecordStore(registry, tables, target.database.dialect)
-
-    def breaking(self, obj: Object, rule: Rule) -> tuple[int, tuple[Sample, ...]]:
-        """How many records break the rule (counted up to ``CEILING`` + 1), and some of them. Nothing is found for a
-        rule that the database cannot work out, such as one that compares with the value before the change."""
-        formula = rule.error_when
-        if formula.sql_refusal is not None or formula.uses_change or not self._readable(obj, formula.paths):
-            return 0, ()
-        request = ListRequest(obj.name, filter=formula, context=self._target.context(), limit=SAMPLES)
-        try:
-            rows = self._store.lists.count(self._connection, request, CEILING)
-            found = self._store.lists.fetch(self._connection, request).rows if rows else []
-        except FormulaError:
-            return 0, ()
-        return rows, tuple(Sample(r["id"], str(r.get(obj.title) or ""), _value(obj, rule, r)) for r in found)
-
-    def checkable(self, obj: Object, rule: Rule) -> bool:
-        """Whether the database can say which records break the rule."""
-        formula = rule.error_when
-        return formula.sql_refusal is None and not formula.uses_change and self._readable(obj, formula.paths)
-
-    def _readable(self, obj: Object, paths: frozenset[str]) -> bool:
-        """Whether every path leads to a column that is there now."""
-        for path in paths:
-            here = obj
-            *steps, last = path.split(".")
-            for step in steps:
-                child, many, via = step.partition(MANY)
-                if many:
-                    if child not in self._registry.objects or via not in self._registry[child].parts:
-                        return False
-                    here = self._registry[child]
-                    continue
-                field = here.field_of.get(step)
-                if field is None or len(field.targets) != 1:
-                    return False
-                here = self._registry[field.targets[0]]
-            if last not in here.parts or here.parts[last].sql is None:
-                return False
-        return True
-
-
-def _value(obj: Object, rule: Rule, row: Mapping[str, Any]) -> str | None:
-    """The value of the field that a rule speaks of."""
-    key = rule.field if rule.field in obj.parts else next((p for p in sorted(rule.error_when.paths) if p in row), None)
-    return shown(obj, key, row.get(key)) if key is not None and key in obj.parts else None
+                message = say("{rows} values of {object}.{field} are lost from view; they are kept until purged.")
+                yield from self._note(old, "field_goes", message, filled, field=field)
 
 
 def _longest(field: Field) -> int | None:

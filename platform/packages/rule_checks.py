@@ -13,7 +13,7 @@ from ratoon.platform.errors import BadRequest, FormulaError, NotFound
 from ratoon.platform.formulas import compile_formula
 from ratoon.platform.formulas.types import Type
 from ratoon.platform.metadata.model import Object, Registry, Rule
-from ratoon.platform.packages.impact import CEILING, RuleCheck
+from ratoon.platform.packages.breaking import CEILING, RuleCheck
 from ratoon.platform.packages.notes import Sample
 from ratoon.platform.packages.target import Target
 from ratoon.platform.storage import revisions
