@@ -22,7 +22,14 @@ from flask import Blueprint, Response, request
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.api.body import flag, known_parameters, parse, read_bytes, whole_number, words
 from ratoon.platform.api.context import Api, answer_value
-from ratoon.platform.api.shapes import PackageShape, PurgeShape, RollbackShape, SettingsCallShape, UninstallShape, load
+from ratoon.platform.api.metadata_shapes import (
+    PackageShape,
+    PurgeShape,
+    RollbackShape,
+    SettingsCallShape,
+    UninstallShape,
+)
+from ratoon.platform.api.shapes import load
 from ratoon.platform.errors import BadRequest, Forbidden, MetadataRefused
 from ratoon.platform.metadata.documents import canonical
 from ratoon.platform.metadata.lint import lint

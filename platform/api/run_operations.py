@@ -35,19 +35,30 @@ KINDS_SHAPE: dict[str, Any] = {
 STATE = {"type": "string", "enum": ["waiting", "queued", "running", "done", "failed", "cancelled"]}
 
 
+LIMIT = query("limit", "how many at most", number(500, 50))
+BEFORE = query("before", "the last id of the page before", UUID)
+
+
 def run_paths(admin: bool) -> Iterator[tuple[str, Operations]]:
     """The paths for everybody, and those for administrators."""
-    limit = query("limit", "how many at most", number(500, 50))
-    before = query("before", "the last id of the page before", UUID)
-    found = answers("newest first", ANYTHING)
+    yield from _notifications()
+    yield "/automations/press", _post("automations_press", "Press the button of an automation", "_automation_call")
+    rule, done = path_parameter("rule", "object.automation"), answers("done", ANYTHING)
+    inbound = operation("inbound", "A call from outside", "runs", done, rule, ACKNOWLEDGE, requestBody=body({}))
+    yield "/inbound/{rule}", {"post": inbound}
+    if admin:
+        yield from _runs()
+        yield from _automations()
+
+
+def _notifications() -> Iterator[tuple[str, Operations]]:
+    """What reaches me, and how."""
     unread = query("unread", "only what is not read", {"type": "string", "enum": ["true", "false"]})
-    yield (
-        "/notifications",
-        {"get": operation("notifications", "My notifications", "runs", found, limit, before, unread)},
-    )
+    found = answers("newest first", ANYTHING)
+    mine = operation("notifications", "My notifications", "runs", found, LIMIT, BEFORE, unread)
+    yield "/notifications", {"get": mine}
     whose = query("for", "whose: me, or everybody who did not choose (administrators)", WHOSE)
-    told = answers("kind → bell, mail, chosen", ANYTHING)
-    chosen = body(KINDS_SHAPE)
+    told, chosen = answers("kind → bell, mail, chosen", ANYTHING), body(KINDS_SHAPE)
     yield (
         "/notifications/choices",
         {
@@ -56,14 +67,10 @@ def run_paths(admin: bool) -> Iterator[tuple[str, Operations]]:
         },
     )
     yield "/notifications/read", _post("notifications_read", "Mark notifications as read", "_read_call")
-    yield "/automations/press", _post("automations_press", "Press the button of an automation", "_automation_call")
-    rule = path_parameter("rule", "object.automation")
-    sent = body({})
-    done = answers("done", ANYTHING)
-    inbound = operation("inbound", "A call from outside", "runs", done, rule, ACKNOWLEDGE, requestBody=sent)
-    yield "/inbound/{rule}", {"post": inbound}
-    if not admin:
-        return
+
+
+def _runs() -> Iterator[tuple[str, Operations]]:
+    """What automations did, and repeating it."""
     filters = [
         query("state", "only runs in this state", STATE),
         query("rule", "only of this automation: object.automation"),
@@ -71,7 +78,7 @@ def run_paths(admin: bool) -> Iterator[tuple[str, Operations]]:
         query("record", "only about this record", UUID),
     ]
     listed = answers("newest first", reference("_runs"))
-    yield "/runs", {"get": operation("runs", "What automations did", "runs", listed, *filters, before, limit)}
+    yield "/runs", {"get": operation("runs", "What automations did", "runs", listed, *filters, BEFORE, LIMIT)}
     letters = answers("newest first", ANYTHING)
     which = query("rule", "only of this automation: object.automation")
     most = query("limit", "how many at most", number(1000, 100))
@@ -84,19 +91,16 @@ def run_paths(admin: bool) -> Iterator[tuple[str, Operations]]:
     for what, summary in (("retry", "Repeat what failed"), ("cancel", "Cancel a run")):
         done = answers("the run", ANYTHING)
         yield f"/runs/{{id}}/{what}", {"post": operation(f"run_{what}", summary, "runs", done, run)}
-    listed = answers("each automation with its status", ANYTHING)
-    only = query("object", "only of this object")
+
+
+def _automations() -> Iterator[tuple[str, Operations]]:
+    """Which automations there are, switching them, asking why, trying one."""
+    listed, only = answers("each automation with its status", ANYTHING), query("object", "only of this object")
     yield "/automations", {"get": operation("automations", "Which automations there are", "runs", listed, only)}
     named = {**query("automation", "object.automation"), "required": True}
     texts = answers("newest first, each with the document", ANYTHING)
-    yield (
-        "/automations/versions",
-        {
-            "get": operation(
-                "automations_versions", "What an automation said, revision by revision", "runs", texts, named
-            )
-        },
-    )
+    said = operation("automations_versions", "What an automation said, revision by revision", "runs", texts, named)
+    yield "/automations/versions", {"get": said}
     yield "/automations/status", _post("automations_status", "Make an automation active or not", "_automation_status")
     record = [
         {**query("object", "the object"), "required": True},

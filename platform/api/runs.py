@@ -17,15 +17,15 @@ from ratoon.platform.access.actor import Actor
 from ratoon.platform.api.body import flag, known_parameters, whole_number
 from ratoon.platform.api.context import Api, answer_value, record_id
 from ratoon.platform.api.repeats import Repeats
-from ratoon.platform.api.shapes import (
+from ratoon.platform.api.run_shapes import (
     AutomationCallShape,
     AutomationStatusShape,
     PreviewCallShape,
     ReadCallShape,
     RetryCallShape,
     WayShape,
-    load,
 )
+from ratoon.platform.api.shapes import load
 from ratoon.platform.automation.telling import visible
 from ratoon.platform.errors import BadRequest, Conflict, Forbidden, NotFound
 from ratoon.platform.packages import Target
