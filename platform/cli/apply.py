@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -18,11 +20,12 @@ from ratoon.platform.cli.merging import (
 )
 from ratoon.platform.cli.opening import BY, environment
 from ratoon.platform.cli.plan_files import progress_bar, read_fingerprint, tell_waiting
-from ratoon.platform.cli.plans import print_plan
+from ratoon.platform.cli.plans import print_outcome, print_plan
 from ratoon.platform.cli.printing import print_findings, print_json
 from ratoon.platform.cli.speaking import count, tell
 from ratoon.platform.packages import Applied, Conditions, SettingsMissing, Target, apply_package
 from ratoon.platform.packages.merging import MergeConflict
+from ratoon.platform.packages.upgrades import Manner
 
 
 @click.command()
@@ -63,39 +66,43 @@ def command(
     """Apply the package at PATH (a folder or zip file). Running servers notice by themselves."""
     fingerprint = read_fingerprint(plan_file)
     with environment(apply_packages=not validate_only) as opened, progress_bar(shown=not as_json) as progress:
-        conditions = Conditions(
-            allow_violations=allow_violations, fingerprint=fingerprint, progress=progress, on_wait=tell_waiting
+        apply = partial(
+            apply_package,
+            Target.of(opened),
+            path,
+            by=BY,
+            message=message,
+            allow_destructive=allow_destructive,
+            validate_only=validate_only,
+            expected_revision=expect,
+            conditions=Conditions(
+                allow_violations=allow_violations, fingerprint=fingerprint, progress=progress, on_wait=tell_waiting
+            ),
         )
         said = manner(edit, discard_edits, prefer, resolve)
-        said = replace(said, settings=settings_given(given, settings_file))
-
-        def apply() -> Applied:
-            return apply_package(
-                Target.of(opened),
-                path,
-                by=BY,
-                message=message,
-                allow_destructive=allow_destructive,
-                validate_only=validate_only,
-                expected_revision=expect,
-                manner=said,
-                conditions=conditions,
-            )
-
-        try:
-            applied = apply()
-        except MergeConflict as error:
-            write_conflicts([found.as_json() for found in error.disagreements], conflicts)
-            raise
-        except SettingsMissing as error:
-            if not sys.stdin.isatty():
-                raise
-            answers = asked([need.as_json() for need in error.missing])
-            said = replace(said, settings={**said.settings, **answers})
-            applied = apply()
+        applied = _apply(apply, replace(said, settings=settings_given(given, settings_file)), conflicts)
     if as_json:
         print_json(applied.as_json())
-        return
+    else:
+        _print(applied)
+
+
+def _apply(apply: Callable[..., Applied], said: Manner, conflicts: Path | None) -> Applied:
+    """Applies, with conflicts into the file that was asked for, and asks for missing settings where somebody is there
+    to be asked."""
+    try:
+        return apply(manner=said)
+    except MergeConflict as error:
+        write_conflicts([found.as_json() for found in error.disagreements], conflicts)
+        raise
+    except SettingsMissing as error:
+        if not sys.stdin.isatty():
+            raise
+        answers = asked([need.as_json() for need in error.missing])
+        return apply(manner=replace(said, settings={**said.settings, **answers}))
+
+
+def _print(applied: Applied) -> None:
     print_findings(applied.plan.findings)
     print_plan(applied.plan.as_json())
     if applied.values:
@@ -104,7 +111,4 @@ def command(
         click.echo(tell("{records} records of the package made or changed.", records=applied.records))
     if applied.tests:
         click.echo(tell("{count} of packages passed.", count=count(len(applied.tests), "test")))
-    if applied.validated_only:
-        click.secho(tell("It would work; nothing was changed."), fg="green")
-    else:
-        click.secho(tell("The metadata is at revision {revision}.", revision=applied.revision), fg="green")
+    print_outcome(applied)

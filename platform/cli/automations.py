@@ -68,31 +68,18 @@ def _change(rule: str, status: str, *, only_plan: bool, as_json: bool) -> None:
     click.secho(f"{rule} is {status} since revision {applied.revision}.", fg="green")
 
 
-@command.command("activate")
-@click.argument("rule")
-@click.option("--plan", "only_plan", is_flag=True, help="Only show what would change.")
-@click.option("--json", "as_json", is_flag=True)
-def activate(rule: str, only_plan: bool, as_json: bool) -> None:
-    """Let an automation run from now on."""
-    _change(rule, "active", only_plan=only_plan, as_json=as_json)
+def _changing(name: str, status: str, help: str) -> None:
+    @command.command(name, help=help)
+    @click.argument("rule")
+    @click.option("--plan", "only_plan", is_flag=True, help="Only show what would change.")
+    @click.option("--json", "as_json", is_flag=True)
+    def change(rule: str, only_plan: bool, as_json: bool) -> None:
+        _change(rule, status, only_plan=only_plan, as_json=as_json)
 
 
-@command.command("draft")
-@click.argument("rule")
-@click.option("--plan", "only_plan", is_flag=True, help="Only show what would change.")
-@click.option("--json", "as_json", is_flag=True)
-def draft(rule: str, only_plan: bool, as_json: bool) -> None:
-    """Make an automation a draft: it does not run and can be tried."""
-    _change(rule, "draft", only_plan=only_plan, as_json=as_json)
-
-
-@command.command("off")
-@click.argument("rule")
-@click.option("--plan", "only_plan", is_flag=True, help="Only show what would change.")
-@click.option("--json", "as_json", is_flag=True)
-def off(rule: str, only_plan: bool, as_json: bool) -> None:
-    """Switch an automation off; what it has begun waits for a repetition."""
-    _change(rule, "off", only_plan=only_plan, as_json=as_json)
+_changing("activate", "active", "Let an automation run from now on.")
+_changing("draft", "draft", "Make an automation a draft: it does not run and can be tried.")
+_changing("off", "off", "Switch an automation off; what it has begun waits for a repetition.")
 
 
 @command.command("versions")

@@ -49,69 +49,80 @@ def command(path: Path, name: str | None, object_name: str, as_json: bool) -> No
 def starter(package: str, object_name: str) -> dict[str, dict[str, Any]]:
     """The documents of a starter package by path."""
     words = object_name.replace("_", " ").capitalize()
-    title = package.replace("_", " ").capitalize()
     return {
         "manifest.json": {
             "$schema": f"{SCHEMAS}/manifest.json",
             "kind": "package",
             "name": package,
             "version": "0.1.0",
-            "label": title,
+            "label": package.replace("_", " ").capitalize(),
         },
-        f"{object_name}/object.json": {
-            "$schema": f"../{SCHEMAS}/object.json",
-            "kind": "object",
-            "name": object_name,
-            "label": words,
-            "plural_label": f"{words}s",
-            "title": "name",
-            "fields": [
-                {"name": "name", "type": "text", "label": "Name", "required": True, "searchable": True},
-                {
-                    "name": "status",
-                    "type": "picklist",
-                    "label": "Status",
-                    "default": '"open"',
-                    "values": [{"value": "open", "label": "Open"}, {"value": "done", "label": "Done"}],
-                },
-                {"name": "due", "type": "date", "label": "Due"},
-                {"name": "notes", "type": "textarea", "label": "Notes"},
-            ],
-            "rules": [
-                {
-                    "name": "done_needs_notes",
-                    "error_when": 'AND(status = "done", ISBLANK(notes))',
-                    "field": "notes",
-                    "message": "Say in the notes how it was done.",
-                }
-            ],
-        },
-        f"{object_name}/views/open.json": {
-            "$schema": f"../../{SCHEMAS}/view.json",
-            "kind": "view",
-            "object": object_name,
-            "name": "open",
-            "label": "Open",
-            "columns": ["name", "status", "due"],
-            "filter": 'status = "open"',
-            "sort": ["due"],
-            "default": True,
-        },
-        # The words of the object are the admin's own, to be translated there; they stand as they are until then.
-        "strings/zh-Hans.json": {
-            "$schema": f"../{SCHEMAS}/strings.json",
-            "kind": "strings",
-            "locale": "zh-Hans",
-            "texts": {
-                "Due": "截止日期",
-                "Name": "名称",
-                "Notes": "备注",
-                "Open": "未完成",
-                "Done": "已完成",
-                "Status": "状态",
-                "Say in the notes how it was done.": "请在备注中写明是如何完成的。",
-                words: "事项" if object_name == "thing" else words,
-                f"{words}s": "事项" if object_name == "thing" else f"{words}s",
+        f"{object_name}/object.json": _object(object_name, words),
+        f"{object_name}/views/open.json": _view(object_name),
+        "strings/zh-Hans.json": _strings(object_name, words),
+    }
+
+
+def _object(name: str, words: str) -> dict[str, Any]:
+    return {
+        "$schema": f"../{SCHEMAS}/object.json",
+        "kind": "object",
+        "name": name,
+        "label": words,
+        "plural_label": f"{words}s",
+        "title": "name",
+        "fields": [
+            {"name": "name", "type": "text", "label": "Name", "required": True, "searchable": True},
+            {
+                "name": "status",
+                "type": "picklist",
+                "label": "Status",
+                "default": '"open"',
+                "values": [{"value": "open", "label": "Open"}, {"value": "done", "label": "Done"}],
             },
+            {"name": "due", "type": "date", "label": "Due"},
+            {"name": "notes", "type": "textarea", "label": "Notes"},
+        ],
+        "rules": [
+            {
+                "name": "done_needs_notes",
+                "error_when": 'AND(status = "done", ISBLANK(notes))',
+                "field": "notes",
+                "message": "Say in the notes how it was done.",
+            }
+        ],
+    }
+
+
+def _view(object_name: str) -> dict[str, Any]:
+    return {
+        "$schema": f"../../{SCHEMAS}/view.json",
+        "kind": "view",
+        "object": object_name,
+        "name": "open",
+        "label": "Open",
+        "columns": ["name", "status", "due"],
+        "filter": 'status = "open"',
+        "sort": ["due"],
+        "default": True,
+    }
+
+
+def _strings(object_name: str, words: str) -> dict[str, Any]:
+    """The words of the object are the admin's own, to be translated there; they stand as they are until then."""
+    return {
+        "$schema": f"../{SCHEMAS}/strings.json",
+        "kind": "strings",
+        "locale": "zh-Hans",
+        "texts": {
+            "Due": "截止日期",
+            "Name": "名称",
+            "Notes": "备注",
+            "Open": "未完成",
+            "Done": "已完成",
+            "Status": "状态",
+            "Say in the notes how it was done.": "请在备注中写明是如何完成的。",
+            words: "事项" if object_name == "thing" else words,
+            f"{words}s": "事项" if object_name == "thing" else f"{words}s",
         },
     }

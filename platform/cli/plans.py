@@ -12,11 +12,15 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ratoon.platform.cli.printing import print_json
 from ratoon.platform.cli.speaking import count, here, tell
+
+if TYPE_CHECKING:
+    from ratoon.platform.packages import Applied
 
 Shown = Mapping[str, Any]
 _SIGNS: Mapping[str, tuple[str, str]] = {
@@ -51,6 +55,23 @@ def print_plan(plan: Shown, *, there: bool = False) -> None:
     for found in plan.get("settled", ()):
         click.secho(f"  {tell('settled:')} {found['package']}/{found['file']} {found['path']}", fg="cyan")
     _print_sum(plan, there)
+
+
+def print_applied(applied: Applied, *, as_json: bool) -> None:
+    """What was applied: its plan, and the revision that stands now."""
+    if as_json:
+        print_json(applied.as_json())
+        return
+    print_plan(applied.plan.as_json())
+    print_outcome(applied)
+
+
+def print_outcome(applied: Applied) -> None:
+    """The revision that stands now, or that it would work."""
+    if applied.validated_only:
+        click.secho(tell("It would work; nothing was changed."), fg="green")
+    else:
+        click.secho(tell("The metadata is at revision {revision}.", revision=applied.revision), fg="green")
 
 
 def print_components(changes: Iterable[Shown]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -77,11 +77,9 @@ def command(
     with environment() as opened:
         exported = export(Target.of(opened), package, None, components)
     files = exported.sealed(read_key(sign) if sign is not None else None).files
-    answers = read_json(resolve) if resolve is not None else []
-    answers = answers.get("conflicts", []) if isinstance(answers, dict) else answers
-    manner = {"prefer": prefer} if prefer else {}
     settings = settings_given(given, settings_file)
-    more = {"resolve": answers, "settings": settings}
+    more = {"resolve": _resolutions(resolve), "settings": settings}
+    manner = {"prefer": prefer} if prefer else {}
     try:
         plan = there.plan(files, more, **manner)
         if not as_json:
@@ -94,12 +92,10 @@ def command(
             more["settings"] = {**settings, **asked(missing)}
         if not yes:
             click.confirm(tell("Apply this to {url}?", url=there.url), abort=True)
-        options = {**manner, "expected_revision": str(plan["revision"])} if plan["revision"] else dict(manner)
-        options |= {"fingerprint": plan["fingerprint"]} if not missing else {}
+        options = manner | _promised(plan, missing) | {"message": message}
         options |= {"allow_violations": "true"} if allow_violations else {}
         options |= {"allow_destructive": "true"} if allow_destructive else {}
-        options |= {"message": message} if message else {}
-        applied = there.apply(files, more, **options)
+        applied = there.apply(files, more, **{name: value for name, value in options.items() if value})
     except RemoteRefused as error:
         _explain(error, conflicts)
         raise
@@ -107,6 +103,20 @@ def command(
         print_json(applied)
     else:
         click.secho(tell("The metadata there is at revision {revision}.", revision=applied["revision"]), fg="green")
+
+
+def _promised(plan: dict[str, Any], missing: list[dict[str, Any]]) -> dict[str, str]:
+    """What the change there is held to. A plan that lacked settings is not held to its fingerprint."""
+    return {
+        "expected_revision": str(plan["revision"]) if plan["revision"] else "",
+        "fingerprint": "" if missing else plan["fingerprint"],
+    }
+
+
+def _resolutions(file: Path | None) -> Any:
+    """The resolutions in a file: a list, or an object with ``conflicts``."""
+    answers = read_json(file) if file is not None else []
+    return answers.get("conflicts", []) if isinstance(answers, dict) else answers
 
 
 def _explain(error: RemoteRefused, file: Path | None) -> None:

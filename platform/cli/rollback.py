@@ -6,9 +6,8 @@ import click
 
 from ratoon.platform.cli.opening import BY, environment
 from ratoon.platform.cli.plan_files import progress_bar, tell_waiting
-from ratoon.platform.cli.plans import print_plan
+from ratoon.platform.cli.plans import print_applied, print_plan
 from ratoon.platform.cli.printing import print_json
-from ratoon.platform.cli.speaking import tell
 from ratoon.platform.packages import Conditions, Target, plan_rollback, rollback
 
 
@@ -45,11 +44,4 @@ def command(
             validate_only=validate_only,
             conditions=Conditions(allow_violations=allow_violations, progress=progress, on_wait=tell_waiting),
         )
-    if as_json:
-        print_json(applied.as_json())
-        return
-    print_plan(applied.plan.as_json())
-    if applied.validated_only:
-        click.secho(tell("It would work; nothing was changed."), fg="green")
-    else:
-        click.secho(tell("The metadata is at revision {revision}.", revision=applied.revision), fg="green")
+    print_applied(applied, as_json=as_json)

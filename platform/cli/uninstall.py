@@ -5,9 +5,8 @@ from __future__ import annotations
 import click
 
 from ratoon.platform.cli.opening import BY, environment
-from ratoon.platform.cli.plans import print_plan
+from ratoon.platform.cli.plans import print_applied, print_plan
 from ratoon.platform.cli.printing import print_json
-from ratoon.platform.cli.speaking import tell
 from ratoon.platform.packages import Target
 from ratoon.platform.packages.uninstalling import plan_uninstall, uninstall
 
@@ -32,11 +31,4 @@ def command(
         applied = uninstall(
             target, name, by=BY, message=message, allow_destructive=allow_destructive, validate_only=validate_only
         )
-    if as_json:
-        print_json(applied.as_json())
-        return
-    print_plan(applied.plan.as_json())
-    if applied.validated_only:
-        click.secho(tell("It would work; nothing was changed."), fg="green")
-    else:
-        click.secho(tell("The metadata is at revision {revision}.", revision=applied.revision), fg="green")
+    print_applied(applied, as_json=as_json)
