@@ -29,11 +29,13 @@ from ratoon.platform.packages.planning import Plan
 from ratoon.platform.packages.row_values import beside, fills, fitted, numbered, write_rows
 from ratoon.platform.packages.target import Target
 from ratoon.platform.records.plan import Plans
-from ratoon.platform.storage import retyping, revisions, schema
+from ratoon.platform.storage import retyping, revisions
 from ratoon.platform.storage.database import Busy
 from ratoon.platform.storage.filling import Progress, estimated_rows
 from ratoon.platform.storage.kept import Kept, keep
 from ratoon.platform.storage.present import Present
+from ratoon.platform.storage.returning import signature
+from ratoon.platform.storage.schema_change import Change, apply_changes
 from ratoon.platform.storage.store import RecordStore
 from ratoon.platform.storage.tables import Tables
 
@@ -71,7 +73,7 @@ def fill_ahead(target: Target, plan: Plan, work: Backfill, progress: Progress, o
         since = target.world.clock() - retyping.MARGIN
         number = revisions.current_revision(connection) + 1
         adds = [c for c in plan.schema if c.kind == "add_column" and c.table in chosen]
-        schema.apply_changes(connection, adds, revision=number)
+        apply_changes(connection, adds, revision=number)
         keep(connection, [_shadow(target, plan, change, number) for change in adds])
     target.database.forget_statements()
     on_phase("added")
@@ -138,9 +140,9 @@ def _objects(target: Target, plan: Plan, work: Backfill) -> dict[str, int]:
     return found
 
 
-def _shadow(target: Target, plan: Plan, change: schema.Change, revision: int) -> Kept:
+def _shadow(target: Target, plan: Plan, change: Change, revision: int) -> Kept:
     obj, key = plan.after[change.table], change.name
-    kind = schema.signature(plan.after, obj, key, target.database.dialect) if key in obj.parts else ""
+    kind = signature(plan.after, obj, key, target.database.dialect) if key in obj.parts else ""
     return Kept("shadow", obj.name, key, obj.name, key, kind, revision)
 
 

@@ -30,13 +30,14 @@ from ratoon.platform.packages.finishing import bring_data, try_out, write_trail
 from ratoon.platform.packages.locking import Claim, claim
 from ratoon.platform.packages.planning import Plan
 from ratoon.platform.packages.target import Drifted, Target
-from ratoon.platform.storage import leftovers, revisions, schema, undo
+from ratoon.platform.storage import leftovers, revisions, undo
 from ratoon.platform.storage.bases import save_bases
 from ratoon.platform.storage.database import driver
 from ratoon.platform.storage.filling import Progress, silent
 from ratoon.platform.storage.moving import relocate
 from ratoon.platform.storage.moving_values import ValueMoves
 from ratoon.platform.storage.present import Present, operations_on
+from ratoon.platform.storage.schema_change import apply_changes
 
 MakePlan = Callable[[Connection], Plan]
 
@@ -230,7 +231,7 @@ class _Carrier:
             # An earlier rollback replaced values after it changed their type: that goes back before the type does.
             texts = _retyped_texts(plan)
             touched |= undo.bring_back(self.connection, plan.before, plan.since, plan.revision + 1, texts)
-        schema.apply_changes(self.connection, plan.schema, revision=plan.revision + 1, progress=conditions.progress)
+        apply_changes(self.connection, plan.schema, revision=plan.revision + 1, progress=conditions.progress)
         conditions.on_phase("reshaped")
         if plan.since is not None:
             touched |= undo.bring_back(self.connection, plan.after, plan.since, plan.revision + 1)

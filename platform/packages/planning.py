@@ -36,6 +36,7 @@ from ratoon.platform.storage import revisions, schema
 from ratoon.platform.storage.bases import Bases
 from ratoon.platform.storage.kept import read_kept
 from ratoon.platform.storage.moving import RelocatedTables, Relocation
+from ratoon.platform.storage.schema_change import Change
 from ratoon.platform.storage.store import RecordStore
 from ratoon.platform.storage.tables import Tables
 
@@ -47,7 +48,7 @@ class Plan:
     revision: int
     """The revision the plan starts from."""
     components: tuple[ComponentChange, ...]
-    schema: tuple[schema.Change, ...]
+    schema: tuple[Change, ...]
     notes: tuple[DataNote, ...]
     findings: tuple[Finding, ...]
     """Warnings of the check."""

@@ -1,10 +1,10 @@
 """From one registry to the next: the DDL, generated from the difference and run in the caller's transaction.
 
-``changes(before, after, dialect)`` lists what must be done, each change with its SQL and a sentence for the plan;
-``apply_changes`` does it with Alembic's operations. Nothing that holds data is ever dropped: a removed field keeps its
-column and a removed object its table (``kept.py``), and when they come back they find their data. A field whose type
-changes gets a new column; the old one stays beside it under another name (``retyping.py``). Renamed columns and tables
-were renamed before (``moving.py``): ``before`` has the names they have by then.
+``changes(before, after, dialect)`` lists what must be done (``schema_change.py`` does it). Nothing that holds data is
+ever dropped: a removed field keeps its column and a removed object its table (``kept.py``), and when they come back
+they find their data (``returning.py``). A field whose type changes gets a new column; the old one stays beside it
+under another name (``retyping.py``). Renamed columns and tables were renamed before (``moving.py``): ``before`` has
+the names they have by then.
 
 Adding a field is one ``ADD COLUMN`` without a default: no row is touched. DDL is transactional on both databases, on
 SQLite because ``database.py`` begins transactions itself, so a failure half-way leaves nothing.
@@ -16,12 +16,11 @@ table that was small when they were taken.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, ForeignKey, ForeignKeyConstraint, Index, Integer
+from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, Integer
 from sqlalchemy.types import TypeEngine
 
 from ratoon.platform.errors import Text, say
@@ -29,15 +28,14 @@ from ratoon.platform.fields.base import FieldTypes
 from ratoon.platform.formulas.columns import ExactDecimal
 from ratoon.platform.metadata.model import Object, Registry
 from ratoon.platform.storage.conversion import rescale_column
-from ratoon.platform.storage.database import driver
-from ratoon.platform.storage.filling import Progress, silent
-from ratoon.platform.storage.kept import Kept, chain_of, declaration_of, forget, keep, part_of
-from ratoon.platform.storage.present import Present, operations_on, operations_with
-from ratoon.platform.storage.retyping import Retyping, Step
+from ratoon.platform.storage.kept import Kept, declaration_of, forget, keep
+from ratoon.platform.storage.present import Present, operations_with
+from ratoon.platform.storage.returning import Returning, column_signature, signature, targets_of
+from ratoon.platform.storage.retyping import Retyping
+from ratoon.platform.storage.schema_change import ORDER, Change, Kind
 from ratoon.platform.storage.statements import sql_dialect
 from ratoon.platform.storage.tables import (
     Tables,
-    checked_references,
     foreign_key_name,
     index_name,
     index_parts,
@@ -46,38 +44,6 @@ from ratoon.platform.storage.tables import (
 
 if TYPE_CHECKING:
     from alembic.operations import Operations
-
-Kind = Literal[
-    "create_table", "add_column", "change_type", "create_index", "drop_index", "add_foreign_key", "keep_data"
-]
-ORDER: tuple[Kind, ...] = (
-    "drop_index",
-    "create_table",
-    "keep_data",
-    "change_type",
-    "add_column",
-    "add_foreign_key",
-    "create_index",
-)
-"""Changes are applied in this order: what a later one needs is there."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """One change of the schema."""
-
-    kind: Kind
-    table: str
-    name: str
-    """The column, index or constraint; the table itself for ``create_table``."""
-    description: Text
-    sql: str = ""
-    """What will run, for reading; a change of type that looks at every row has none."""
-    destructive: bool = False
-    """True when values may be lost from view (they stay in a column under another name)."""
-    run: Callable[[Operations, Present], None] = field(default=lambda operations, present: None, repr=False)
-    retyping: Retyping | None = field(default=None, repr=False)
-    """A change of type that can be prepared beforehand."""
 
 
 def changes(
@@ -104,32 +70,6 @@ def changed_keys(before: Registry, after: Registry, old: Object, new: Object, di
     return sorted(key for key in difference.remade(old, new) if difference.keeps_values(old, new, key))
 
 
-def signature(registry: Registry, obj: Object, key: str, dialect: str) -> str:
-    """What tells the column of a key from one of another type, as ``ratoon_kept`` has it."""
-    kind = obj.parts[key].sql
-    target = _targets(registry, obj).get(key)
-    shown = "" if kind is None else repr(_signature(kind, sql_dialect(dialect)))
-    return shown if target is None else f"{shown} -> {target}"
-
-
-def apply_changes(
-    connection: Connection, wanted: Sequence[Change], *, revision: int = 0, progress: Progress = silent
-) -> None:
-    """Runs the changes on a write transaction, for the revision that is being made. Raises ``errors.Conflict`` at the
-    end of the transaction when data does not allow it (a new unique key that is not unique)."""
-    if not wanted:
-        return
-    postgresql = connection.dialect.name == "postgresql"
-    if postgresql:
-        driver(connection).execute("SET CONSTRAINTS ALL IMMEDIATE")
-    operations = operations_on(connection)
-    present = Present(connection, revision=revision, progress=progress)
-    for change in wanted:
-        change.run(operations, present)
-    if postgresql:
-        driver(connection).execute("SET CONSTRAINTS ALL DEFERRED")
-
-
 class _Difference:
     """The difference of two registries on one dialect."""
 
@@ -142,7 +82,6 @@ class _Difference:
         since: int | None = None,
         types: FieldTypes | None = None,
     ) -> None:
-        self.field_types = types
         self.before = before
         self.after = after
         self.dialect = dialect
@@ -150,6 +89,7 @@ class _Difference:
         self.since = since
         self.tables = Tables(after, dialect)
         self.types = sql_dialect(dialect)
+        self._returning = Returning(after, dialect, kept, since, types)
 
     def all(self) -> Iterator[Change]:
         for obj in self.after:
@@ -233,7 +173,7 @@ class _Difference:
             was = before.get(key)
             if was is None:
                 run = partial(self._add_column, new, key)
-                back = self._returning("removed", new, key)
+                back = self._returning.column("removed", new, key)
                 text = (
                     say("Add the column {object}.{key}.", object=new.name, key=key)
                     if back is None
@@ -242,7 +182,7 @@ class _Difference:
                 yield self._change("add_column", new.name, key, text, run)
             elif key in remade:
                 yield self._remake(old, new, key, was, kind)
-            elif _signature(was, self.types) != _signature(kind, self.types):
+            elif column_signature(was, self.types) != column_signature(kind, self.types):
                 yield self._rescale(new, key, was, kind)
         stays = {part.key for part in stored_parts(new)}
         for key in before:
@@ -256,14 +196,14 @@ class _Difference:
         if self.before is None:
             return set()
         before = {part.key: part.sql for part in stored_parts(old)}
-        old_targets = _targets(self.before, old)
-        new_targets = _targets(self.after, new)
+        old_targets = targets_of(self.before, old)
+        new_targets = targets_of(self.after, new)
         found = set()
         for part in stored_parts(new):
             was = before.get(part.key)
             if was is None or part.sql is None:
                 continue
-            other = was is not part.sql and _signature(was, self.types) != _signature(part.sql, self.types)
+            other = was is not part.sql and column_signature(was, self.types) != column_signature(part.sql, self.types)
             in_place = other and rescale_column(new.name, part.key, was, part.sql, self.dialect) is not None
             if (other and not in_place) or old_targets.get(part.key) != new_targets.get(part.key):
                 found.add(part.key)
@@ -271,39 +211,8 @@ class _Difference:
 
     def keeps_values(self, old: Object, new: Object, key: str) -> bool:
         """Whether values can be carried over; not into a lookup that points at other records."""
-        target = _targets(self.after, new).get(key)
-        return target is None or self.before is None or target == _targets(self.before, old).get(key)
-
-    def _returning(self, kind: str, new: Object, key: str) -> Kept | None:
-        """The column put aside that holds this key's values in the type it will have."""
-        wanted = signature(self.after, new, key, self.dialect)
-        fitting = [e for e in self.kept if e.kind == kind and (e.object, e.key, e.signature) == (new.name, key, wanted)]
-        if self.since is None:
-            return fitting[0] if fitting and kind == "removed" else None
-        later = [entry for entry in fitting if entry.revision > self.since]
-        return later[-1] if later else fitting[0] if fitting and kind == "removed" else None
-
-    def _chain(self, new: Object, key: str) -> tuple[Step, ...]:
-        """The columns put aside since the revision that a rollback goes back to, newest first."""
-        if self.since is None or self.field_types is None:
-            return ()
-        mine = [e for e in self.kept if e.kind == "retyped" and (e.object, e.key) == (new.name, key)]
-        later = [entry for entry in mine if entry.revision > self.since]
-        steps = self._steps(later, {entry.column: entry for entry in mine})
-        fits = steps and steps[-1].signature == signature(self.after, new, key, self.dialect)
-        return tuple(steps) if fits and len(steps) == len(later) else ()
-
-    def _steps(self, entries: Sequence[Kept], known: Mapping[str, Kept]) -> list[Step]:
-        """The columns as steps of a way back; none from the first on of which nothing is known any more."""
-        assert self.field_types is not None
-        found: list[Step] = []
-        for entry in entries:
-            part, names = part_of(entry, self.field_types), chain_of(entry)
-            inner = self._steps([known[name] for name in names if name in known], known)
-            if part is None or len(inner) != len(names):
-                break
-            found.append(Step(entry.column, part, entry.signature, tuple(inner)))
-        return found
+        target = targets_of(self.after, new).get(key)
+        return target is None or self.before is None or target == targets_of(self.before, old).get(key)
 
     def _add_column(self, obj: Object, key: str, operations: Operations, present: Present | None) -> None:
         if present is not None:
@@ -317,7 +226,7 @@ class _Difference:
     def _new_column(self, obj: Object, key: str, operations: Operations) -> None:
         column = next(c for c in self.tables.columns(obj) if c.name == key)
         column.nullable = True
-        target = _targets(self.after, obj).get(key)
+        target = targets_of(self.after, obj).get(key)
         if target is not None:
             name = foreign_key_name(obj.name, key, target)
             column.append_foreign_key(ForeignKey(f"{target}.id", name=name, deferrable=True, initially="DEFERRED"))
@@ -340,10 +249,10 @@ class _Difference:
         return self._change("change_type", new.name, key, text, run)
 
     def _remake(self, old: Object, new: Object, key: str, was: TypeEngine[object], kind: TypeEngine[object]) -> Change:
-        target = _targets(self.after, new).get(key)
+        target = targets_of(self.after, new).get(key)
         keeps = self.keeps_values(old, new, key)
         computed = new.field_of[key].computed
-        chain = () if computed else self._chain(new, key)
+        chain = () if computed else self._returning.chain(new, key)
         retyping = Retyping(
             object=new.name,
             key=key,
@@ -436,16 +345,6 @@ def _write_down(kind: str, name: str, entries: Sequence[Kept], operations: Opera
     forget(present.connection, known)
     keep(present.connection, made)
     present.look_again(name)
-
-
-def _signature(kind: TypeEngine[object], types: Any) -> tuple[object, ...]:
-    scale = kind.scale if isinstance(kind, ExactDecimal) else None
-    return type(kind).__name__, scale, kind.compile(types)
-
-
-def _targets(registry: Registry, obj: Object) -> dict[str, str]:
-    """Key → object, for the lookups that a foreign key stands on."""
-    return {field.name: field.targets[0] for field in checked_references(registry, obj)}
 
 
 def _shown(kind: TypeEngine[object]) -> str:

@@ -20,7 +20,8 @@ from ratoon.platform.metadata.documents import Document
 from ratoon.platform.metadata.model import Registry
 from ratoon.platform.storage.database import Database
 from ratoon.platform.storage.lists import ListRequest
-from ratoon.platform.storage.schema import apply_changes, changes
+from ratoon.platform.storage.schema import changes
+from ratoon.platform.storage.schema_change import apply_changes
 from ratoon.platform.storage.store import RecordStore
 from ratoon.platform.storage.system_schema import create_system_tables
 from ratoon.platform.storage.tables import Tables, stored_parts

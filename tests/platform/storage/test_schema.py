@@ -13,7 +13,8 @@ from sqlalchemy import inspect
 from ratoon.platform.errors import Conflict
 from ratoon.platform.metadata.model import Registry
 from ratoon.platform.storage.database import Database
-from ratoon.platform.storage.schema import Change, apply_changes, changes
+from ratoon.platform.storage.schema import changes
+from ratoon.platform.storage.schema_change import Change, apply_changes
 from ratoon.platform.storage.store import RecordStore
 from ratoon.platform.storage.tables import Tables
 
