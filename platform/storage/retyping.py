@@ -30,6 +30,7 @@ from ratoon.platform.storage.filling import (
     values_in_groups,
 )
 from ratoon.platform.storage.kept import Kept, free_name, keep
+from ratoon.platform.storage.tables import comparable
 
 if TYPE_CHECKING:
     from alembic.operations import Operations
@@ -59,12 +60,14 @@ class Retyping:
     """Of the old field, to be kept with its column."""
     chain: tuple[Step, ...] = ()
     """A rollback: the columns that were put aside since, newest first; the last one has the type that comes back."""
+    refers: bool = False
+    """The new column has a foreign key, with which only ``add`` makes it."""
     _shadow: str = field(default="", init=False)
     _since: datetime | None = field(default=None, init=False)
 
     def prepare(self, database: Database, now: datetime, progress: Progress) -> None:
         """Fills the new column beforehand when the table is large; nobody waits for it."""
-        if not self.keeps and not self.chain:
+        if self.refers or (not self.keeps and not self.chain):
             return
         with database.read() as connection:
             rows = estimated_rows(connection, self.object)
@@ -77,7 +80,8 @@ class Retyping:
             revisions.lock_metadata(connection)
             present = Present(connection)
             shadow = free_name(self.key, present.columns(self.object), f"{self.object}.shadow")
-            operations_on(connection).add_column(self.object, Column(shadow, self.after.sql))
+            kind = None if self.after.sql is None else comparable(self.after.sql, connection.dialect.name)
+            operations_on(connection).add_column(self.object, Column(shadow, kind))
             revision = revisions.current_revision(connection) + 1
             keep(connection, [Kept("shadow", self.object, self.key, self.object, shadow, "", revision)])
         self._fill_beforehand(database, shadow, rows, progress)

@@ -192,7 +192,8 @@ class _Difference:
                 yield Change("keep_data", new.name, key, text, run=partial(_write_down, "removed", new.name, [entry]))
 
     def remade(self, old: Object, new: Object) -> set[str]:
-        """Keys whose column must be made anew: another type, or a lookup that points somewhere else."""
+        """Keys whose column must be made anew: another type, a lookup that points somewhere else, or, on the way back
+        over changes of type that end where they began, the values of that time."""
         if self.before is None:
             return set()
         before = {part.key: part.sql for part in stored_parts(old)}
@@ -205,7 +206,9 @@ class _Difference:
                 continue
             other = was is not part.sql and column_signature(was, self.types) != column_signature(part.sql, self.types)
             in_place = other and rescale_column(new.name, part.key, was, part.sql, self.dialect) is not None
-            if (other and not in_place) or old_targets.get(part.key) != new_targets.get(part.key):
+            elsewhere = old_targets.get(part.key) != new_targets.get(part.key)
+            comes_back = not new.field_of[part.key].computed and self._returning.chain(new, part.key)
+            if (other and not in_place) or elsewhere or comes_back:
                 found.add(part.key)
         return found
 
@@ -263,6 +266,7 @@ class _Difference:
             add=partial(self._new_column, new, key),
             declaration=declaration_of(old.field_of[key], old.parts[key], [step.column for step in chain]),
             chain=chain,
+            refers=target is not None,
         )
         what = (
             say("from {was} to {kind}", was=_shown(was), kind=_shown(kind))

@@ -77,7 +77,7 @@ class Tables:
 
     def _make(self, name: str) -> TableClause:
         parts = stored_parts(self.registry[name])
-        columns = [column(part.key, _comparable(part.sql, self.dialect)) for part in parts if part.sql is not None]
+        columns = [column(part.key, comparable(part.sql, self.dialect)) for part in parts if part.sql is not None]
         return table(name, *columns, column("deletion_id", _ID))
 
     def columns(self, obj: Object) -> Iterator[Column[object]]:
@@ -85,7 +85,7 @@ class Tables:
         for part in stored_parts(obj):
             yield Column(
                 part.key,
-                _comparable(part.sql, self.dialect) if part.sql is not None else None,
+                comparable(part.sql, self.dialect) if part.sql is not None else None,
                 primary_key=part.key == "id",
                 nullable=part.key not in ALWAYS_FILLED,
             )
@@ -197,7 +197,7 @@ def _has_column(field: Field) -> bool:
 
 
 @cache
-def _comparable(kind: TypeEngine[Any], dialect: str) -> TypeEngine[Any]:
+def comparable(kind: TypeEngine[Any], dialect: str) -> TypeEngine[Any]:
     """The column type with texts compared by code point."""
     if dialect != "postgresql":
         return kind

@@ -162,9 +162,11 @@ def state(environment: Environment) -> dict[str, Any]:
                 continue
             kinds = {c["name"]: repr(c["type"]) for c in looked.get_columns(obj.name)}
             wanted = [part.key for part in stored_parts(obj)]
+            pointing = [k for k in looked.get_foreign_keys(obj.name) if {*k["constrained_columns"]} <= {*wanted}]
             tables[obj.name] = (
                 {key: kinds[key] for key in wanted},
                 sorted(str(i["name"]) for i in looked.get_indexes(obj.name)),
+                sorted((*k["constrained_columns"], k["referred_table"]) for k in pointing),
             )
             table = store.tables.table(obj.name)
             ids = [row[0] for row in connection.execute(table.select().with_only_columns(table.c.id))]
@@ -274,5 +276,55 @@ def test_a_value_replaced_in_a_field_that_changes_its_type_comes_and_goes(
     second = apply_package(target, model.source, conditions=allowed).revision
     after = state(environment)
     for revision, wanted in ((first, before), (second, after), (first, before), (second, after)):
+        rollback(target, revision, conditions=allowed)
+        assert state(environment) == wanted
+
+
+@pytest.mark.parametrize("many", [0, 20_000])
+@pytest.mark.parametrize("again", [False, True], ids=["only the type", "and something else"])
+def test_changes_of_type_that_end_where_they_began_are_rolled_back_with_every_value(
+    open_world: Any, monkeypatch: pytest.MonkeyPatch, many: int, again: bool
+) -> None:
+    """A text becomes a number and a text again: the words that were no number come back with a rollback."""
+    monkeypatch.setattr(retyping, "MANY", many)
+    environment, model = open_world(), Model()
+    target, allowed = Target.of(environment), Conditions(allow_destructive=True)
+    model.add_object(["text"])
+    (obj,) = model.objects.values()
+    first = apply_package(target, model.source, conditions=allowed).revision
+    rows = [{"name": "0", "f2": "a dozen"}, {"name": "1", "f2": "12"}]
+    environment.transact(SYSTEM, lambda r: r.create("thing1", rows))
+    before = state(environment)
+    for kind in ("integer", "text"):
+        obj["fields"][1] = declared("f2", kind)
+        obj["label"] = f"{kind} again" if again else obj["label"]
+        last = apply_package(target, model.source, conditions=allowed).revision
+    after = state(environment)
+    assert {row["f2"] for row in after["values"]["thing1"].values()} == {None, "12"}
+    for revision, wanted in ((first, before), (last, after), (first, before)):
+        rollback(target, revision, conditions=allowed)
+        assert state(environment) == wanted
+
+
+@pytest.mark.parametrize("many", [0, 20_000])
+def test_a_lookup_that_points_somewhere_else_comes_back_with_its_records_and_its_foreign_key(
+    open_world: Any, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    monkeypatch.setattr(retyping, "MANY", many)
+    environment, model = open_world(), Model()
+    target, allowed = Target.of(environment), Conditions(allow_destructive=True)
+    for _ in range(3):
+        model.add_object([])
+    pointing, *others = model.objects
+    lookup = {"name": "near", "label": "Near", "type": "lookup", "object": others[0], "on_delete": "restrict"}
+    model.objects[pointing]["fields"].append(lookup)
+    first = apply_package(target, model.source, conditions=allowed).revision
+    there = environment.transact(SYSTEM, lambda r: r.create(others[0], [{"name": "there"}]))[0]["id"]
+    environment.transact(SYSTEM, lambda r: r.create(pointing, [{"name": "here", "near": there}]))
+    before = state(environment)
+    lookup["object"] = others[1]
+    second = apply_package(target, model.source, conditions=allowed).revision
+    after = state(environment)
+    for revision, wanted in ((first, before), (second, after), (first, before)):
         rollback(target, revision, conditions=allowed)
         assert state(environment) == wanted
