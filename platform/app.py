@@ -21,7 +21,8 @@ from ratoon.platform.access.actor import SYSTEM
 from ratoon.platform.api import create_api
 from ratoon.platform.api.sessions import BrowserSessions
 from ratoon.platform.automation import Actions, AutomationReactions
-from ratoon.platform.automation.approvals import ESCALATE, MAIL, submit_action
+from ratoon.platform.automation.approval_telling import MAIL
+from ratoon.platform.automation.approvals import ESCALATE, submit_action
 from ratoon.platform.automation.assigning import ASSIGN
 from ratoon.platform.automation.escalating import escalate
 from ratoon.platform.automation.link_mails import JOB as LINK_MAIL
