@@ -1,0 +1,138 @@
+"""What the READMEs name is there: files, headings, commands with their options, make targets, settings."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import click
+import pytest
+
+from ratoon.platform.cli import cli
+from ratoon.platform.config import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILT = {".venv", "node_modules", "build", "dist"}
+PAGES = sorted(p for p in ROOT.rglob("*.md") if not BUILT & {*p.relative_to(ROOT).parts})
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+CODE = re.compile(r"`([^`\n]+)`")
+FENCE = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
+FILE = re.compile(r"[\w*./-]+\.(?:py|json|js|css|html|toml|lark|md|txt|po)")
+SETTING = re.compile(r"\bRATOON_[A-Z][A-Z_]*[A-Z]\b")
+PACKAGES = (ROOT / "objects", ROOT / "tests" / "worlds", *sorted((ROOT / "tests" / "worlds").iterdir()))
+page = pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+
+
+@page
+def test_every_link_leads_somewhere(page: Path) -> None:
+    broken = []
+    for target in LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8"))):
+        file, _, heading = target.partition("#")
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        there = (page.parent / file).resolve() if file else page
+        if not there.exists() or (heading and heading not in headings(there)):
+            broken.append(target)
+    assert not broken
+
+
+def headings(file: Path) -> set[str]:
+    """The anchors of a page, as GitHub makes them of its headings."""
+    found = re.findall(r"^#+ (.+)$", FENCE.sub("", file.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in found}
+
+
+@page
+def test_every_file_that_is_named_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = {name for code in CODE.findall(FENCE.sub("", text)) for name in FILE.findall(code) if code_is_a_place(code)}
+    assert not sorted(name for name in named if not found_from(page, name))
+
+
+def code_is_a_place(code: str) -> bool:
+    """Whether a piece of code names a file of this repository: one word, no address, no place of somebody's package."""
+    return not re.search(r"[\s<>…{}$\\:=(]|^/|^\.bench/", code)
+
+
+def found_from(page: Path, name: str) -> bool:
+    """Whether a file is there: in the page's room, at any depth, or named from the platform, the root, the tests of the
+    room, or a package (the standard one, a world of the tests)."""
+    here = page.parent
+    deeper = (p for p in here.rglob(name) if BUILT.isdisjoint(p.parts)) if here != ROOT else ()
+    places = (here.parent, ROOT / "platform", ROOT, ROOT / "tests" / here.relative_to(ROOT), *PACKAGES)
+    return any(True for _ in deeper) or any(True for place in places for _ in place.glob(name))
+
+
+@page
+def test_every_command_that_is_shown_can_be_given(page: Path) -> None:
+    wrong = [f"{line}: {why}" for line in commands(page.read_text(encoding="utf-8")) if (why := refusal(line))]
+    assert not wrong
+
+
+def commands(text: str) -> Iterator[str]:
+    """The command lines of a page: pieces of code and lines of code blocks."""
+    for block in FENCE.findall(text):
+        for line in block.replace("\\\n", " ").splitlines():
+            yield from re.findall(r"(?:^|&& |\.venv/bin/)(?=(?:ratoon|make) )(.*)", line.partition("  #")[0].strip())
+    yield from (code for code in CODE.findall(FENCE.sub("", text)) if re.match(r"(ratoon|make) \w", code))
+
+
+def refusal(line: str) -> str:
+    """Why a command line cannot be given; empty when it can."""
+    line = re.sub(r"[\[\]…]|\.\.\.", " ", line)
+    words = shlex.split(line, comments=True)
+    if words[0] == "make":
+        targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+        return "" if words[1] in targets else "no such target"
+    command: click.Command = cli
+    context, rest = click.Context(cli), iter(words[1:])
+    for word in rest:
+        if word.startswith("-"):
+            options = {name: p for p in command.params for name in (*p.opts, *p.secondary_opts)}
+            found = options.get(word.partition("=")[0])
+            if found is None and word not in ("--help", "-h"):
+                return f"{command.name} has no option {word}"
+            if isinstance(found, click.Option) and not found.is_flag and "=" not in word:
+                next(rest, None)
+        elif isinstance(command, click.Group):
+            several = [command.get_command(context, name) for name in word.split("|")]
+            if None in several:
+                return f"there is no command {word}"
+            command = several[0] or command
+    return ""
+
+
+@page
+def test_every_setting_that_is_named_is_read(page: Path) -> None:
+    known = {f"RATOON_{field.name.upper()}" for field in fields(Settings)} | read_elsewhere()
+    named = set(SETTING.findall(page.read_text(encoding="utf-8")))
+    assert not sorted(name for name in named if not any(k == name or k.startswith(f"{name}_") for k in known))
+
+
+def read_elsewhere() -> set[str]:
+    """Variables that commands and tests read by themselves."""
+    files = [*ROOT.glob("platform/cli/*.py"), *ROOT.glob("tests/**/*.py"), ROOT / "Makefile"]
+    return {name for file in files for name in SETTING.findall(file.read_text(encoding="utf-8"))}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ratoon undo 3",
+        "ratoon plan clinic --harder",
+        "ratoon runs forget",
+        "ratoon automations draft|never x",
+        "make tea",
+    ],
+)
+def test_a_command_that_is_not_there_is_noticed(line: str) -> None:
+    assert refusal(line)
+
+
+def test_a_file_and_a_heading_that_are_not_there_are_noticed() -> None:
+    assert found_from(ROOT / "platform/storage/README.md", "store.py")
+    assert not found_from(ROOT / "platform/storage/README.md", "storing.py")
+    assert "how-fast" in headings(ROOT / "platform/README.md")
