@@ -11,6 +11,8 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from markupsafe import Markup
 
+from ratoon.platform.access.browsers import browser_of
+from ratoon.platform.access.keys import note_token
 from ratoon.platform.access.second_factor import SecondFactor
 from ratoon.platform.access.who import fingerprint
 from ratoon.platform.errors import NotFound, ValidationFailed
@@ -21,11 +23,6 @@ from ratoon.ui.screen import Screen
 from ratoon.ui.session import provider_label
 
 DAYS = (30, 90, 365)
-_BROWSERS = (("Edg", "Edge"), ("OPR/", "Opera"), ("MicroMessenger", "WeChat"), ("Firefox/", "Firefox"),
-             ("Chrome", "Chrome"), ("Safari/", "Safari"))  # fmt: skip
-"""A mark in what a browser says of itself → its name; most claim to be others, too, so the order counts."""
-_SYSTEMS = (("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("Windows", "Windows"), ("Mac OS", "macOS"),
-            ("Linux", "Linux"))  # fmt: skip
 
 
 def account(screen: Screen) -> ResponseReturnValue:
@@ -63,13 +60,6 @@ def _page(screen: Screen, **more: Any) -> ResponseReturnValue:
     )  # fmt: skip
 
 
-def browser_of(agent: str) -> str:
-    """What people call the browser that names itself so: “Firefox, Windows”."""
-    browser = next((name for mark, name in _BROWSERS if mark in agent), agent.partition("/")[0][:40])
-    system = next((name for mark, name in _SYSTEMS if mark in agent), "")
-    return f"{browser}, {system}" if system else browser
-
-
 def _factor(screen: Screen) -> SecondFactor:
     return SecondFactor(screen.environment.world, screen.environment.settings.organization_name)
 
@@ -95,16 +85,17 @@ def _make_token(screen: Screen) -> ResponseReturnValue:
             conn, str(screen.actor.id), label=request.form.get("label", "").strip() or "API", expires_at=ends,
             objects=objects or None, read_only=bool(request.form.get("read_only")),
         )  # fmt: skip
-        made = Happening("access", "token_made", by=screen.actor.id, object="token", subject=info.id)
-        note(conn, world.clock(), made)
+        note_token(conn, world.clock(), "token_made", info, screen.actor.id)
     return _page(screen, new_token=token)
 
 
 def _revoke_token(screen: Screen) -> None:
     accounts, user = screen.environment.accounts, str(screen.actor.id)
     with screen.environment.database.write() as conn:
-        wanted = request.form.get("id", "")
-        if wanted in {token.id for token in accounts.tokens_of(conn, user)} and accounts.revoke_token(conn, wanted):
+        mine = {token.id: token for token in accounts.tokens_of(conn, user)}
+        wanted = mine.get(request.form.get("id", ""))
+        if wanted is not None and accounts.revoke_token(conn, wanted.id):
+            note_token(conn, screen.environment.world.clock(), "token_revoked", wanted, user)
             flash(_("The token does not work any more."), "success")
 
 

@@ -16,6 +16,7 @@ from flask import flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
+from ratoon.platform.access.keys import note_token
 from ratoon.platform.automation.link_mails import send_link
 from ratoon.platform.errors import NotFound, ValidationFailed
 from ratoon.platform.records.reading import Query
@@ -170,8 +171,7 @@ def _token(screen: Screen) -> ResponseReturnValue | None:
             connection, user["id"], label=request.form.get("label", "").strip() or "API", expires_at=ends,
             read_only=bool(request.form.get("read_only")),
         )  # fmt: skip
-        made = Happening("access", "token_made", by=screen.actor.id, object="token", subject=info.id)
-        note(connection, world.clock(), made)
+        note_token(connection, world.clock(), "token_made", info, screen.actor.id)
     return _page(screen, shown=Shown(_("The new token, shown only now:"), token, user["email"] or ""))
 
 

@@ -232,6 +232,12 @@ class Accounts(Keys):
         row = conn.execute(_BY_EMAIL, {"email": email.strip().lower()}).first()
         return None if row is None else row.id
 
+    def once_user_id(self, conn: Connection, email: str) -> str | None:
+        """The id of the user with that address, also of one who is deleted: what they did is still to be found."""
+        mine = USER.c.email == email.strip().lower()
+        found = select(USER.c.id).where(mine).order_by(USER.c.deleted_at.is_(None).desc(), USER.c.id.desc())
+        return conn.execute(found.limit(1)).scalar()
+
     def addresses(self, conn: Connection, user_ids: Iterable[str]) -> dict[str, str]:
         """The addresses of those of the ids that are users, gone ones too; what is no id is passed over."""
         ids = sorted(one for one in set(user_ids) if len(one) == _ID_LENGTH)

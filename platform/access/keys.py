@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import CompoundSelect, Connection, MetaData, String, bindparam, insert, or_, select, update
 
@@ -18,6 +18,7 @@ from ratoon.platform.access.who import ALIVE, FACTS, USER, actor_of, fingerprint
 from ratoon.platform.config import World
 from ratoon.platform.formulas.columns import UtcDateTime
 from ratoon.platform.storage.account_tables import define_account_tables
+from ratoon.platform.storage.audit import Happening, note
 
 FRESH_SECONDS = 1.0
 """How long an answer of ``actor_for_token`` or ``actor_for_session`` may be kept."""
@@ -69,6 +70,18 @@ class SessionInfo:
     expires_at: datetime
     address: str
     agent: str
+
+
+def note_token(
+    conn: Connection, at: datetime, action: Literal["token_made", "token_revoked"], info: TokenInfo, by: str | None
+) -> None:
+    """Keeps in the audit trail that a token was made or revoked by somebody, and what it may; not the token."""
+    made: dict[str, Any] = {"for": info.user_id, "label": info.label}
+    if action == "token_made":
+        ends = None if info.expires_at is None else info.expires_at.isoformat()
+        objects = info.objects.split(",") if info.objects else []
+        made.update(objects=objects, read_only=bool(info.read_only), expires_at=ends)
+    note(conn, at, Happening("access", action, by=by, object="token", subject=info.id, detail=made))
 
 
 class Keys:
@@ -169,6 +182,16 @@ class Keys:
         wanted = [_TOKEN.c[name] for name in TokenInfo.__slots__]
         statement = select(*wanted).where(_TOKEN.c.user_id == user_id).order_by(_TOKEN.c.id.desc())
         return [TokenInfo(*row) for row in conn.execute(statement)]
+
+    def token_info(self, conn: Connection, token_id: str) -> TokenInfo:
+        """A token that is there, working or not."""
+        wanted = [_TOKEN.c[name] for name in TokenInfo.__slots__]
+        return TokenInfo(*conn.execute(select(*wanted).where(_TOKEN.c.id == token_id)).one())
+
+    def tokens_called(self, conn: Connection, token_ids: Iterable[str]) -> dict[str, tuple[str, str]]:
+        """What tokens are for and whose they are: id → (label, user), revoked ones too."""
+        wanted = select(_TOKEN.c.id, _TOKEN.c.label, _TOKEN.c.user_id).where(_TOKEN.c.id.in_(list(token_ids)))
+        return {row.id: (row.label, row.user_id) for row in conn.execute(wanted)}
 
     def revoke_token(self, conn: Connection, token_id: str) -> bool:
         """Ends a token; False when there is none of that id that still works."""

@@ -15,6 +15,7 @@ from werkzeug.routing import BaseConverter, RequestRedirect
 from ratoon.platform.api.access import AccessViews
 from ratoon.platform.api.again import answer_again
 from ratoon.platform.api.approvals import ApprovalViews
+from ratoon.platform.api.audit import AuditViews
 from ratoon.platform.api.auth import Callers
 from ratoon.platform.api.context import Api
 from ratoon.platform.api.docs import DocumentViews
@@ -61,7 +62,7 @@ def create_api(environment: Environment) -> Blueprint:
     )
     blueprint.record(lambda state: state.app.url_map.converters.update(anything=Anything))
     records = (RecordViews(api), ApprovalViews(api), ObjectViews(api), PersonViews(api))
-    for views in (*records, AccessViews(api), RunViews(api), MetadataViews(api), DocumentViews(api)):
+    for views in (*records, AccessViews(api), AuditViews(api), RunViews(api), MetadataViews(api), DocumentViews(api)):
         views.register(blueprint)
     blueprint.add_url_rule("/<anything:rest>", "nowhere", _nowhere, methods=METHODS, provide_automatic_options=False)
     answer_again(blueprint, environment, refusals.refused)

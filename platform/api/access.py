@@ -1,10 +1,9 @@
 """Access over HTTP: one's own sessions and tokens, shares of a record, transfer; for administrators why somebody may
-do something, roles of users, and the audit trail.
+do something and roles of users (the audit trail is in ``audit.py``).
 
 ======================================== =======================================================================
 ``GET /access/explain``                  user, object, id: every action with its reasons (administrators)
 ``GET|PUT /access/users/{id}``           roles and permission sets of a user (administrators)
-``GET /access/audit``                    the audit trail, newest first (administrators)
 ``GET /me/sessions``                     where one is signed in; ``DELETE …/{id}`` ends a session
 ``GET|POST /me/tokens``                  one's API tokens; ``DELETE …/{id}`` ends one
 ``GET|POST …/{object}/{id}/shares``      whom a record is opened to; ``DELETE …/shares/{share}`` closes it
@@ -23,15 +22,15 @@ from flask import Blueprint, Response, request
 from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.access.explain import fields_of
+from ratoon.platform.access.keys import note_token
 from ratoon.platform.api.access_shapes import GrantsShape, ShareShape, TokenShape, TransferShape
-from ratoon.platform.api.body import known_parameters, whole_number
+from ratoon.platform.api.body import known_parameters
 from ratoon.platform.api.context import Api, answer_value, empty, record_id
 from ratoon.platform.api.shapes import load
 from ratoon.platform.errors import BadRequest, Forbidden, NotFound
 from ratoon.platform.records.ownership import Ownership
 from ratoon.platform.records.service import RecordService
 from ratoon.platform.records.why_access import why_access
-from ratoon.platform.storage.audit import TRAILS, Entry, entries
 
 
 class AccessViews:
@@ -48,7 +47,6 @@ class AccessViews:
             ("/access/explain", "access_explain", self.explain, "GET"),
             ("/access/users/<id>", "access_user", self.grants, "GET"),
             ("/access/users/<id>", "access_grant", self.grant, "PUT"),
-            ("/access/audit", "access_audit", self.audit, "GET"),
             ("/me/sessions", "my_sessions", self.sessions, "GET"),
             ("/me/sessions/<id>", "end_my_session", self.end_session, "DELETE"),
             ("/me/tokens", "my_tokens", self.tokens, "GET"),
@@ -121,18 +119,6 @@ class AccessViews:
         sets = self._accounts.permission_sets_of(records.connection, [user])[user]
         return {"user": user, "roles": list(roles), "permission_sets": list(sets)}
 
-    def audit(self) -> Response:
-        """The audit trail."""
-        self._administrator()
-        given = known_parameters(request, ("trail", "before", "limit"))
-        trail = given.get("trail") or None
-        if trail is not None and trail not in TRAILS:
-            raise BadRequest("trail is one of {names}.", field="trail", names=", ".join(TRAILS))
-        before = whole_number(given, "before", 1, 2**62) if "before" in given else None
-        with self._api.environment.database.read() as conn:
-            found = entries(conn, trail=trail, before=before, limit=whole_number(given, "limit", 100, 500))
-        return answer_value({"entries": [{key: getattr(e, key) for key in Entry.__slots__} for e in found]})
-
     def sessions(self) -> Response:
         """Where the caller is signed in."""
         actor = self._person()
@@ -172,6 +158,7 @@ class AccessViews:
                 conn, str(actor.id), label=call["label"], expires_at=ends, objects=call["objects"],
                 read_only=call["read_only"],
             )  # fmt: skip
+            note_token(conn, world.clock(), "token_made", info, actor.id)
         return answer_value({**_token(info), "token": token}, 201)
 
     def revoke_token(self, id: str) -> Response:
@@ -180,9 +167,10 @@ class AccessViews:
         known_parameters(request, ())
         wanted = record_id(id, "token")
         with self._api.environment.database.write() as conn:
-            mine = {info.id for info in self._accounts.tokens_of(conn, str(actor.id))}
+            mine = {info.id: info for info in self._accounts.tokens_of(conn, str(actor.id))}
             if wanted not in mine or not self._accounts.revoke_token(conn, wanted):
                 raise NotFound("There is no {object} with id {id}.", object="token", id=wanted)
+            note_token(conn, self._api.environment.world.clock(), "token_revoked", mine[wanted], actor.id)
         return empty()
 
     def shares(self, object: str, id: str) -> Response:

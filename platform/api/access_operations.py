@@ -10,7 +10,6 @@ from ratoon.platform.api.operations import (
     Operations,
     answers,
     body,
-    number,
     operation,
     path_parameter,
     query,
@@ -53,12 +52,6 @@ def admin_paths() -> Iterator[tuple[str, Operations]]:
             ),
         },
     )  # fmt: skip
-    shown = (
-        query("trail", "only this one"),
-        query("before", "go on before this entry", {"type": "integer"}),
-        query("limit", "entries at most", number(500, 100)),
-    )
-    yield "/access/audit", {"get": _op("access_audit", "The audit trail, newest first", *shown)}
 
 
 def record_paths(object: str, editable: bool) -> Iterator[tuple[str, Operations]]:

@@ -17,6 +17,7 @@ from ratoon.platform.access.actor import Actor
 from ratoon.platform.api.access_operations import admin_paths, my_paths, person_paths, record_paths
 from ratoon.platform.api.approvals import approval_paths
 from ratoon.platform.api.approvals import record_paths as approval_record_paths
+from ratoon.platform.api.audit import audit_paths, audit_schema
 from ratoon.platform.api.metadata_operations import metadata_paths
 from ratoon.platform.api.operations import RecordOperations, fixed_paths, reference
 from ratoon.platform.api.rows import to_json
@@ -160,7 +161,9 @@ class Documents:
         spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer"})
         for name, shape in FIXED.items():
             spec.components.schema(f"_{name}", schema=shape)
-        managing = (*metadata_paths(), *admin_paths()) if actor.admin else ()
+        if actor.admin:
+            spec.components.schema("_audit", component=audit_schema())
+        managing = (*metadata_paths(), *admin_paths(), *audit_paths()) if actor.admin else ()
         for path, operations in (*fixed_paths(), *my_paths(), *run_paths(actor.admin), *approval_paths(), *managing):
             spec.path(path=path, operations=operations)
         for obj in engine.policy.objects(actor):

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import click
 
 from ratoon.platform.cli.opening import environment
-from ratoon.platform.cli.printing import print_json, table
+from ratoon.platform.cli.printing import print_json
+from ratoon.platform.cli.speaking import labels, tell
 
 if TYPE_CHECKING:
-    from ratoon.platform.storage.audit import Entry
+    from ratoon.platform.access.actor import Actor
+    from ratoon.platform.environment import Environment
+    from ratoon.platform.records.audit_words import Told
 
 KEPT_TRAILS = ("sign_in", "setup", "access", "export", "privacy")
+TRAILS = (*KEPT_TRAILS, "audit")
 WORDS = {
     "changed": "was changed",
     "out_of_chain": "does not follow the entry before it",
@@ -53,43 +60,76 @@ def verify_trail(head: str | None, as_json: bool) -> None:
 
 
 @command.command("list")
-@click.option("--trail", type=click.Choice([*KEPT_TRAILS, "audit"]), help="Only this trail.")
-@click.option("--subject", help="Only what happened to this: a record's id, an address, a package.")
+@click.option("--trail", type=click.Choice(TRAILS), help="Only this trail.")
+@click.option("--by", help="Who did it: an address, or `platform` for commands and nobody known.")
+@click.option("--action", help="What was done: signed_in, exported, applied …")
+@click.option("--object", help="Only what happened to records of this object.")
+@click.option("--record", help="Only what happened to the record with this id.")
+@click.option("--subject", help="What it happened to, word for word: an address, a package, an id.")
+@click.option("--package", help="Only changes of this package.")
+@click.option("--component", help="Only changes of this part of a package: account/object.json.")
+@click.option("--from", "since", help="From this day or moment on: 2026-11-21, 2026-11-21T08:00.")
+@click.option("--until", help="Up to the end of this day, or before this moment.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
-@click.option("--before", type=int, help="Go on before the entry with this number.")
+@click.option("--before", type=click.IntRange(1), help="Go on behind the entry with this number.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
-def list_entries(trail: str | None, subject: str | None, limit: int, before: int | None, as_json: bool) -> None:
-    """List entries, newest first."""
-    from ratoon.platform.storage.audit import entries
+def list_entries(limit: int, before: int | None, as_json: bool, since: str | None, **given: str | None) -> None:
+    """List entries, newest first, with what happened in words. Days are meant in RATOON_DEFAULT_TIME_ZONE."""
+    from ratoon.platform.records.audit_asked import asked
+    from ratoon.platform.records.audit_facts import ACTION_NAMES
+    from ratoon.platform.records.audit_words import Words
+    from ratoon.platform.storage.audit_search import find
 
-    with environment() as opened, opened.database.read() as connection:
-        found = entries(connection, trail=trail, subject=subject, limit=limit, before=before)
-        people = opened.accounts.addresses(connection, (entry.by for entry in found if entry.by))
+    filters = {name: value for name, value in {**given, "from": since}.items() if value}
+    with environment() as opened, opened.read(_reader(opened)) as records:
+        conn, registry, accounts = records.connection, records.engine.registry, opened.accounts
+        zone = records.actor.zone
+        found = find(conn, asked(conn, accounts, registry, ACTION_NAMES, filters, zone), after=before, limit=limit)
+        people = accounts.addresses(conn, (entry.by for entry in found if entry.by))
+        words = Words(records, accounts, labels(registry)).of(found)
     if as_json:
-        shown = [{field.name: getattr(entry, field.name) for field in fields(entry)} for entry in found]
-        print_json([{**one, "email": people.get(one["by"])} for one in shown])
+        print_json([_as_json(told, people) for told in words])
         return
-    shown_trail = () if trail else ("trail",)  # not the same word in every line
-    rows = [
-        (str(e.number), f"{e.at:%Y-%m-%d %H:%M}", *(e.trail for _ in shown_trail), e.action, e.object, e.subject,
-         _by(e, people), _which(e))
-        for e in found
-    ]  # fmt: skip
-    table(rows, ("no.", "at (UTC)", *shown_trail, "action", "object", "subject", "by", "packages"))
+    for told in words:
+        _print(told, people, zone)
+    if not words:
+        click.echo(tell("No entry is so."), err=True)
 
 
-def _by(entry: Entry, people: Mapping[str, str]) -> str:
-    """The address of the user; else what the entry says of who it was (``command line``)."""
-    if entry.by:
-        return people.get(entry.by, entry.by)
-    return str((entry.detail or {}).get("by") or "")
+def _reader(opened: Environment) -> Actor:
+    from ratoon.platform.access.actor import system_actor
+
+    return system_actor("command", time_zone=opened.settings.default_time_zone)
 
 
-def _which(entry: Entry) -> str:
-    """The packages that an entry of the trail ``setup`` is about, with their versions."""
-    packages = (entry.detail or {}).get("packages") or ()
-    versions = packages if isinstance(packages, Mapping) else dict.fromkeys(packages)
-    return ", ".join(f"{name} {version}" if version else str(name) for name, version in versions.items())
+def _as_json(told: Told, people: Mapping[str, str]) -> dict[str, object]:
+    """An entry as it is kept, with the address of who did it and the same in words."""
+    kept = {field.name: getattr(told.entry, field.name) for field in fields(told.entry)}
+    words = {"what": told.what, "who": told.who.text, "kind": told.kind, "subject": told.subject.text}
+    return {
+        **kept,
+        "email": people.get(told.entry.by or ""),
+        "words": {**words, "details": [detail.text for detail in told.details]},
+    }
+
+
+def _print(told: Told, people: Mapping[str, str], zone: ZoneInfo) -> None:
+    """Two or more lines: when, what, to what, who; then what it says."""
+    entry = told.entry
+    number = f"#{entry.number}"
+    what = " ".join(word for word in (told.kind, told.subject.text) if word)
+    address = people.get(entry.by or "", "")
+    who = f"{told.who.text} <{address}>" if address and address != told.who.text else told.who.text
+    click.echo(click.style(f"{number:<7}", fg="blue") + f"{entry.at.astimezone(zone):%Y-%m-%d %H:%M:%S}  ", nl=False)
+    click.echo(click.style(told.what, bold=True) + (f": {what}" if what else "") + f"  ({who})")
+    if entry.detail is None:
+        click.echo(" " * 9 + tell("forgotten"))
+    for detail in told.details:
+        click.echo(textwrap.fill(detail.text, _columns(), initial_indent=" " * 9, subsequent_indent=" " * 11))
+
+
+def _columns() -> int:
+    return max(60, shutil.get_terminal_size((120, 24)).columns)
 
 
 @command.command("forget")

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ratoon.platform.catalogs import Catalogs, supported
 from ratoon.platform.errors import Text, Translate, say, told
+
+if TYPE_CHECKING:
+    from ratoon.platform.metadata.model import Registry
 
 SEVERITIES = ("error", "warning", "info")
 _KEY = "ratoon.translate"
@@ -36,6 +39,17 @@ def translator() -> Translate:
         known[_KEY] = _made(language(os.environ))
     made: Translate = known[_KEY]
     return made
+
+
+def labels(registry: Registry) -> Translate:
+    """The same for texts of the metadata, too: labels first, then the platform's own words."""
+    own, locale = translator(), language(os.environ)
+
+    def translate(text: str) -> str:
+        found = registry.text(text, locale) if text else text
+        return found if found != text else own(text)
+
+    return own if locale == "en" else translate
 
 
 def here(value: Any) -> Any:

@@ -25,6 +25,8 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
 def create(email: str, label: str, days: int | None, objects: tuple[str, ...], read_only: bool, as_json: bool) -> None:
     """Make a token that acts for the user EMAIL. It is shown only now."""
+    from ratoon.platform.access.keys import note_token
+
     with opened() as (environment, accounts), environment.database.write() as connection:
         user_id = known_user(accounts, connection, email)
         expires = None if days is None else environment.world.clock() + timedelta(days=days)
@@ -36,6 +38,7 @@ def create(email: str, label: str, days: int | None, objects: tuple[str, ...], r
             objects=objects or None,
             read_only=read_only,
         )
+        note_token(connection, environment.world.clock(), "token_made", info, None)
     if as_json:
         print_json({"id": info.id, "token": token, "label": info.label, "expires_at": info.expires_at})
     else:
@@ -70,11 +73,14 @@ def list_tokens(email: str, as_json: bool) -> None:
 @click.argument("id", type=click.UUID)
 def revoke(id: UUID) -> None:
     """End the token with that ID."""
+    from ratoon.platform.access.keys import note_token
     from ratoon.platform.errors import NotFound
 
     with opened() as (environment, accounts), environment.database.write() as connection:
         if not accounts.revoke_token(connection, str(id)):
             raise NotFound("There is no working token with the id {id}.", id=id)
+        info = accounts.token_info(connection, str(id))
+        note_token(connection, environment.world.clock(), "token_revoked", info, None)
     click.echo("The token does not work any more.")
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import islice
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -17,6 +19,10 @@ from ratoon.platform.storage import audit
 _ID_LENGTH = 36
 _MOST = 200
 """Components that an entry of the audit trail names."""
+_MOST_CHANGES = 50
+"""Changes inside components that it tells with what was and what is."""
+_LONGEST = 200
+"""Characters of a value that it tells."""
 
 
 def bring_data(target: Target, connection: Connection, plan: Plan) -> int:
@@ -47,11 +53,32 @@ def write_trail(connection: Connection, at: datetime, plan: Plan, revision: int,
         "packages": {name: known[name].version if name in known else None for name in sorted(plan.packages)},
         "sums": dict(Counter(change.action for change in plan.components)),
         "components": [f"{c.action} {c.package}/{c.file}" for c in plan.components[:_MOST]],
+        "changes": list(islice(_changes(plan), _MOST_CHANGES)),
         "destructive": list(plan.destructive[:_MOST]),
         "settled": [f"{one.package}/{one.file} {one.path}".rstrip() for one in plan.upgrade.settled[:_MOST]],
     }
-    happening = audit.Happening("setup", "applied", person(by), "revision", str(revision), detail)
+    every = [f"{change.package}/{change.file}" for change in plan.components]
+    happening = audit.Happening("setup", "applied", person(by), "revision", str(revision), detail, every)
     audit.note(connection, at, happening)
+
+
+def _changes(plan: Plan) -> Iterator[list[Any]]:
+    """What changed inside components that were there before and stay: file, path in the document, before, after."""
+    for component in plan.components:
+        if component.action == "changed":
+            for one in component.details:
+                yield [f"{component.package}/{component.file}", one.path, _brief(one.before), _brief(one.after)]
+
+
+def _brief(value: Any) -> Any:
+    """A value of a document, as far as it is worth telling: words, numbers, lists of them; or what it is called."""
+    if isinstance(value, str):
+        return value if len(value) <= _LONGEST else f"{value[: _LONGEST - 1]}…"
+    if isinstance(value, Mapping):
+        return str(value.get("name") or value.get("label") or value.get("type") or "…")[:_LONGEST]
+    if isinstance(value, list | tuple):
+        return [_brief(one) for one in value[:_MOST_CHANGES] if not isinstance(one, list | tuple)]
+    return value
 
 
 def note_purge(

@@ -9,19 +9,35 @@ finds out that the end was cut off or everything was written anew.
 What is older than an installation wants to keep is emptied by ``forget``: the entry's row stays with its hashes, its
 content goes, and an entry says what was forgotten. The same happens to entries that name a person who is erased. An
 emptied row that no such entry explains is reported.
+
+``ratoon_audit_about`` says which packages and components an entry of the trail ``setup`` is about, so that they are
+found by an index (``audit_search.py`` is how the trail is searched). It follows from the entries and is not hashed.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, Column, Connection, Index, Integer, MetaData, String, Table, Text, insert, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    delete,
+    insert,
+    select,
+)
 from sqlalchemy import text as sql_text
 from sqlalchemy import update as sql_update
 
@@ -35,11 +51,13 @@ BEGINNING = "0" * 64
 """What stands for the hash before the first entry."""
 _LOCK = 0x5241_5544
 _AT_ONCE = 1000
+SEARCHED = ("trail", "action", "by", "object", "subject")
+"""What the trail is searched by, each with an index that gives its entries newest first."""
 _SERIAL = BigInteger().with_variant(Integer(), "sqlite")
 
 
 def define_audit_tables(metadata: MetaData) -> MetaData:
-    """Adds ``ratoon_audit`` to the metadata of system tables, and returns it."""
+    """Adds ``ratoon_audit`` and what is found by it to the metadata of system tables, and returns it."""
     Table(
         "ratoon_audit",
         metadata,
@@ -53,13 +71,23 @@ def define_audit_tables(metadata: MetaData) -> MetaData:
         Column("detail", Text, nullable=False, comment="JSON; empty once forgotten"),
         Column("previous", String(64), nullable=False),
         Column("hash", String(64), nullable=False),
-        Index("ix_ratoon_audit_trail", "trail", "number"),
-        Index("ix_ratoon_audit_by", "by", "number"),
+        Index("ix_ratoon_audit_at", "at", "number"),
+        *(Index(f"ix_ratoon_audit_{name}_at", name, "at", "number") for name in SEARCHED),
+    )
+    Table(
+        "ratoon_audit_about",
+        metadata,
+        Column("kind", String(10), primary_key=True, comment="package or component"),
+        Column("name", String(320), primary_key=True),
+        Column("number", _SERIAL, primary_key=True, autoincrement=False),
+        Index("ix_ratoon_audit_about_number", "number"),
     )
     return metadata
 
 
-_AUDIT = define_audit_tables(MetaData()).tables["ratoon_audit"]
+_TABLES = define_audit_tables(MetaData()).tables
+_AUDIT = _TABLES["ratoon_audit"]
+_ABOUT = _TABLES["ratoon_audit_about"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +105,8 @@ class Happening:
     """What it happened to: a record's id, an address, a package. At most 255 characters are kept."""
     detail: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """Plain JSON values. Never a secret."""
+    components: Sequence[str] = ()
+    """With ``setup``: every component (``package/file``) it is about, where the detail names only some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +149,8 @@ def note(conn: Connection, at: datetime, *happenings: Happening) -> str:
     if conn.dialect.name == "postgresql":
         conn.execute(sql_text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
     number, previous = _end(conn)
-    rows = []
+    rows: list[dict[str, Any]] = []
+    about: set[tuple[str, str, int]] = set()
     for happening in happenings:
         number += 1
         row = {
@@ -135,9 +166,41 @@ def note(conn: Connection, at: datetime, *happenings: Happening) -> str:
         }
         previous = row["hash"] = _digest(row)
         rows.append(row)
+        about.update((kind, name, number) for kind, name in _about(row, happening.detail, happening.components))
     if rows:
         conn.execute(insert(_AUDIT), rows)
+    _keep_about(conn, about)
     return previous
+
+
+def fill_about(conn: Connection) -> None:
+    """Works out what is kept beside the entries, for a trail that an older version wrote."""
+    for row in _all(conn, _AUDIT.c.trail == "setup", _AUDIT.c.detail != ""):
+        names = _about(row, json.loads(row["detail"]), ())
+        _keep_about(conn, {(kind, name, row["number"]) for kind, name in names})
+
+
+def _about(row: Mapping[str, Any], detail: Mapping[str, Any], more: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The packages and components an entry is about, as ``ratoon_audit_about`` keeps them: a component with its
+    package and by its file alone."""
+    if row["trail"] != "setup":
+        return
+    if row["object"] == "setting":
+        yield "package", row["subject"].partition(".")[0]
+        yield "component", row["subject"]
+    for name in detail.get("packages") or ():
+        yield "package", str(name)[:320]
+    for name in detail.get("lost") or ():
+        yield "component", str(name)[:320]
+    for name in (*(told.partition(" ")[2] for told in detail.get("components") or ()), *more):
+        yield "component", name[:320]
+        yield "component", name.partition("/")[2][:320]
+
+
+def _keep_about(conn: Connection, about: Iterable[tuple[str, str, int]]) -> None:
+    rows = [{"kind": kind, "name": name, "number": number} for kind, name, number in sorted(about) if name]
+    if rows:
+        conn.execute(insert(_ABOUT), rows)
 
 
 def head(conn: Connection) -> str:
@@ -161,7 +224,7 @@ def entries(
             query = query.where(column == wanted)
     if before is not None:
         query = query.where(_AUDIT.c.number < before)
-    return [_entry(row._asdict()) for row in conn.execute(query)]
+    return [entry_of(row._asdict()) for row in conn.execute(query)]
 
 
 def verify(conn: Connection, known_head: str | None = None) -> Verdict:
@@ -203,6 +266,7 @@ def forget(conn: Connection, at: datetime, trail: Trail, before: datetime) -> in
     old = (_AUDIT.c.trail == trail, _AUDIT.c.at < before, _AUDIT.c.detail != "")
     if trail == "audit":
         return 0
+    conn.execute(delete(_ABOUT).where(_ABOUT.c.number.in_(select(_AUDIT.c.number).where(*old))))
     changed = conn.execute(sql_update(_AUDIT).where(*old).values(detail="", subject="", by=None)).rowcount
     if changed:
         told = {"trail": trail, "before": _moment(before), "count": changed}
@@ -213,6 +277,7 @@ def forget(conn: Connection, at: datetime, trail: Trail, before: datetime) -> in
 def erase(conn: Connection, at: datetime, numbers: Sequence[int], by: str | None = None) -> None:
     """Empties these entries, because they name a person who was erased, and notes which ones."""
     if numbers:
+        conn.execute(delete(_ABOUT).where(_ABOUT.c.number.in_(numbers)))
         conn.execute(sql_update(_AUDIT).where(_AUDIT.c.number.in_(numbers)).values(detail="", subject=""))
         note(conn, at, Happening("audit", "erased", by=by, detail={"entries": list(numbers)}))
 
@@ -222,10 +287,10 @@ def _end(conn: Connection) -> tuple[int, str]:
     return (0, BEGINNING) if row is None else (row.number, row.hash)
 
 
-def _all(conn: Connection) -> Iterator[Mapping[str, Any]]:
+def _all(conn: Connection, *conditions: Any) -> Iterator[Mapping[str, Any]]:
     after = 0
     while True:
-        query = select(_AUDIT).where(_AUDIT.c.number > after).order_by(_AUDIT.c.number).limit(_AT_ONCE)
+        query = select(_AUDIT).where(_AUDIT.c.number > after, *conditions).order_by(_AUDIT.c.number).limit(_AT_ONCE)
         rows: Sequence[Mapping[str, Any]] = [row._asdict() for row in conn.execute(query)]
         if not rows:
             return
@@ -248,6 +313,7 @@ def _json(value: Any) -> str:
     return json.dumps(dict(value), sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=str)
 
 
-def _entry(row: Mapping[str, Any]) -> Entry:
+def entry_of(row: Mapping[str, Any]) -> Entry:
+    """A row of ``ratoon_audit`` as an entry."""
     values = {key: row[key] for key in Entry.__slots__ if key != "detail"}
     return Entry(detail=json.loads(row["detail"]) if row["detail"] else None, **values)

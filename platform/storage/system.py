@@ -18,6 +18,7 @@ ratoon_undo        values that a change of metadata replaced, so that a rollback
 ratoon_setting     values that an installation makes once, such as its secret key
 ratoon_search      texts of records for the global search (see ``search.py``)
 ratoon_audit       who signed in, changed metadata or rights, took records out (see ``audit.py``)
+ratoon_audit_about which packages and components an entry of it is about
 ================== ================================================================================
 
 The tables of approvals are in ``approval_tables.py``, those behind sign-in in ``account_tables.py``;

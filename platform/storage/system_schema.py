@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from sqlalchemy import Column, Connection, MetaData, Table, inspect, select
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from ratoon.platform.storage.audit import fill_about
 from ratoon.platform.storage.search import create_search_tables
 from ratoon.platform.storage.system import system_tables
 
@@ -26,10 +27,13 @@ def create_system_tables(connection: Connection, *more: MetaData) -> None:
     digest = _digest(connection, described)
     if _made(connection) == digest:
         return
+    found_by = inspect(connection).has_table("ratoon_audit_about")
     for metadata in described:
         metadata.create_all(connection)
         for table in metadata.sorted_tables:
             _complete(connection, table)
+    if not found_by:
+        fill_about(connection)
     create_search_tables(connection)
     settings = system_tables().tables["ratoon_setting"]
     connection.execute(settings.delete().where(settings.c.name == _DIGEST))
