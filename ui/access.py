@@ -1,4 +1,4 @@
-"""Who may do what, for administrators: role tree and sharing, the matrix of rights, why, the audit trail.
+"""Who may do what, for administrators: role tree and sharing, the matrix of rights, why.
 
 The matrix is the role's document: saving it applies the changed document, as any other change of the metadata.
 """
@@ -23,7 +23,6 @@ from ratoon.platform.packages import Target
 from ratoon.platform.packages.one_document import edit_document
 from ratoon.platform.packages.planning import present_documents
 from ratoon.platform.records.why_access import why_access
-from ratoon.platform.storage.audit import TRAILS, entries
 from ratoon.ui.problems import error_text
 from ratoon.ui.screen import Screen
 
@@ -32,7 +31,6 @@ RIGHTS = ("create", "read", "edit", "delete", "view_all", "modify_all", "export"
 EVERY = "*"
 DEFAULTS = ("private", "read", "read_write", "controlled_by_parent")
 """What an object may say of whom its records reach."""
-PAGE = 100
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -60,15 +58,6 @@ def grantee_label(kind: str) -> str:
     return str(labels.get(kind, kind))
 
 
-def trail_label(trail: str) -> str:
-    """A trail of the audit in words."""
-    labels = {
-        "sign_in": _("Signing in"), "setup": _("Setup"), "access": _("Rights"), "export": _("Exports"),
-        "privacy": _("Personal data"), "audit": _("Audit trail"),
-    }  # fmt: skip
-    return str(labels.get(trail, trail))
-
-
 def administrator(screen: Screen) -> None:
     """Raises ``Forbidden`` for everybody else."""
     if not screen.actor.admin:
@@ -79,7 +68,7 @@ def page_of(screen: Screen, template: str, **context: Any) -> str:
     """A page under “Who may do what”."""
     return render_template(
         template, screen=screen, current="access", right_label=right_label, default_label=default_label,
-        grantee_label=grantee_label, trail_label=trail_label, **context,
+        grantee_label=grantee_label, **context,
     )  # fmt: skip
 
 
@@ -211,21 +200,4 @@ def explained(screen: Screen) -> ResponseReturnValue:
     return page_of(
         screen, "access_explain.html", answers=answers, fields=fields, wrong=wrong, email=email, name=name,
         record=record, objects=_objects(screen),
-    )  # fmt: skip
-
-
-def audit(screen: Screen) -> ResponseReturnValue:
-    """The audit trail, newest first."""
-    administrator(screen)
-    trail = request.args.get("trail", "")
-    before = request.args.get("before", "")
-    with screen.read() as records:
-        found = entries(
-            records.connection, trail=trail if trail in TRAILS else None, limit=PAGE,
-            before=int(before) if before.isdigit() else None,
-        )  # fmt: skip
-        names = records.titles("user", {entry.by for entry in found if entry.by})
-    return page_of(
-        screen, "access_audit.html", entries=found, names=names, trail=trail, trails=TRAILS, zone=screen.zone,
-        more=found[-1].number if len(found) == PAGE else None,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from ratoon.platform.access.browsers import browser_of
 from ratoon.platform.access.keys import note_token
+from ratoon.platform.access.links import end_tokens_of
 from ratoon.platform.access.second_factor import SecondFactor
 from ratoon.platform.access.who import fingerprint
 from ratoon.platform.errors import NotFound, ValidationFailed
@@ -140,7 +141,8 @@ def _new_password(screen: Screen) -> ResponseReturnValue | None:
     try:
         with screen.environment.database.write() as conn:
             accounts.set_password(conn, user, request.form.get("new", ""))
-            happening = Happening("access", "password_changed", by=user, subject=user)
+            ended = end_tokens_of(accounts, conn, user, bool(request.form.get("end_tokens")))
+            happening = Happening("access", "password_changed", by=user, subject=user, detail=ended)
             note(conn, screen.environment.world.clock(), happening)
     except ValidationFailed as refused:
         flash(text_of(screen, None, refused.problems[0]), "danger")

@@ -51,17 +51,19 @@ def forgot(environment: Environment) -> ResponseReturnValue:
 
 def by_link(environment: Environment, secret: str) -> ResponseReturnValue:
     """The page of a link from a mail: choose a password."""
-    links = links_of(environment)
+    links, accounts = links_of(environment), environment.accounts
     refused, status = "", 200
     try:
         with environment.database.read() as connection:
             guest = links.follow(connection, secret)
+            tokens = accounts.working_tokens(connection, guest.user_id)
         if request.method == "POST":
             refused = _differ()
             status = 422 if refused else 200
         if request.method == "POST" and not refused:
             with environment.database.write() as connection:
-                links.use(connection, secret, request.form.get("new", ""), **door.origin())
+                end = bool(request.form.get("end_tokens"))
+                links.use(connection, secret, request.form.get("new", ""), end_tokens=end, **door.origin())
             session.clear()
             flash(_("The password is set. Sign in with it."), "success")
             return redirect(url_for("screens.sign_in"), 303)
@@ -72,7 +74,8 @@ def by_link(environment: Environment, secret: str) -> ResponseReturnValue:
         return page, 404
     page = render_template(
         "choose_password.html", screen=None, locale=g.locale, guest=guest, refused=refused,
-        why=guest.purpose, shortest=environment.settings.password_min_length,
+        why=guest.purpose, shortest=environment.settings.password_min_length, tokens=tokens,
+        end_tokens=request.method == "GET" or bool(request.form.get("end_tokens")),
     )  # fmt: skip
     return page, status
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import CompoundSelect, Connection, MetaData, String, bindparam, insert, or_, select, update
+from sqlalchemy import CompoundSelect, Connection, MetaData, String, bindparam, func, insert, or_, select, update
 
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.access.who import ALIVE, FACTS, USER, actor_of, fingerprint, with_grants
@@ -201,6 +201,20 @@ class Keys:
             .values(revoked_at=self._world.clock())
         )
         return changed.rowcount > 0
+
+    def working_tokens(self, conn: Connection, user_id: str) -> int:
+        """How many tokens of a user work."""
+        now = self._world.clock()
+        running = or_(_TOKEN.c.expires_at.is_(None), _TOKEN.c.expires_at > now)
+        mine = (_TOKEN.c.user_id == user_id, _TOKEN.c.revoked_at.is_(None), running)
+        return conn.execute(select(func.count()).select_from(_TOKEN).where(*mine)).scalar_one()
+
+    def revoke_tokens_of(self, conn: Connection, user_id: str) -> int:
+        """Ends every token of a user; returns how many worked."""
+        working = self.working_tokens(conn, user_id)
+        mine = (_TOKEN.c.user_id == user_id, _TOKEN.c.revoked_at.is_(None))
+        conn.execute(update(_TOKEN).where(*mine).values(revoked_at=self._world.clock()))
+        return working
 
     def actor_for_token(self, conn: Connection, token: str) -> Actor | None:
         """Who is behind an API token; ``None`` when it was revoked, ran out or never was."""

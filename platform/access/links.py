@@ -46,6 +46,16 @@ class Guest:
     purpose: Purpose
 
 
+def end_tokens_of(accounts: Accounts, conn: Connection, user: str, end: bool) -> dict[str, int]:
+    """Ends the API tokens of a user, or leaves them; what the audit trail says of it, nothing when there are none."""
+    there = accounts.working_tokens(conn, user)
+    if not there:
+        return {}
+    if not end:
+        return {"tokens_kept": there}
+    return {"tokens_ended": accounts.revoke_tokens_of(conn, user)}
+
+
 class Links:
     """Links for passwords, on the connection of the caller."""
 
@@ -63,8 +73,11 @@ class Links:
         row = conn.execute(select(*wanted).where(which, *self._may())).first()
         return None if row is None else Guest(row.id, row.name or "", row.email or "", row.locale, purpose)
 
-    def make(self, conn: Connection, guest: Guest, *, by: str | None = None) -> str:
-        """Makes a link and notes it in the audit trail; returns its address."""
+    def make(self, conn: Connection, guest: Guest, *, by: str | None = None, end_tokens: bool = False) -> str:
+        """Makes a link and notes it in the audit trail; returns its address.
+
+        ``end_tokens`` ends the user's API tokens at once: somebody else may have them.
+        """
         now, secret = self._world.clock(), self._world.token()
         life = timedelta(days=self._settings.invite_days)
         if guest.purpose == "reset":
@@ -83,7 +96,9 @@ class Links:
                 "by": by,
             },
         )
-        made = {"purpose": guest.purpose, "for": guest.user_id}
+        made: dict[str, Any] = {"purpose": guest.purpose, "for": guest.user_id}
+        if end_tokens:
+            made["tokens_ended"] = self._accounts.revoke_tokens_of(conn, guest.user_id)
         note(conn, now, Happening("sign_in", "link_made", by=by, object="user", subject=guest.email, detail=made))
         return f"{self._settings.address}/sign-in/link/{secret}"
 
@@ -99,16 +114,28 @@ class Links:
             raise NotFound("This link does not work (any more).")
         return Guest(row.id, row.name or "", row.email or "", row.locale, row.purpose)
 
-    def use(self, conn: Connection, secret: str, password: str, *, address: str = "", agent: str = "") -> Guest:
-        """Sets the password and ends the link. Raises ``NotFound``, or ``ValidationFailed`` for a bad password: then
-        the link goes on working."""
+    def use(
+        self,
+        conn: Connection,
+        secret: str,
+        password: str,
+        *,
+        end_tokens: bool = True,
+        address: str = "",
+        agent: str = "",
+    ) -> Guest:
+        """Sets the password, ends the link, every session and, unless told otherwise, the API tokens.
+
+        Raises ``NotFound``, or ``ValidationFailed`` for a bad password: then the link goes on working.
+        """
         guest = self.follow(conn, secret)
         now = self._world.clock()
         taken = conn.execute(update(_LINK).where(*self._open(secret)).values(ended_at=now))
         if taken.rowcount == 0:
             raise NotFound("This link does not work (any more).")
         self._accounts.set_password(conn, guest.user_id, password)
-        told = {"purpose": guest.purpose, "address": address[:64], "agent": agent[:255]}
+        told: dict[str, Any] = {"purpose": guest.purpose, "address": address[:64], "agent": agent[:255]}
+        told.update(end_tokens_of(self._accounts, conn, guest.user_id, end_tokens))
         done = Happening("sign_in", "password_set", by=guest.user_id, object="user", subject=guest.email, detail=told)
         note(conn, now, done)
         return guest

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ratoon.platform.cli.opening import BY
 from ratoon.platform.cli.opening import environment as environment_of_variables
 from ratoon.platform.cli.printing import print_json, table
 
@@ -96,13 +97,17 @@ def invite(email: str, name: str | None, roles: tuple[str, ...]) -> None:
 
 @command.command("reset")
 @click.argument("email")
-def reset(email: str) -> None:
-    """Print a link with which EMAIL chooses a new password. It works once and for a short time."""
+@click.option("--end-tokens", is_flag=True, help="End the user's API tokens at once; else the page of the link asks.")
+def reset(email: str, end_tokens: bool) -> None:
+    """Print a link with which EMAIL chooses a new password. It works once and for a short time.
+
+    Using it ends every session; its page asks whether the API tokens shall end, too.
+    """
     with opened() as (environment, _):
-        click.echo(_link(environment, email, "reset"))
+        click.echo(_link(environment, email, "reset", end_tokens=end_tokens))
 
 
-def _link(environment: Environment, email: str, purpose: Any) -> str:
+def _link(environment: Environment, email: str, purpose: Any, *, end_tokens: bool = False) -> str:
     """Makes a link. Raises ``NotFound``, or ``Forbidden`` for a user without a password."""
     from ratoon.platform.access.links import Links
     from ratoon.platform.errors import Forbidden
@@ -113,16 +118,24 @@ def _link(environment: Environment, email: str, purpose: Any) -> str:
         guest = links.guest(connection, email=email, purpose=purpose)
         if guest is None:
             raise Forbidden("{email} does not sign in with a password.", email=email)
-        return links.make(connection, guest)
+        return links.make(connection, guest, end_tokens=end_tokens)
 
 
 @command.command("password")
 @click.argument("email")
-def password(email: str) -> None:
+@click.option("--end-tokens", is_flag=True, help="End the user's API tokens, too.")
+def password(email: str, end_tokens: bool) -> None:
     """Set a new password for EMAIL and end every session."""
+    from ratoon.platform.access.links import end_tokens_of
+    from ratoon.platform.storage.audit import Happening, note
+
     new = _password()
     with opened() as (environment, accounts), environment.database.write() as connection:
-        accounts.set_password(connection, known_user(accounts, connection, email), new)
+        user = known_user(accounts, connection, email)
+        accounts.set_password(connection, user, new)
+        detail = {"by": BY, **end_tokens_of(accounts, connection, user, end_tokens)}
+        changed = Happening("access", "password_changed", object="user", subject=user, detail=detail)
+        note(connection, environment.world.clock(), changed)
     click.echo(f"{email} has a new password.")
 
 

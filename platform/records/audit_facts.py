@@ -110,10 +110,8 @@ def _link(registry: Registry, entry: Entry, detail: Mapping[str, Any]) -> Facts:
     yield from _fact(say("For"), PURPOSES.get(purpose, purpose))
     if detail.get("for"):
         yield from _fact(say("User"), Named("user", str(detail["for"])))
-    if "tokens_ended" in detail:
-        yield from _fact(say("API tokens ended"), detail["tokens_ended"])
-    if detail.get("keep_tokens"):
-        yield from _fact(say("API tokens"), say("stay"))
+    yield from _fact(say("API tokens ended"), detail.get("tokens_ended", ""))
+    yield from _fact(say("API tokens kept"), detail.get("tokens_kept", ""))
     yield from _origin(detail)
 
 
@@ -135,7 +133,7 @@ def _shared(registry: Registry, entry: Entry, detail: Mapping[str, Any]) -> Fact
     if kind in ("user", "team"):
         whom = Named("user" if kind == "user" else "user_team", name)
     yield from _fact(say("Role and below") if kind == "below" else say("With whom"), whom)
-    yield from _fact(say("May"), {"read": say("read"), "edit": say("edit")}.get(str(detail.get("access")), ""))
+    yield from _fact(say("Access"), {"read": say("read"), "edit": say("edit")}.get(str(detail.get("access")), ""))
     yield from _fact(say("Reason"), detail.get("reason") or "")
 
 
@@ -149,7 +147,7 @@ def _token(registry: Registry, entry: Entry, detail: Mapping[str, Any]) -> Facts
         yield from _fact(say("User"), Named("user", str(detail["for"])))
     yield from _fact(say("Only these objects"), *(object_said(registry, name) for name in detail.get("objects") or ()))
     if detail.get("read_only"):
-        yield from _fact(say("May"), say("read"))
+        yield from _fact(say("Access"), say("read"))
     yield from _fact(say("Ends"), str(detail.get("expires_at") or "")[:10])
 
 

@@ -53,7 +53,7 @@ def as_csv(records: RecordService, query: Query) -> str:
         titles = {key: _titles(records, plan.object.field_of[key], page.records) for key in lookups}
         for record in page.records:
             cells = [_cell(plan.dump[key], record[key]) for key in keys]
-            writer.writerow([*cells, *(_safe(titles[key].get(record[key], "")) for key in lookups)])
+            writer.writerow([*cells, *(harmless(titles[key].get(record[key], "")) for key in lookups)])
         cursor = page.next_cursor
         if cursor is None:
             break
@@ -77,12 +77,13 @@ def _cell(dump: Any, value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return _safe(value)
+        return harmless(value)
     ready = dump(value) if dump is not None else value
     if isinstance(ready, str):
         return ready
     return orjson.dumps(ready, default=str, option=orjson.OPT_UTC_Z).decode().strip('"')
 
 
-def _safe(text: str) -> str:
+def harmless(text: str) -> str:
+    """A text that no spreadsheet runs as a formula."""
     return f"'{text}" if text.startswith(RUN_BY_SPREADSHEETS) else text

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 
 from ratoon.platform.cli import cli
@@ -55,6 +56,20 @@ def test_explain_access_says_which_rule_opens_a_record_and_audit_keeps_who_did_w
 
     trail = json.loads(run("audit", "list", "--trail", "access", "--json").output)
     assert [(e["action"], e["detail"]["after"]) for e in trail] == [("granted", ["seller"])]
+    told = run("audit", "list", "--object", "user", "--action", "granted").output
+    assert "Rights changed: User sam@example.com  (the platform)" in told
+    assert "Roles: none → Seller" in told
+    assert json.loads(run("audit", "list", "--package", "firm", "--by", "platform", "--json").output)[0]["words"] == {
+        "what": "Metadata changed", "who": "command line", "kind": "Change of the metadata", "subject": "2",
+        "details": ["Message: Apply firm 1.0.0", "Packages: Firm 1.0.0",
+                    "Added: object “Deal”, package “Firm”, role “Seller”, sharing rule “named”"],
+    }  # fmt: skip
+    assert run("audit", "list", "--component", "deal/object.json", "--from", "2026-01-01").output.startswith("#")
+    assert run("audit", "list", "--until", "2020-01-01").output == "No entry is so.\n"
+    refused = run("audit", "list", "--object", "deall", ok=False)
+    assert refused.exit_code == 1
+    assert "Did you mean deal?" in refused.output
+    assert "There is no user with the address x@y.z." in run("audit", "list", "--by", "x@y.z", ok=False).output
     head = json.loads(run("audit", "verify", "--json").output)["head"]
     assert "all as they were written" in run("audit", "verify", "--head", head).output
     assert run("audit", "verify", "--head", "f" * 64, ok=False).exit_code == 1
@@ -81,3 +96,20 @@ def test_a_person_is_taken_out_and_erased_from_the_command_line(run: Run, tmp_pa
     trail = json.loads(run("audit", "list", "--trail", "privacy", "--json").output)
     assert [entry["action"] for entry in trail] == ["erased", "exported", "exported"]
     assert "mina" not in json.dumps(trail)
+
+
+def test_a_reset_ends_tokens_where_it_is_told_to(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_user("sam@example.com")
+    run("token", "create", "sam@example.com", "--label", "Sync")
+    assert "/sign-in/link/" in run("user", "reset", "sam@example.com").output
+    assert "revoked" not in run("token", "list", "sam@example.com").output
+    run("user", "reset", "sam@example.com", "--end-tokens")
+    assert "revoked" in run("token", "list", "sam@example.com").output
+    run("token", "create", "sam@example.com", "--label", "Again")
+    new = CliRunner().invoke(cli, ["user", "password", "sam@example.com", "--end-tokens"], input="another good one\n")
+    assert new.exit_code == 0, new.output
+    assert run("token", "list", "sam@example.com").output.count("revoked") == 2
+    monkeypatch.setenv("RATOON_LANGUAGE", "zh-Hans")
+    told = run("audit", "list", "--subject", "sam@example.com", "--trail", "sign_in").output
+    assert "已终止的 API 令牌：1" in told or "已终止的 API 令牌: 1" in told, told
+    assert "密码链接" in told

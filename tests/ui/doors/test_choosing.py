@@ -10,6 +10,7 @@ import pytest
 from ratoon.platform.access.links import Links
 from ratoon.platform.errors import ValidationFailed
 from ratoon.platform.jobs import drain
+from ratoon.platform.storage.audit import entries
 from ratoon.platform.storage.runs import Wanted, find
 
 NEW = "three quiet lanterns"
@@ -244,3 +245,47 @@ def test_old_passwords_are_due_and_former_ones_are_refused(house: Any, time: Any
         except ValidationFailed as refused:
             tried.append(refused.problems[0].code)
     assert tried == ["taken", "password_used", "password_used", "taken", "taken"], "the last three, no more"
+
+
+def test_a_reset_asks_whether_api_tokens_end_too(house: Any) -> None:
+    made = house()
+    accounts, environment = made.environment.accounts, made.environment
+    ada = made.person("ada@example.com")
+    links = Links(accounts, environment.world, environment.settings)
+
+    def link() -> str:
+        with environment.database.write() as connection:
+            guest = links.guest(connection, user_id=ada)
+            assert guest is not None
+            return links.make(connection, guest).partition("8000")[2]
+
+    def token() -> Any:
+        with environment.database.write() as connection:
+            secret = accounts.create_token(connection, ada, label="Sync")[0]
+
+        def works() -> bool:
+            with environment.database.read() as connection:
+                return accounts.actor_for_token(connection, secret) is not None
+
+        return works
+
+    def detail() -> Any:
+        with environment.database.read() as connection:
+            return next(e.detail for e in entries(connection, trail="sign_in") if e.action == "password_set")
+
+    visitor = made.visitor()
+    page = visitor.get(first := link()).text
+    assert "end_tokens" not in page, "there is none: nothing is asked"
+    one, two = token(), token()
+    page = visitor.get(first).text
+    assert re.search(r'name="end_tokens" value="1" checked', page)
+    assert "End my 2 API tokens, too" in page
+    refused = visitor.post(first, {"new": NEW, "again": "x"}).text
+    assert re.search(r'name="end_tokens" value="1">', refused), "what was unticked stays unticked"
+    assert visitor.post(first, {"new": NEW, "again": NEW}).status_code == 303
+    assert (one(), two()) == (True, True)
+    assert detail()["tokens_kept"] == 2
+    visitor.get(second := link())
+    assert visitor.post(second, {"new": "four quiet rivers", "again": "four quiet rivers", "end_tokens": "1"})
+    assert detail()["tokens_ended"] == 2
+    assert (one(), two()) == (False, False)
