@@ -10,14 +10,16 @@ nothing per call, and asks Redis once a second and caller instead of for each ca
 ``memory://`` counts in each server process by itself: with two of them somebody may get twice as far. ``redis://…``
 counts for all of them (``pip install 'ratoon[redis]'``); API calls may then go on for the second until they are
 settled. Nothing rests on it alone: guessing one account's password is slowed down by that account, in the database
-(``accounts.py``). When the storage cannot be reached, what was to be counted goes through, and the log says so.
+(``accounts.py``). When the storage cannot be reached or does not answer within a second, what was to be counted goes
+through, and the log says so; it is asked again ten seconds later. A Redis that keeps nothing on disk begins to count
+anew when it is started anew.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from limits import RateLimitItem, parse_many
@@ -40,10 +42,13 @@ LOST = 10.0
 class RateLimits:
     """The limits of one environment."""
 
-    def __init__(self, storage: str, amounts: Mapping[Kind, str]) -> None:
-        """Raises ``BadSetting`` for a storage or an amount that is not understood."""
+    def __init__(self, storage: str, amounts: Mapping[Kind, str], *, wait: float = WAIT, lost: float = LOST) -> None:
+        """``wait``: seconds in which Redis must answer; ``lost``: for how long it is left alone when it does not.
+
+        Raises ``BadSetting`` for a storage or an amount that is not understood.
+        """
         try:
-            waits = {"socket_timeout": WAIT, "socket_connect_timeout": WAIT} if "redis" in storage else {}
+            waits = {"socket_timeout": wait, "socket_connect_timeout": wait} if "redis" in storage else {}
             counts: Any = storage_from_string(storage, wrap_exceptions=True, **waits)
             self._strategy = FixedWindowRateLimiter(counts)
         except ConfigurationError as error:
@@ -57,6 +62,7 @@ class RateLimits:
             except ValueError as error:
                 told = "RATOON_LIMIT_{kind}={text} is no amount such as “10 per minute; 100 per hour”."
                 raise BadSetting(told, kind=kind.upper(), text=repr(text)) from error
+        self._pause = lost
         self._lost = 0.0
 
     @classmethod
@@ -101,27 +107,28 @@ class RateLimits:
         return self._too_many(spent, kind, who)
 
     def _left(self, item: RateLimitItem, kind: str, who: str) -> int:
-        if self._lost and time.monotonic() < self._lost:
-            return int(item.amount)
-        try:
-            return int(self._strategy.get_window_stats(item, kind, who).remaining)
-        except StorageError:
-            return int(item.amount)
+        stats = self._ask(lambda: self._strategy.get_window_stats(item, kind, who))
+        return int(item.amount if stats is None else stats.remaining)
 
     def _asked(self, ask: Any, item: RateLimitItem, kind: str, who: str, **more: int) -> bool:
+        allowed = self._ask(lambda: ask(item, kind, who, **more))
+        return True if allowed is None else bool(allowed)
+
+    def _ask(self, question: Callable[[], Any]) -> Any:
+        """What the storage answers; ``None`` when it cannot be reached, and for a while after that."""
         if self._lost and time.monotonic() < self._lost:
-            return True
+            return None
         try:
-            return bool(ask(item, kind, who, **more))
+            answer = question()
         except StorageError:
-            self._lost = time.monotonic() + LOST
+            self._lost = time.monotonic() + self._pause
             logging.getLogger("ratoon").exception("rate limits cannot be counted; nothing is limited for a while")
-            return True
+            return None
+        self._lost = 0.0
+        return answer
 
     def _too_many(self, item: RateLimitItem, kind: str, who: str) -> TooMany:
-        try:
-            ends = self._strategy.get_window_stats(item, kind, who).reset_time
-        except StorageError:
-            ends = time.time() + 1
+        stats = self._ask(lambda: self._strategy.get_window_stats(item, kind, who))
+        ends = time.time() + 1 if stats is None else stats.reset_time
         seconds = max(1, int(ends - time.time()) + 1)
         return TooMany("Too many attempts or calls. Try again in {seconds} seconds.", seconds=seconds)
