@@ -28,8 +28,10 @@ from typing import Any, Literal, Protocol
 
 from sqlalchemy import (
     ColumnElement,
+    CompoundSelect,
     FromClause,
     MetaData,
+    Select,
     String,
     and_,
     any_,
@@ -39,7 +41,10 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    union_all,
 )
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import BooleanClauseList
 
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.access.grants import DIRECTORY, Grants
@@ -56,7 +61,7 @@ from ratoon.platform.storage.statements import array_in_text, same_as_one, value
 RowAction = Literal["read", "edit", "delete", "transfer", "create", "export"]
 WayKind = Literal["default", "owner", "below", "sharing_rule", "share", "parent", "link"]
 Manner = Literal["known", "found", "walked"]
-"""How rows are looked for: known by their ids, found among all, or walked, each asked after the one before."""
+"""How rows are looked for: known by their ids, found among all live ones, or walked, one asked after another."""
 _TABLES = define_account_tables(MetaData()).tables
 _USER_ROLE = _TABLES["ratoon_user_role"]
 _SHARE = _TABLES["ratoon_share"]
@@ -145,6 +150,15 @@ def _there(
         return key.in_(select(found).where(*conditions))
     query = select(literal(1)).where(found == key, *conditions).correlate(table)
     return exists(query) if manner == "known" else query.limit(literal_column("1")).scalar_subquery().is_not(None)
+
+
+def _by_ways(table: FromClause, condition: ColumnElement[bool]) -> Select[Any] | CompoundSelect[Any]:
+    """The ids of the live rows of a table that meet a condition; of several ways each is asked for by itself, since an
+    index serves one of them only."""
+    several = isinstance(condition, BooleanClauseList) and condition.operator is operators.or_
+    ways = list(condition.clauses) if isinstance(condition, BooleanClauseList) and several else [condition]
+    found = [select(table.c.id).where(table.c.deleted_at.is_(None), way) for way in ways]
+    return union_all(*found) if several else found[0]
 
 
 def _beside_index(column: ColumnElement[str]) -> ColumnElement[str]:
@@ -236,7 +250,7 @@ class Rows:
         """The ways in which rows of an object reach the actor for an action, without regard to roles' limits."""
         junction = self._grants.junctions.get(object)
         if junction is not None:
-            yield self._link(actor, object, action, table, context)
+            yield self._link(actor, object, action, table, context, manner)
             return
         obj = self._registry[object]
         default = obj.default_access
@@ -244,7 +258,7 @@ class Rows:
         if object in DIRECTORY or default == "read_write" or action == "create" or (default == "read" and reading):
             yield Way("default", default)
         elif default == "controlled_by_parent":
-            yield self._parent(actor, obj, action, table, context)
+            yield self._parent(actor, obj, action, table, context, manner)
         else:
             yield from self._owned(actor, table, manner)
             if action not in ("delete", "transfer"):
@@ -282,28 +296,40 @@ class Rows:
         """The column has one of the values, which for rows that are asked one after another are no part of a search."""
         return same_as_one(_beside_index(column) if manner == "walked" else column, values, self._store.dialect)
 
-    def _parent(self, actor: Actor, obj: Object, action: str, table: FromClause, context: EvalContext) -> Way:
+    def _parent(
+        self, actor: Actor, obj: Object, action: str, table: FromClause, context: EvalContext, manner: Manner
+    ) -> Way:
         assert obj.parent is not None
-        return self._through(actor, obj.parent.name, obj.parent.targets[0], action, table, context)
+        return self._through(actor, obj.parent.name, obj.parent.targets[0], action, table, context, manner)
 
     def _through(
-        self, actor: Actor, key: str, target: str, action: str, table: FromClause, context: EvalContext
+        self,
+        actor: Actor,
+        key: str,
+        target: str,
+        action: str,
+        table: FromClause,
+        context: EvalContext,
+        manner: Manner,
     ) -> Way:
         wanted: RowAction = "read" if action in ("read", "export") else "edit"
         master = self._store.tables.table(target).alias()
-        condition = self.condition(actor, target, wanted, master, context)
+        condition = self.condition(actor, target, wanted, master, context, manner=manner)
         if condition is None:
             return Way("parent", target)
-        query = select(literal(1)).where(master.c.id == table.c[key], condition).correlate(table)
-        return Way("parent", target, exists(query))
+        if manner == "found":
+            return Way("parent", target, table.c[key].in_(_by_ways(master, condition)))
+        return Way("parent", target, _there(table.c[key], master.c.id, table, manner, condition))
 
-    def _link(self, actor: Actor, object: str, action: str, table: FromClause, context: EvalContext) -> Way:
+    def _link(
+        self, actor: Actor, object: str, action: str, table: FromClause, context: EvalContext, manner: Manner
+    ) -> Way:
         """A link is there for who reaches both of its ends."""
         source = self._grants.source(object)
         target = self._registry[object].fields["target"].targets[0]
         ends = [
-            self._through(actor, "source", source, action, table, context).condition,
-            self._through(actor, "target", target, "read", table, context).condition,
+            self._through(actor, "source", source, action, table, context, manner).condition,
+            self._through(actor, "target", target, "read", table, context, manner).condition,
         ]
         conditions = [condition for condition in ends if condition is not None]
         return Way("link", source, and_(*conditions) if conditions else None)

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import BindParameter, ColumnElement, Dialect
-from sqlalchemy.sql.expression import Executable
+from sqlalchemy.sql.expression import Executable, SelectBase
+from sqlalchemy.sql.visitors import iterate
 
 from ratoon.platform.storage.statements import Statement
 
@@ -59,6 +60,8 @@ class Condition:
     shape: int | None
     """Two conditions with the same number differ in their values only; ``None`` = not to be cached."""
     binds: Sequence[BindParameter[Any]] = ()
+    searches: bool = False
+    """Whether it looks into other tables."""
 
 
 class ShapeCache:
@@ -78,12 +81,13 @@ class ShapeCache:
 
     def _condition(self, element: ColumnElement[Any]) -> Condition:
         cache_key = element._generate_cache_key()
+        searches = any(isinstance(part, SelectBase) for part in iterate(element))
         if cache_key is None or any(bind.expanding for bind in cache_key.bindparams):
-            return Condition(element, None)
+            return Condition(element, None, searches=searches)
         shape = self._shapes.get(cache_key.key)
         if shape is None:
             shape = self._shapes.keep(cache_key.key, next(self._numbers))
-        return Condition(element, shape, cache_key.bindparams)
+        return Condition(element, shape, cache_key.bindparams, searches)
 
     def get(
         self, shape: Hashable, conditions: Sequence[Condition], build: Callable[[], Executable]

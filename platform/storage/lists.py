@@ -152,7 +152,7 @@ class Lists:
         given: Mapping[str, Any],
     ) -> list[Row]:
         """The rows of a page, found by looking at one after another; empty when they are to be found otherwise."""
-        if not any(map(_several, request.by_row)):
+        if not any(self._store.shapes.condition(element).searches for element in request.by_row):
             return []
         paths = _paths_of(request)
         source = request.filter.source if request.filter is not None else None
