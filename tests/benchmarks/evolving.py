@@ -202,14 +202,15 @@ def client(url: str, folder: Path, rows: int) -> None:
             records.list(Query("deal", limit=20))
 
     for _ in sys.stdin:
-        stop = threading.Event()
+        stop, under_way = threading.Event(), threading.Barrier(3)
         seen: dict[str, dict[str, Any]] = {}
         threads = [
-            threading.Thread(target=_again_and_again, args=(environment, name, work, stop, seen))
+            threading.Thread(target=_again_and_again, args=(environment, name, work, under_way, stop, seen))
             for name, work in (("writer", write), ("reader", read))
         ]
         for thread in threads:
             thread.start()
+        under_way.wait()
         print("{}", flush=True)
         sys.stdin.readline()
         stop.set()
@@ -223,6 +224,7 @@ def _again_and_again(
     environment: Environment,
     name: str,
     work: Callable[[int], None],
+    under_way: threading.Barrier,
     stop: threading.Event,
     seen: dict[str, dict[str, Any]],
 ) -> None:
@@ -240,6 +242,8 @@ def _again_and_again(
             errors.append(repr(error))
         longest = max(longest, time.perf_counter() - started)
         number += 1
+        if number == 1:
+            under_way.wait()
         pause.wait(0.002)
     seen[name] = {"longest": longest, "calls": number, "errors": errors}
 
@@ -278,8 +282,7 @@ def measure_evolving(url: str, folder: Path, rows: int, only: list[str]) -> Iter
                 continue
             documents = copy.deepcopy(documents)
             step(documents)
-            tell("begin")
-            time.sleep(0.3)  # the others are under way
+            tell("begin")  # answered when both have done their first call
             figure = timed(title, partial(apply_package, target, source(documents), allow_destructive=True))
             seen = tell("end")
             figure.goal = WAIT_GOAL
