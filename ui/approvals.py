@@ -17,13 +17,13 @@ from ratoon.platform.automation.approvals import approvals_of
 from ratoon.platform.automation.facts import facts_of
 from ratoon.platform.automation.rendering import Reader
 from ratoon.platform.automation.standing_in import end, own, stand_in
+from ratoon.platform.catalogs import supported
 from ratoon.platform.environment import Environment
 from ratoon.platform.errors import BadRequest, Conflict, Forbidden, NotFound, ValidationFailed
 from ratoon.platform.metadata.model import Object
 from ratoon.platform.records.locks import process_of
 from ratoon.platform.records.service import RecordService
 from ratoon.ui.editing import local_path
-from ratoon.ui.i18n import supported
 from ratoon.ui.present import Presenter
 from ratoon.ui.problems import error_text, text_of
 from ratoon.ui.screen import Screen

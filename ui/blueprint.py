@@ -21,6 +21,7 @@ from flask_login import current_user
 from flask_wtf.csrf import CSRFError, generate_csrf
 from werkzeug.exceptions import HTTPException, InternalServerError
 
+from ratoon.platform.catalogs import supported
 from ratoon.platform.environment import Environment
 from ratoon.platform.errors import NotFound, RatoonError
 from ratoon.ui import (
@@ -50,7 +51,7 @@ from ratoon.ui import (
     why,
 )
 from ratoon.ui import session as door
-from ratoon.ui.i18n import LOCALES, accepted, supported
+from ratoon.ui.i18n import LOCALES, accepted
 from ratoon.ui.icons import Icons, color, initials, tint
 from ratoon.ui.screen import Screen
 

@@ -14,22 +14,12 @@ from typing import Protocol
 from flask import Flask, g, has_request_context, request
 from flask_babel import Babel, get_translations
 
+from ratoon.platform.catalogs import supported
 from ratoon.platform.metadata.model import Registry
 
 LOCALES = {"en": "English", "zh-Hans": "简体中文", "zh-Hant": "繁體中文"}
 """Locale (BCP 47, as in package strings) → its name in its own language."""
 FOLDER = Path(__file__).resolve().parent / "translations"
-_TRADITIONAL = ("zh-hant", "zh-tw", "zh-hk", "zh-mo")
-
-
-def supported(tag: str | None) -> str | None:
-    """Our locale for a language tag (``zh-CN`` → ``zh-Hans``), or ``None``."""
-    lowered = (tag or "").replace("_", "-").lower()
-    if lowered.startswith(_TRADITIONAL):
-        return "zh-Hant"
-    if lowered.startswith("zh"):
-        return "zh-Hans"
-    return "en" if lowered.startswith("en") else None
 
 
 def accepted(default: str) -> str:

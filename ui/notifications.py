@@ -16,12 +16,12 @@ from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.automation.stop_links import read as read_stop
 from ratoon.platform.automation.stop_links import stop
 from ratoon.platform.automation.telling import visible
+from ratoon.platform.catalogs import supported
 from ratoon.platform.environment import Environment
 from ratoon.platform.errors import Forbidden, NotFound
 from ratoon.platform.storage import notifications as bell
 from ratoon.platform.storage.notification_ways import EVERYBODY, KINDS, MAILS, Way, choose, chosen, standard, ways
 from ratoon.ui.editing import local_path
-from ratoon.ui.i18n import supported
 from ratoon.ui.present import Presenter
 from ratoon.ui.screen import Screen
 

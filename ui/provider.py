@@ -19,11 +19,11 @@ from flask_babel import gettext as _
 from ratoon.platform.access.actor import SYSTEM
 from ratoon.platform.access.identities import Arrival, Claims, Identities
 from ratoon.platform.access.provider import Provider, ProviderFailed, Untrusted
+from ratoon.platform.catalogs import supported
 from ratoon.platform.environment import Environment
 from ratoon.platform.errors import Conflict, TooMany, ValidationFailed
 from ratoon.ui import session as door
 from ratoon.ui.editing import local_path
-from ratoon.ui.i18n import supported
 from ratoon.ui.screen import Screen
 
 BEGUN = "provider"

@@ -16,12 +16,13 @@ from flask_login import LoginManager, UserMixin, login_user, logout_user
 
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.access.second_factor import SecondFactor
+from ratoon.platform.catalogs import supported
 from ratoon.platform.environment import Environment
 from ratoon.platform.errors import RatoonError, TooMany
 from ratoon.platform.records.drafts import Change
 from ratoon.platform.storage.audit import Happening, note
 from ratoon.ui.editing import local_path
-from ratoon.ui.i18n import LOCALES, supported
+from ratoon.ui.i18n import LOCALES
 from ratoon.ui.screen import Screen
 
 HALF_WAY = "half_way"

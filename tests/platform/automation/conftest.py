@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Callable, Iterator
-from email import message_from_bytes
-from email.message import Message
-from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
 
 from ratoon.platform.environment import Environment
 
@@ -69,36 +64,6 @@ PACKAGE = [
         "locales": {"zh-Hans": {"subject": "{{ record.name }}已赢得"}},
     },
 ]  # fmt: skip
-
-
-class Inbox:
-    """A mail server that keeps what comes, or refuses it."""
-
-    def __init__(self) -> None:
-        self.mails: list[Message] = []
-        self.refuse: str | None = None
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
-        self.controller = Controller(self, hostname="127.0.0.1", port=self.port)
-
-    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
-        if self.refuse is not None:
-            return self.refuse
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        self.mails.append(message_from_bytes(envelope.content, policy=default))
-        return "250 OK"
-
-
-@pytest.fixture
-def inbox() -> Iterator[Inbox]:
-    made = Inbox()
-    made.controller.start()
-    yield made
-    made.controller.stop()
 
 
 class Receiver:

@@ -6,21 +6,16 @@ import base64
 import hashlib
 import json
 import re
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from email import message_from_bytes
-from email.message import Message
-from email.policy import default
 from typing import Any
 from urllib.parse import urlsplit
 
 import oidc_provider_mock
 import pytest
 import requests
-from aiosmtpd.controller import Controller
 from argon2 import PasswordHasher
 from flask import Response, abort, g, request
 from joserfc import jwt
@@ -211,26 +206,3 @@ def provider(one_provider: Provider) -> Provider:
     one_provider.honest()
     one_provider.knows("ada", email="ada@example.com", email_verified=True, name="Ada Lovelace", groups=[])
     return one_provider
-
-
-class Inbox:
-    """A mail server that keeps what it gets."""
-
-    def __init__(self) -> None:
-        self.mails: list[Message] = []
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
-        self.controller = Controller(self, hostname="127.0.0.1", port=self.port)
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        self.mails.append(message_from_bytes(envelope.content, policy=default))
-        return "250 OK"
-
-
-@pytest.fixture
-def inbox() -> Iterator[Inbox]:
-    made = Inbox()
-    made.controller.start()
-    yield made
-    made.controller.stop()
