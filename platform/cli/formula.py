@@ -41,9 +41,10 @@ from ratoon.platform.formulas.batch import (
     run_batch,
     write_value,
 )
+from ratoon.platform.formulas.builtin import builtin_functions
 from ratoon.platform.formulas.explain import explain, sentence, tree_lines
 from ratoon.platform.formulas.formula import compile_formula
-from ratoon.platform.formulas.functions import FunctionSet, builtin_functions
+from ratoon.platform.formulas.functions import FunctionSet
 from ratoon.platform.formulas.parse import parse
 from ratoon.platform.formulas.pointing import describe
 from ratoon.platform.formulas.reference import reference_json, reference_page

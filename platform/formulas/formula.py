@@ -10,8 +10,9 @@ from sqlalchemy import ColumnElement
 
 from ratoon.platform.errors import FormulaError
 from ratoon.platform.formulas import closures
+from ratoon.platform.formulas.builtin import builtin_functions
 from ratoon.platform.formulas.check import Checker, expect, refuse_several
-from ratoon.platform.formulas.functions import FunctionSet, Run, builtin_functions
+from ratoon.platform.formulas.functions import FunctionSet, Run
 from ratoon.platform.formulas.parse import parse
 from ratoon.platform.formulas.postgresql import PostgresBuilder
 from ratoon.platform.formulas.postgresql_refusal import MAX_DEPTH, refusal

@@ -230,23 +230,3 @@ class FunctionSet:
 
     def __hash__(self) -> int:
         return hash(tuple(sorted(self.functions)))
-
-
-@functools.cache
-def builtin_functions() -> FunctionSet:
-    """What every formula may use."""
-    from ratoon.platform.formulas import (  # they import this module
-        aggregates,
-        conversions,
-        dates,
-        durations,
-        logic,
-        money,
-        numbers,
-        operators,
-        picklists,
-        texts,
-    )
-
-    rooms = (operators, logic, texts, conversions, numbers, dates, durations, picklists, aggregates, money)
-    return FunctionSet.of(function for room in rooms for function in room.FUNCTIONS)

@@ -21,9 +21,10 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from ratoon.platform.errors import FormulaError
 from ratoon.platform.formulas import closures
+from ratoon.platform.formulas.builtin import builtin_functions
 from ratoon.platform.formulas.check import Checker
 from ratoon.platform.formulas.columns import Choices, ExactDecimal, UtcDateTime
-from ratoon.platform.formulas.functions import FunctionSet, Run, builtin_functions
+from ratoon.platform.formulas.functions import FunctionSet, Run
 from ratoon.platform.formulas.money import read_rates
 from ratoon.platform.formulas.numeric import plain, settle
 from ratoon.platform.formulas.parse import parse
