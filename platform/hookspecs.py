@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ratoon.platform.fields.base import FieldType
     from ratoon.platform.formulas import Function
     from ratoon.platform.jobs import JobType
-    from ratoon.platform.metadata.triggers import TriggerType
+    from ratoon.platform.metadata.trigger_model import TriggerType
     from ratoon.platform.records.drafts import Draft
     from ratoon.platform.records.engine import Event
     from ratoon.platform.records.service import RecordService

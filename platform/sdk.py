@@ -48,7 +48,7 @@ from ratoon.platform.hookspecs import NavigationEntry, hookimpl
 from ratoon.platform.jobs import About, Again, GiveUp, JobRun, JobType, cancel, enqueue, reschedule
 from ratoon.platform.jobs.firing import fire
 from ratoon.platform.metadata.model import Field, Object, Registry
-from ratoon.platform.metadata.triggers import TriggerType
+from ratoon.platform.metadata.trigger_model import TriggerType
 from ratoon.platform.packages.environment_settings import package_settings
 from ratoon.platform.records.drafts import Change, Draft
 from ratoon.platform.records.engine import Event

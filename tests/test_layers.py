@@ -82,6 +82,14 @@ def test_left_does_not_import_right(path: Path) -> None:
     assert not wrong, f"{room} may not import {wrong}"
 
 
+def test_what_the_registry_holds_knows_nothing_of_how_it_is_compiled() -> None:
+    room = ROOT / "platform" / "metadata"
+    compiling = {"documents", "drafts", "report", "formulas", "compile", "collect", "behaviour"}
+    for path in (room / "model.py", *sorted(room.glob("*_model.py"))):
+        names = {m.removeprefix("ratoon.platform.metadata.") for m in imported(path) if "platform.metadata." in m}
+        assert not names & compiling, f"{path.name} may not import {sorted(names & compiling)}"
+
+
 @pytest.mark.parametrize("room", sorted(OUTER))
 def test_outer_rooms_import_only_what_they_may(room: str) -> None:
     for path in sources(room):

@@ -12,7 +12,7 @@ from babel.dates import format_date, get_day_names
 from flask import url_for
 
 from ratoon.platform.metadata.model import Field, Object
-from ratoon.platform.metadata.pipelines import Pipeline
+from ratoon.platform.metadata.pipeline_model import Pipeline
 from ratoon.platform.metadata.screen_model import View
 from ratoon.platform.records import stages
 from ratoon.platform.records.reading import Query, compile_filter

@@ -16,7 +16,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from ratoon.platform.metadata.model import Field, Object
-from ratoon.platform.metadata.pipelines import Pipeline
+from ratoon.platform.metadata.pipeline_model import Pipeline
 from ratoon.platform.records.reading import COUNT_CEILING, Query
 from ratoon.platform.records.service import RecordService
 from ratoon.ui.filters import quoted

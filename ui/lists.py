@@ -13,7 +13,7 @@ from ratoon.platform.errors import BadRequest
 from ratoon.platform.fields.base import OPERATORS
 from ratoon.platform.fields.stage import SUFFIX
 from ratoon.platform.metadata.model import Object
-from ratoon.platform.metadata.pipelines import Pipeline
+from ratoon.platform.metadata.pipeline_model import Pipeline
 from ratoon.platform.metadata.screen_model import View
 from ratoon.platform.records.reading import COUNT_CEILING, Page, Query
 from ratoon.platform.records.service import RecordService

@@ -20,7 +20,7 @@ from markupsafe import Markup
 from ratoon.platform.fields import display
 from ratoon.platform.formulas.types import Type
 from ratoon.platform.metadata.model import Field, Object
-from ratoon.platform.metadata.pipelines import Pipeline, Stage
+from ratoon.platform.metadata.pipeline_model import Pipeline, Stage
 from ratoon.platform.records.service import RecordService
 from ratoon.platform.storage.files import load_files
 from ratoon.ui.i18n import babel_locale

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from ratoon.platform.automation.rendering import TemplateFailed
 from ratoon.platform.errors import Forbidden, NotFound
 from ratoon.platform.jobs.previewing import preview
-from ratoon.platform.metadata.templates import Template
+from ratoon.platform.metadata.template_model import Template
 from ratoon.platform.records.reading import Query
 from ratoon.ui.i18n import LOCALES
 from ratoon.ui.problems import error_text

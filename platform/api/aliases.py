@@ -13,7 +13,7 @@ from typing import Any
 
 from flask import request
 
-from ratoon.platform.metadata.aliases import Aliases
+from ratoon.platform.metadata.alias_model import Aliases
 
 LISTS = ("fields", "sort", "expand", "group_by", "measures")
 

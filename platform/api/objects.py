@@ -23,7 +23,7 @@ from ratoon.platform.errors import BadRequest, Invalid, NotFound
 from ratoon.platform.formulas import Formula
 from ratoon.platform.formulas.reference import reference_json
 from ratoon.platform.metadata.model import Field, Object
-from ratoon.platform.metadata.pipelines import Pipeline, Stage
+from ratoon.platform.metadata.pipeline_model import Pipeline, Stage
 from ratoon.platform.metadata.screen_model import View
 from ratoon.platform.records.engine import Engine
 from ratoon.platform.records.plan import ObjectPlan

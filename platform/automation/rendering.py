@@ -27,7 +27,8 @@ from ratoon.platform.automation.sandbox import fill, sandbox
 from ratoon.platform.errors import RatoonError
 from ratoon.platform.fields import display
 from ratoon.platform.metadata.model import Object, Registry
-from ratoon.platform.metadata.templates import PARTS, Template
+from ratoon.platform.metadata.template_model import Template
+from ratoon.platform.metadata.templates import PARTS
 
 
 class TemplateFailed(RatoonError):

@@ -16,7 +16,7 @@ from ratoon.platform.errors import NotFound
 from ratoon.platform.formulas.batch import write_value
 from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.metadata.model import Action, Automation, Object, Registry
-from ratoon.platform.metadata.templates import Template
+from ratoon.platform.metadata.template_model import Template
 from ratoon.platform.records.drafts import Draft
 from ratoon.platform.records.service import RecordService
 from ratoon.platform.storage.notifications import notify

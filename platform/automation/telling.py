@@ -21,7 +21,7 @@ from ratoon.platform.automation.rendering import (
     values_of,
 )
 from ratoon.platform.metadata.model import Registry
-from ratoon.platform.metadata.templates import template_for
+from ratoon.platform.metadata.template_model import template_for
 from ratoon.platform.records.reading import context_of
 from ratoon.platform.records.service import RecordService
 from ratoon.platform.storage.notification_ways import Way, ways

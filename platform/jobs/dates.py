@@ -22,9 +22,9 @@ from ratoon.platform.access.actor import SYSTEM
 from ratoon.platform.automation.deferring import CHUNK, start
 from ratoon.platform.errors import FormulaError
 from ratoon.platform.formulas.types import Type
-from ratoon.platform.metadata.calendars import WEEKDAYS, Calendar
+from ratoon.platform.metadata.calendar_model import WEEKDAYS, Calendar
 from ratoon.platform.metadata.model import Automation
-from ratoon.platform.metadata.triggers import DateTrigger
+from ratoon.platform.metadata.trigger_model import DateTrigger
 from ratoon.platform.records.drafts import Draft
 from ratoon.platform.records.plan import dotted
 from ratoon.platform.records.reading import context_of

@@ -8,7 +8,7 @@ from typing import Any
 from ratoon.platform.automation.deferring import start
 from ratoon.platform.errors import BadRequest, NotFound
 from ratoon.platform.jobs.dates import matching
-from ratoon.platform.metadata.triggers import Inbound
+from ratoon.platform.metadata.trigger_model import Inbound
 from ratoon.platform.records.service import RecordService
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ratoon.platform.access.actor import SYSTEM
 from ratoon.platform.errors import RatoonError
 from ratoon.platform.metadata.model import Registry
-from ratoon.platform.metadata.pipelines import Pipeline, Stage
+from ratoon.platform.metadata.pipeline_model import Pipeline, Stage
 from ratoon.platform.records.reading import Query
 from ratoon.platform.storage.runs import About, enqueue
 

@@ -17,7 +17,7 @@ from ratoon.platform.automation.deferring import CHUNK, start
 from ratoon.platform.errors import RatoonError
 from ratoon.platform.jobs.dates import matching, sweep
 from ratoon.platform.metadata.model import Automation
-from ratoon.platform.metadata.triggers import Schedule
+from ratoon.platform.metadata.trigger_model import Schedule
 from ratoon.platform.records.reading import Query
 from ratoon.platform.records.service import RecordService
 from ratoon.platform.storage import timers

@@ -10,9 +10,8 @@ from ratoon.platform.formulas import Formula
 from ratoon.platform.metadata.people import Person
 
 if TYPE_CHECKING:
-    from ratoon.platform.metadata.calendars import Calendar
+    from ratoon.platform.metadata.calendar_model import Calendar
 
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Method = Literal["first", "round_robin", "least_loaded"]
 
 

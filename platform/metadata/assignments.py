@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 
 from ratoon.platform.errors import say
 from ratoon.platform.formulas import Formula
-from ratoon.platform.metadata.assignment_model import DAYS, Assignment, AssignmentRule, WorkingHours
+from ratoon.platform.metadata.assignment_model import Assignment, AssignmentRule, WorkingHours
 from ratoon.platform.metadata.behaviour import Behaviour
+from ratoon.platform.metadata.calendar_model import DAYS
 from ratoon.platform.metadata.calendars import known_calendar
 from ratoon.platform.metadata.documents import Document
 from ratoon.platform.metadata.drafts import ObjectDraft

@@ -15,7 +15,8 @@ from ratoon.platform.metadata.indexes import LONG
 from ratoon.platform.metadata.model import EMPTY, Action, Automation, Key, Rule
 from ratoon.platform.metadata.names import shape_problem, suggestion
 from ratoon.platform.metadata.report import Path, Report
-from ratoon.platform.metadata.triggers import OTHER, SAVES, TriggerCheck, status_of
+from ratoon.platform.metadata.trigger_model import OTHER, SAVES
+from ratoon.platform.metadata.triggers import TriggerCheck, status_of
 
 OWN_ACTIONS = frozenset({"set_fields", "create_record", "update_related"}) | LATER_ACTIONS
 """Kinds of action of the platform itself."""

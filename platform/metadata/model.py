@@ -19,18 +19,18 @@ from ratoon.platform.errors import Severity
 from ratoon.platform.fields.base import FieldSpec, FieldType, Option, Part
 from ratoon.platform.formulas import Formula
 from ratoon.platform.metadata.access_model import AccessModel
-from ratoon.platform.metadata.aliases import Aliases
+from ratoon.platform.metadata.alias_model import Aliases
 from ratoon.platform.metadata.approval_model import Approval
 from ratoon.platform.metadata.assignment_model import Assignment
-from ratoon.platform.metadata.calendars import Calendar
+from ratoon.platform.metadata.calendar_model import Calendar
 from ratoon.platform.metadata.graph import Graph, build_graph
 from ratoon.platform.metadata.matching import DuplicateRule
-from ratoon.platform.metadata.pipelines import Pipeline
+from ratoon.platform.metadata.pipeline_model import Pipeline
 from ratoon.platform.metadata.relations import Relation, relations_of
 from ratoon.platform.metadata.scope import ObjectScope
 from ratoon.platform.metadata.screen_model import Layout, View
-from ratoon.platform.metadata.templates import Template
-from ratoon.platform.metadata.triggers import NONE, Triggers
+from ratoon.platform.metadata.template_model import Template
+from ratoon.platform.metadata.trigger_model import NONE, Triggers
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 LINK_LABEL = ": "

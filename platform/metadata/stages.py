@@ -15,7 +15,7 @@ from ratoon.platform.metadata.drafts import ObjectDraft, Piece
 from ratoon.platform.metadata.formulas import Formulas
 from ratoon.platform.metadata.model import Rule
 from ratoon.platform.metadata.names import shape_problem, suggestion
-from ratoon.platform.metadata.pipelines import Advance, Carried, Pipeline, Stage, Task
+from ratoon.platform.metadata.pipeline_model import Advance, Carried, Pipeline, Stage, Task
 from ratoon.platform.metadata.report import Report
 
 CARRIED: Mapping[Carried, frozenset[str]] = MappingProxyType(

@@ -21,10 +21,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ratoon.platform.errors import say
+from ratoon.platform.metadata.template_model import Template
 
 if TYPE_CHECKING:
     from ratoon.platform.metadata.documents import Document
@@ -54,38 +54,6 @@ _PIECES = re.compile(
 )
 """What is not said as it stands: comments, raw passages, and ``code``."""
 _CHAINS = re.compile(rf"{_STRING}|(?<![\w.])record\.(?P<chain>\w+(?:\.\w+)*)")
-
-
-@dataclass(frozen=True)
-class Template:
-    """A message with places."""
-
-    name: str
-    label: str
-    object: str | None
-    texts: Mapping[str, str]
-    """``subject``, ``text``, ``html``."""
-    locales: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    paths: frozenset[str] = frozenset()
-    """Fields it reads: ``name``, ``account.owner.name``."""
-    owner: str = "local"
-    purpose: str | None = None
-    """For what the platform uses it by itself (``"for"``)."""
-
-    def text(self, part: str, locale: str) -> str | None:
-        """One part in that language; the main language where it says nothing."""
-        for name in (locale, locale.split("-")[0]):
-            if part in self.locales.get(name, {}):
-                return self.locales[name][part]
-        return self.texts.get(part)
-
-
-def template_for(templates: Mapping[str, Template], purpose: str, object: str | None = None) -> Template:
-    """What the platform uses for a purpose: the installation's own where there is one, else the built-in one.
-
-    ``object``: one that is about records of this object comes first."""
-    fitting = [t for t in templates.values() if t.purpose == purpose and t.object in (None, object)]
-    return min(fitting, key=lambda t: (t.object is None, t.owner == "system", t.name))
 
 
 def renamed_text(text: str, change: Callable[[str], str]) -> str:

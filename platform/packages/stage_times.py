@@ -14,7 +14,7 @@ from sqlalchemy import Connection, inspect, select
 
 from ratoon.platform.fields.stage import DUE, SINCE, SUFFIX
 from ratoon.platform.metadata.model import Object, Registry
-from ratoon.platform.metadata.pipelines import Stage
+from ratoon.platform.metadata.pipeline_model import Stage
 from ratoon.platform.storage.store import RecordStore
 from ratoon.platform.storage.system import system_tables
 from ratoon.platform.storage.tables import Tables

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ratoon.platform.errors import NotFound
 from ratoon.platform.metadata.model import Object, Registry
 from ratoon.platform.metadata.names import nearest
-from ratoon.platform.metadata.pipelines import Stage
+from ratoon.platform.metadata.pipeline_model import Stage
 from ratoon.platform.records.engine import Event, Reactions, Step
 from ratoon.platform.records.plan import ObjectPlan
 

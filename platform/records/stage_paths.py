@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ratoon.platform.errors import NotFound
 from ratoon.platform.fields.stage import DUE
 from ratoon.platform.metadata.names import nearest
-from ratoon.platform.metadata.pipelines import Stage
+from ratoon.platform.metadata.pipeline_model import Stage
 from ratoon.platform.records import stages
 from ratoon.platform.records.plan import ObjectPlan
 from ratoon.platform.storage import history, stage_tasks

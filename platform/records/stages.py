@@ -20,7 +20,7 @@ from ratoon.platform.access.actor import Actor
 from ratoon.platform.errors import FormulaError, Invalid, say
 from ratoon.platform.fields.stage import DUE, SINCE, SUFFIX
 from ratoon.platform.metadata.model import Field, Rule
-from ratoon.platform.metadata.pipelines import Pipeline, Stage, Task
+from ratoon.platform.metadata.pipeline_model import Pipeline, Stage, Task
 from ratoon.platform.records.drafts import Draft
 from ratoon.platform.records.plan import ObjectPlan
 from ratoon.platform.storage import stage_tasks

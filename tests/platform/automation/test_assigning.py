@@ -140,7 +140,7 @@ def test_working_hours_keep_holidays_and_worked_saturdays() -> None:
     from datetime import date
     from datetime import time as clock
 
-    from ratoon.platform.metadata.calendars import Calendar
+    from ratoon.platform.metadata.calendar_model import Calendar
 
     special = Calendar("x", days={date(2026, 11, 23): False, date(2026, 11, 28): True})
     made = WorkingHours(frozenset(range(5)), clock(9), clock(17), calendar=special)

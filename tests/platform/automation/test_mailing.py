@@ -12,7 +12,7 @@ import pytest
 from ratoon.platform.automation.mailing import Mail, addresses, compose
 from ratoon.platform.automation.rendering import Reader, TemplateFailed, render
 from ratoon.platform.automation.webhooks import Undelivered
-from ratoon.platform.metadata.templates import Template
+from ratoon.platform.metadata.template_model import Template
 
 NOW = datetime(2026, 11, 28, 8, 0, tzinfo=UTC)
 

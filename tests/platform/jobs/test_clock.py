@@ -14,7 +14,7 @@ from ratoon.platform.environment import Environment
 from ratoon.platform.errors import MetadataRefused
 from ratoon.platform.jobs import drain
 from ratoon.platform.jobs.dates import moment
-from ratoon.platform.metadata.triggers import DateTrigger
+from ratoon.platform.metadata.trigger_model import DateTrigger
 from ratoon.platform.records.drafts import Change
 from ratoon.platform.records.reading import Query
 

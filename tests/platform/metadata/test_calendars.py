@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from ratoon.platform.fields import builtin_types
 from ratoon.platform.formulas import builtin_functions
 from ratoon.platform.metadata.builtin import with_system
-from ratoon.platform.metadata.calendars import WEEKDAYS, Calendar, compile_calendars
+from ratoon.platform.metadata.calendar_model import WEEKDAYS, Calendar
+from ratoon.platform.metadata.calendars import compile_calendars
 from ratoon.platform.metadata.collect import collect
 from ratoon.platform.metadata.compile import compile_registry
 from ratoon.platform.metadata.documents import Document, read_package

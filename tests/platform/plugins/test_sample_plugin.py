@@ -17,7 +17,7 @@ from ratoon.platform.environment import Environment
 from ratoon.platform.errors import MetadataRefused, ValidationFailed
 from ratoon.platform.jobs import drain
 from ratoon.platform.metadata.documents import canonical, place
-from ratoon.platform.metadata.triggers import TriggerType
+from ratoon.platform.metadata.trigger_model import TriggerType
 from ratoon.platform.packages import Target, apply_package
 from ratoon.platform.plugins import HOOKS, Plugins
 from ratoon.platform.records.reading import Query

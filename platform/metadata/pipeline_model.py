@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from ratoon.platform.formulas import Formula
 
 if TYPE_CHECKING:
-    from ratoon.platform.metadata.calendars import Calendar
+    from ratoon.platform.metadata.calendar_model import Calendar
     from ratoon.platform.metadata.model import Rule
 
 Carried = Literal["probability", "forecast"]
