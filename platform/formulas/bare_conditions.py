@@ -111,6 +111,8 @@ class BareConditions:
         if form == "compare_text":
             return None
         first = args[0] if args else None
+        if form == "CONTAINS" and isinstance(first, Apply) and first.overload.form == "LOWER":
+            return self._contains_lowered(node, first.args, args[1], truth)
         if not isinstance(first, Read):
             return None
         column = self._builder.column(first.key)
@@ -141,6 +143,14 @@ class BareConditions:
         else:
             found = self._builder.begins(column, value) if form == "BEGINS" else self._builder.contains(column, value)
         return found if truth else or_(not_(found), column.is_(None))
+
+    def _contains_lowered(self, node: Apply, lowered: Sequence[Typed], part: Typed, truth: bool) -> Sql | None:
+        """What a text filter and a type-ahead ask: ``CONTAINS(LOWER(name), "text")``."""
+        if len(lowered) != 1 or not isinstance(lowered[0], Read) or not isinstance(part, Constant) or not part.value:
+            return None
+        column = self._builder.column(lowered[0].key)
+        found = None if isinstance(column.type, Id) else self._builder.contains_lowered(node, column, part.value)
+        return found if truth or found is None else or_(not_(found), column.is_(None))
 
     def _in(self, node: Read, column: Sql, options: Sequence[Typed], truth: bool) -> Sql | None:
         if not truth or node.type is Type.REFERENCE or (node.type is Type.NUMBER and self._builder.blanks == "zero"):

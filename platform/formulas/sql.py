@@ -157,6 +157,10 @@ class SqlBuilder(ABC):
     def contains(self, column: Sql, text: str) -> Sql:
         """True when the column contains the text."""
 
+    def contains_lowered(self, node: Apply, column: Sql, text: str) -> Sql | None:
+        """True when the column in small letters contains the text; ``None`` when ``node`` is to be worked out."""
+        return None
+
     # --- constants
 
     def fold(self, node: Typed) -> Typed:

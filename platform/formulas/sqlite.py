@@ -16,7 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
-from sqlalchemy import Boolean, Date, Dialect, Integer, Numeric, Text, Time, and_, func, literal, type_coerce
+from sqlalchemy import Boolean, Date, Dialect, Integer, Numeric, Text, Time, and_, func, literal, or_, type_coerce
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from ratoon.platform.errors import FormulaError
@@ -33,6 +33,10 @@ from ratoon.platform.formulas.tree import MANY, Apply, Constant, Global, Read, R
 from ratoon.platform.formulas.types import EvalContext, Name, NoRates, Type
 
 FUNCTION = "ratoon_formula"
+LONGEST_LIKE = 1000
+"""Characters that are looked for with LIKE, of which SQLite takes 50,000 bytes with everything escaped."""
+LOWERED_TO_ASCII = ("\u0130", "\u212a")
+"""İ, which is i with a dot in small letters, and the sign for Kelvin."""
 RATED = frozenset({"CONVERT", "CURRENCYRATE"})
 
 
@@ -111,6 +115,17 @@ class SqliteBuilder(SqlBuilder):
     def contains(self, column: Sql, text: str) -> Sql:
         """``instr`` minds capitals; LIKE would not."""
         return func.instr(column, text) > 0
+
+    def contains_lowered(self, node: Apply, column: Sql, text: str) -> Sql | None:
+        """LIKE minds no capitals among the ASCII letters, which is all there is to mind if the text has no others.
+
+        Two characters besides have ASCII among their small letters: texts with one of them are worked out.
+        """
+        plainly = len(text) <= LONGEST_LIKE and all(c.isascii() or c == c.lower() == c.upper() for c in text)
+        if not plainly or "\0" in text or text != text.lower():
+            return None
+        special = column.op("GLOB")(f"*[{''.join(LOWERED_TO_ASCII)}]*")
+        return or_(column.contains(text, autoescape=True), and_(special, self._call(node)))
 
     def _call(self, node: Apply | Read) -> Sql:
         fields: dict[str, list[Any]] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -11,6 +12,7 @@ from ratoon.platform.errors import FormulaError
 from ratoon.platform.formulas import builtin_functions, compile_formula, define, register_sqlite_functions
 from ratoon.platform.formulas.batch import write_value
 from ratoon.platform.formulas.reference import reference_json
+from ratoon.platform.formulas.sqlite import LOWERED_TO_ASCII
 from ratoon.platform.formulas.tree import depth
 
 CONDITIONS = [
@@ -45,6 +47,9 @@ CONDITIONS = [
     'CONTAINS(name, "cm")',
     'CONTAINS(name, "%")',
     'CONTAINS(name, "CM")',
+    'CONTAINS(LOWER(name), "cm")',
+    'NOT(CONTAINS(LOWER(name), "cm"))',
+    'CONTAINS(LOWER(name), "Cm")',
     'INCLUDES(tags, "a")',
     'NOT(INCLUDES(tags, "b"))',
     "starts_on < TODAY()",
@@ -80,6 +85,61 @@ def test_a_filter_finds_what_python_finds(deal: Any, deals: Any, source: str, bl
     formula = deal.compiled(source, blanks=blanks)
     assert deals.matching(formula) == {row["id"] for row in deals.rows if truth(formula, row, deal.context)}
     assert deals.values(formula) == {row["id"]: truth(formula, row, deal.context) for row in deals.rows}
+
+
+TEXTS = [
+    "Acme",
+    "ACME",
+    "华为技术",
+    "华为 ACME",
+    "100% sure_thing",
+    "a\\b/c",
+    "İstanbul",
+    "5 \u212a",
+    "ÉCLAIR",
+    "ΑΣ",
+    "straße",
+    "😀 Kilo",
+]
+PARTS = [
+    "acme",
+    "为",
+    "为 a",
+    "%",
+    "_",
+    "\\",
+    "/",
+    "i",
+    "i\u0307",
+    "k",
+    "5 k",
+    "éc",
+    "ς",
+    "ss",
+    "😀",
+    "ö",
+    "😀 k",
+    "ACME",
+]
+
+
+def test_a_text_filter_finds_what_python_finds_whatever_the_letters(deal: Any, deals: Any) -> None:
+    """SQLite looks with LIKE where that is the same."""
+    rows = [{**deal.full, "id": str(UUID(int=n)), "name": text} for n, text in enumerate(TEXTS)]
+    deals.keep([*rows, deal.blank])
+    for part in PARTS:
+        if part == "i\u0307" and deals.dialect == "postgresql":
+            continue  # whose small letter for İ is the plain i
+        written = part.replace("\\", "\\\\")
+        for source in (f'CONTAINS(LOWER(name), "{written}")', f'NOT(CONTAINS(LOWER(name), "{written}"))'):
+            formula = deal.compiled(source)
+            found = {row["name"] for row in deals.rows if row["id"] in deals.matching(formula)}
+            assert found == {row["name"] for row in deals.rows if truth(formula, row, deal.context)}, source
+
+
+def test_only_two_characters_become_ascii_in_small_letters() -> None:
+    ascii_of = [chr(n) for n in range(128, 0x110000) if any(c.isascii() for c in chr(n).lower())]
+    assert tuple(ascii_of) == LOWERED_TO_ASCII
 
 
 def truth(formula: Any, row: Any, context: Any) -> bool:
