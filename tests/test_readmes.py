@@ -1,11 +1,16 @@
-"""What the READMEs name is there: files, headings, commands with their options, make targets, settings."""
+"""What the READMEs name is there: files, headings, commands with their options, make targets, settings.
+
+What docstrings name is there too: modules and templates, and the methods of classes.
+"""
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 
 import click
@@ -21,6 +26,7 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
 FENCE = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 FILE = re.compile(r"[\w*./-]+\.(?:py|json|js|css|html|toml|lark|md|txt|po)")
+NAMED_CODE = re.compile(r"(?<![\w/.*])[\w*][\w/*-]*\.(?:py|html)\b")
 SETTING = re.compile(r"\bRATOON_[A-Z][A-Z_]*[A-Z]\b")
 PACKAGES = (ROOT / "objects", ROOT / "tests" / "worlds", *sorted((ROOT / "tests" / "worlds").iterdir()))
 page = pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
@@ -61,7 +67,7 @@ def found_from(page: Path, name: str) -> bool:
     """Whether a file is there: in the page's room, at any depth, or named from the platform, the root, the tests of the
     room, or a package (the standard one, a world of the tests)."""
     here = page.parent
-    deeper = (p for p in here.rglob(name) if BUILT.isdisjoint(p.parts)) if here != ROOT else ()
+    deeper = (p for p in here.rglob(name) if apart(p)) if here != ROOT else ()
     places = (here.parent, ROOT / "platform", ROOT, ROOT / "tests" / here.relative_to(ROOT), *PACKAGES)
     return any(True for _ in deeper) or any(True for place in places for _ in place.glob(name))
 
@@ -136,3 +142,56 @@ def test_a_file_and_a_heading_that_are_not_there_are_noticed() -> None:
     assert found_from(ROOT / "platform/storage/README.md", "store.py")
     assert not found_from(ROOT / "platform/storage/README.md", "storing.py")
     assert "how-fast" in headings(ROOT / "platform/README.md")
+
+
+@cache
+def parsed() -> dict[Path, list[ast.AST]]:
+    """Every node of every module."""
+    files = [p for room in ("platform", "plugins", "ui", "tests") for p in sorted((ROOT / room).rglob("*.py"))]
+    return {file: list(ast.walk(ast.parse(file.read_text(encoding="utf-8")))) for file in files if apart(file)}
+
+
+def apart(file: Path) -> bool:
+    return BUILT.isdisjoint(file.parts)
+
+
+def pieces_of_code(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """What stands between double backquotes in the docstrings of a module, constants' too."""
+    for node in nodes:
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield from re.findall(r"``([^`\n]+)``", node.value.value)
+
+
+def test_every_module_and_template_that_a_docstring_names_is_there() -> None:
+    wrong = []
+    for file, nodes in parsed().items():
+        named = {name for code in pieces_of_code(nodes) for name in NAMED_CODE.findall(code)}
+        wrong += [f"{file.relative_to(ROOT)}: {name}" for name in sorted(named) if not found_from(file, name)]
+    assert not wrong
+
+
+def test_every_member_that_a_docstring_names_is_there() -> None:
+    members: dict[str, set[str]] = {}
+    for nodes in parsed().values():
+        for node in nodes:
+            if isinstance(node, ast.ClassDef):
+                members.setdefault(node.name, set()).update(names_in(node))
+    wrong = []
+    for file, nodes in parsed().items():
+        for holder, member in re.findall(r"\b([A-Z]\w+)\.(\w+)", "\n".join(pieces_of_code(nodes))):
+            inherited = {holder, *members.get(holder, ())} & members.keys()
+            if holder in members and not any(member in members[name] for name in inherited):
+                wrong.append(f"{file.relative_to(ROOT)}: {holder}.{member}")
+    assert not wrong
+
+
+def names_in(holder: ast.ClassDef) -> Iterator[str]:
+    """What a class defines, and those it is made of."""
+    for node in ast.walk(holder):
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                yield node.name
+            case ast.Name():
+                yield node.id
+            case ast.Attribute():
+                yield node.attr

@@ -1,7 +1,7 @@
 """How field values look on a page: text, badge, link, check mark … with labels in the reader's language.
 
-``Presenter`` is made for one response. It turns records into ``Shown`` values that ``templates/_value.html`` draws, and
-asks for the titles of all records they point at in one call per object.
+``Presenter`` is made for one response. It turns records into ``Shown`` values that the macro ``value`` in
+``templates/_macros.html`` draws, and asks for the titles of all records they point at in one call per object.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@
   their parent unless they say otherwise; all others are ``read_write``.
 * A **sharing rule** opens the records for which its formula is true to roles, teams or users.
 
-``policy.py`` of the access room makes SQL of it.
+``access/policy.py`` makes SQL of it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What a change of metadata means for the records that are there: every object, field, key, stage and rule compared.
 
-The database counts (``notes.py``); only a change of type reads values, each distinct one once (``conversion.py``).
+The database counts (``notes.py``); only a change of type reads values, each distinct one once
+(``storage/conversion.py``).
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """What automations may use within one transaction: records they write, seconds they take.
 
 A rule that changes all children of all parents of a large import, or a plugin that takes very long, would hold the
-locks of its transaction for as long. The budget is the operator's (``RATOON_AUTOMATION_ROWS``, ``_SECONDS``); the
-error names it, the rules it was spent by and the record they stood at, and nothing of the transaction is kept.
+locks of its transaction for as long. The budget is the operator's (``RATOON_AUTOMATION_ROWS``,
+``RATOON_AUTOMATION_SECONDS``); the error names it, the rules it was spent by and the record they stood at, and
+nothing of the transaction is kept.
 """
 
 from __future__ import annotations

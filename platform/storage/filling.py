@@ -1,7 +1,7 @@
 """Writing one column of many rows, group by group along the ids: how data moves when the metadata changes.
 
-``Progress`` is told what goes on; ``ids_in_groups`` walks a table without keeping it in memory; ``fill_column`` writes
-values by id, on PostgreSQL in one statement per group.
+``Progress`` is told what goes on; ``values_in_groups`` walks a table without keeping it in memory; ``fill_column``
+writes values by id, on PostgreSQL in one statement per group.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class Done:
     kind: str
     """The kind of action."""
     state: Literal["done", "failed", "skipped"] = "done"
-    """A failed one is left alone until the run is tried again (``open_again``)."""
+    """A failed one is left alone until the run is tried again (``runs.again``, ``runs.retry``)."""
     record: str = ALL
     at: datetime | None = None
     ms: int = 0
