@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -96,6 +96,8 @@ class Problem:
     rule: str | None = None
     within: tuple[str | int, ...] = ()
     """Where in the value of the field, when it is a list: ``(0, "since")``."""
+    about: Collection[str] = ()
+    """Paths of other fields that the message tells something of: whoever may not read them is told less."""
 
     def text(self, translate: Translate = _same) -> str:
         """The message in the reader's language."""

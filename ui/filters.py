@@ -6,6 +6,7 @@ becomes a formula of the platform's one language; lists know no other kind of fi
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -29,12 +30,12 @@ class Condition:
     value: str = ""
 
     @classmethod
-    def parse(cls, text: str, object: Object) -> Condition:
-        """The condition behind ``key:operator:value``; ``BadRequest`` when it names what is not there."""
+    def parse(cls, text: str, object: Object, readable: Collection[str]) -> Condition:
+        """The condition behind ``key:operator:value``; ``BadRequest`` when it names what is not there to be read."""
         key, _, rest = text.partition(":")
         operator, _, value = rest.partition(":")
         part = object.parts.get(key)
-        if part is None or operator not in OPERATORS or part.formula is None:
+        if part is None or key not in readable or operator not in OPERATORS or part.formula is None:
             raise BadRequest("This filter condition cannot be read: {text}", field="where", text=text[:80])
         return cls(key, operator, value)
 

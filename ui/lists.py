@@ -74,7 +74,7 @@ def views_of(object: Object) -> list[View]:
     return [View(object.name, "all", "All", tuple(first), sort=(("created_at", True),))]
 
 
-def asked_for(object: Object) -> Asked:
+def asked_for(screen: Screen, object: Object) -> Asked:
     """Reads the query string. Raises ``BadRequest`` for a view or a condition that does not exist."""
     views = views_of(object)
     name = request.args.get("view")
@@ -82,11 +82,12 @@ def asked_for(object: Object) -> Asked:
     if name and view is None:
         raise BadRequest("There is no view called {name}.", field="view", name=name)
     view = view or next((v for v in views if v.default), views[0])
-    conditions = [Condition.parse(w, object) for w in request.args.getlist("where") if w]
+    readable = screen.readable(object)
+    conditions = [Condition.parse(w, object, readable) for w in request.args.getlist("where") if w]
     key, op = request.args.get("key"), request.args.get("op")
     value = request.args.get("value", "")
     if key and op and (value or op in NEEDS_NO_VALUE):
-        conditions.append(Condition.parse(f"{key}:{op}:{value}", object))
+        conditions.append(Condition.parse(f"{key}:{op}:{value}", object, readable))
     sort = [s for s in request.args.get("sort", "").split(",") if s] or None
     return Asked(view, conditions, request.args.get("filter", "").strip(), sort, request.args.get("cursor") or None)
 
@@ -94,7 +95,7 @@ def asked_for(object: Object) -> Asked:
 def records(screen: Screen, object: str) -> ResponseReturnValue:
     """The list page; for htmx the list alone, or only the rows of the next page."""
     found = screen.object(object)
-    asked = asked_for(found)
+    asked = asked_for(screen, found)
     error, page = "", Page([])
     board: list[Lane] | None = None
     month = None

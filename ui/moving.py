@@ -80,7 +80,7 @@ def card(screen: Screen, object: str, id: str) -> ResponseReturnValue:
     found = screen.object(object, "edit")
     key, wanted = request.form.get("key", ""), request.form.get("to", "")
     field = found.fields.get(key)
-    if field is None or field.type.name not in ("stage", "picklist"):
+    if field is None or key not in screen.readable(found) or field.type.name not in ("stage", "picklist"):
         raise BadRequest("{key} does not make the columns of a board.", field="key", key=key[:60])
     if "to" not in request.form or (not wanted and field.type.name == "stage"):
         raise BadRequest("Say with {field} into which column.", field="to")

@@ -75,7 +75,7 @@ def _do(screen: Screen, records: RecordService, object: str, id: str) -> None:
 def export(screen: Screen, object: str) -> ResponseReturnValue:
     """The list as the page shows it, as CSV."""
     found = screen.object(object)
-    asked = asked_for(found)
+    asked = asked_for(screen, found)
     view = asked.view.name if found.views else None
     query = Query(object, view=view, filter=asked.filter(found, screen), sort=asked.sort)
     text = screen.transact(lambda records: as_csv(records, query))

@@ -95,8 +95,9 @@ class Policy:
         """The object's table, which conditions are about."""
         return self._store.tables.table(object)
 
-    def reads(self, actor: Actor, object: str, path: str) -> bool:
-        """Whether the actor may read what a path leads to, and every field on the way."""
+    def reads(self, actor: Actor, object: str, path: str, *, every_row: bool = False) -> bool:
+        """Whether the actor may read what a path leads to, and every field on the way; with ``every_row`` also every
+        record that it may lead to."""
         if actor.admin or path.startswith("$"):
             return True
         here = object
@@ -107,10 +108,14 @@ class Policy:
                 if via not in self.readable_keys(actor, child):
                     return False
                 here = child
+                if every_row and self.row_filter(actor, here):
+                    return False
                 continue
             if step not in self.readable_keys(actor, here):
                 return False
             here = self._registry[here].field_of[step].targets[0]
+            if every_row and self.row_filter(actor, here):
+                return False
         return last in self.readable_keys(actor, here)
 
     def row_filter(

@@ -23,6 +23,7 @@ from ratoon.platform.metadata.model import Action, Automation, Object
 from ratoon.platform.records.drafts import Change, Draft
 from ratoon.platform.records.plan import ObjectPlan
 from ratoon.platform.records.service import RecordService
+from ratoon.platform.records.veil import reason
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class ActionRun:
         """
         plan = self.records.plan(object or self.object.name)
         return [
-            values_of(self.automation, self.action, d, c, plan) for d, c in zip(self.drafts, self.contexts, strict=True)
+            values_of(self.records, self.automation, self.action, d, c, plan)
+            for d, c in zip(self.drafts, self.contexts, strict=True)
         ]
 
 
@@ -63,16 +65,18 @@ class ActionType:
 
 
 def values_of(
-    automation: Automation, action: Action, draft: Draft, context: EvalContext, plan: ObjectPlan
+    records: RecordService, automation: Automation, action: Action, draft: Draft, context: EvalContext, plan: ObjectPlan
 ) -> dict[str, Any]:
-    """The values an action sets because of one record, as the object of ``plan`` takes them."""
+    """The values an action sets because of one record, as the object of ``plan`` takes them.
+
+    Raises ``ValidationFailed``."""
     values: dict[str, Any] = {}
     for key, formula in action.values.items():
         try:
             values[key] = plan.given_by_formula(key, formula.evaluate(draft.row, context))
         except FormulaError as error:
             message = "Automation {rule} could not work out {key}: {reason}"
-            params = {"rule": automation.name, "key": key, "reason": error.text()}
+            params = {"rule": automation.name, "key": key, "reason": reason(records, automation.object, formula, error)}
             raise ValidationFailed(
                 [Problem("automation_failed", message, key, params, rule=automation.name)]
             ) from error
@@ -110,7 +114,8 @@ def update_related(run: ActionRun) -> None:
             plan = run.records.plan(object)
             left = changes.get((object, record))
             seen = draft if left is None else _after(draft, path, plan, left)
-            changes[object, record] = {**(left or {}), **values_of(run.automation, run.action, seen, context, plan)}
+            values = values_of(run.records, run.automation, run.action, seen, context, plan)
+            changes[object, record] = {**(left or {}), **values}
     by_object: dict[str, list[Change]] = {}
     for (object, record), values in changes.items():
         by_object.setdefault(object, []).append(Change(record, values))

@@ -12,12 +12,14 @@ from typing import Any
 
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.errors import Forbidden, FormulaError, NotFound, Problem, ValidationFailed
+from ratoon.platform.formulas import Formula
 from ratoon.platform.metadata.approval_model import Approval, ApprovalStep
 from ratoon.platform.metadata.model import Object
 from ratoon.platform.records.locks import process_of
 from ratoon.platform.records.plan import dotted
 from ratoon.platform.records.reading import context_of
 from ratoon.platform.records.service import RecordService
+from ratoon.platform.records.veil import reason
 from ratoon.platform.storage import approvals as store
 
 Row = dict[str, Any]
@@ -57,7 +59,7 @@ class Requests:
         if store.pending(self._conn, [record["id"]]):
             return []
         row = self._row(obj, record["id"], [p.when for p in obj.approvals if p.when])
-        return [p for p in obj.approvals if row is not None and self._meets(p, row)]
+        return [p for p in obj.approvals if row is not None and self._meets(obj, p, row)]
 
     def pending(self, object: str, record: str) -> Row | None:
         """Where the pending request of a record stands, with who is asked; ``None`` = there is none."""
@@ -131,15 +133,16 @@ class Requests:
         own = request["submitted_by"] is not None and request["submitted_by"] == self._actor.id
         return self._actor.admin or (own and (process is None or process.recall))
 
-    def _meets(self, process: Approval, row: Row) -> bool:
-        return process.when is None or self._true(process.when, row)
+    def _meets(self, obj: Object, process: Approval, row: Row) -> bool:
+        return process.when is None or self._true(obj, process.when, row)
 
-    def _true(self, formula: Any, row: Row) -> bool:
+    def _true(self, obj: Object, formula: Formula, row: Row) -> bool:
         try:
             return formula.evaluate(row, self._context()) is True
         except FormulaError as error:
             message = "The criteria could not be worked out: {reason}"
-            raise ValidationFailed([Problem("formula_failed", message, None, {"reason": error.text()})]) from error
+            words = {"reason": reason(self._records, obj.name, formula, error)}
+            raise ValidationFailed([Problem("formula_failed", message, None, words)]) from error
 
     def _context(self) -> Any:
         return context_of(self._records)

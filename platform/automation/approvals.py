@@ -159,7 +159,7 @@ class Approvals(Requests):
         wanted = [p for p in obj.approvals if name in (None, p.name)]
         row = self._row(obj, record, [p.when for p in wanted if p.when])
         for process in wanted:
-            if row is not None and self._meets(process, row):
+            if row is not None and self._meets(obj, process, row):
                 return process
         message = "No approval process takes this record as it is."
         message = next((p.message for p in wanted if p.message), message)
@@ -274,7 +274,7 @@ class Approvals(Requests):
         if step.when is None:
             return True
         row = self._row(case.object, case.request["record"], [step.when])
-        return row is not None and self._true(step.when, row)
+        return row is not None and self._true(case.object, step.when, row)
 
     def _people(self, case: Case, wanted: Sequence[Person]) -> list[str]:
         row = self._row(case.object, case.request["record"], [p.formula for p in wanted if p.formula])

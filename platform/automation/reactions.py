@@ -22,6 +22,7 @@ from ratoon.platform.records.drafts import Draft
 from ratoon.platform.records.engine import Event, Reactions, Step
 from ratoon.platform.records.plan import dotted
 from ratoon.platform.records.service import RecordService
+from ratoon.platform.records.veil import reason
 
 WHEN = {"before": "before", "after": "after", "job": "after_commit"}
 """Phase of a save → what automations of it say in ``when``."""
@@ -103,8 +104,9 @@ def matching(
     saving = records.saving
     fits, others, unclear = fitting(obj, automation, event, drafts, saving.context)
     for draft, error in unclear:
+        assert automation.condition is not None
         draft.refuse("automation_failed", "The condition of automation {rule} could not be worked out: {reason}",
-                     rule=automation.name, reason=error.text())  # fmt: skip
+                     rule=automation.name, reason=reason(records, obj.name, automation.condition, error))  # fmt: skip
     if saving.trace is not None:
         step = 4 if automation.when == "before" else 11
         for draft in others:
@@ -115,7 +117,7 @@ def matching(
 def _set_before(records: RecordService, obj: Object, automation: Automation, draft: Draft) -> None:
     saving, plan = records.saving, records.plan(obj.name)
     for action in automation.actions:
-        for key, value in values_of(automation, action, draft, saving.context(draft), plan).items():
+        for key, value in values_of(records, automation, action, draft, saving.context(draft), plan).items():
             try:
                 draft.row[key] = None if value is None or value == "" else obj.parts[key].coerce(value)
             except Invalid as refusal:

@@ -100,7 +100,8 @@ def _move(saving: Saving, plan: ObjectPlan, name: str, moves: dict[str, str], tr
             if draft not in ready:
                 assert draft.old is not None
                 tried.add((draft.id, draft.old[field.name], moves[draft.id]))
-                saving.notices.append(_stays(plan, draft, moves[draft.id]))
+                if saving.actor.admin or field.name in saving.engine.policy.readable_keys(saving.actor, plan.name):
+                    saving.notices.append(_stays(plan, draft, moves[draft.id]))
         if ready:
             saving.write(plan, ready)
     finally:

@@ -36,7 +36,7 @@ def check_required(plan: ObjectPlan, draft: Draft) -> None:
     """Required fields are filled in."""
     row = draft.row
     for field in plan.required:
-        if row[field.name] is None and not any(p.field == field.name for p in draft.problems):
+        if row[field.name] is None and not (draft.problems and field.name in draft.wrong_keys):
             draft.refuse("required", "{label} is required.", field.name, label=field.label)
     for field in plan.links.values():
         if field.required and not draft.links.get(field.name) and (draft.old is None or field.name in draft.links):
@@ -73,7 +73,8 @@ def _true(saving: Saving, plan: ObjectPlan, draft: Draft, formula: Formula, row:
     try:
         return formula.evaluate(row, saving.context(draft)) is True
     except FormulaError as error:
-        draft.refuse("formula_failed", "A condition could not be worked out: {reason}", reason=error.text())
+        message = "A condition could not be worked out: {reason}"
+        draft.refuse("formula_failed", message, reason=error.text(), about=formula.paths)
         return False
 
 
@@ -101,7 +102,7 @@ def check_picklists(plan: ObjectPlan, draft: Draft) -> None:
                     words = ", ".join(o.label for o in above.choices if o.value in held)
                     draft.refuse(
                         "dependent_value", "{value} does not go with {controller} = {other}.", key, value=option.label,
-                        controller=above.label, other=words or ", ".join(sorted(held)) or "∅",
+                        controller=above.label, other=words or ", ".join(sorted(held)) or "∅", about=(controller,),
                     )  # fmt: skip
 
 
@@ -141,7 +142,8 @@ def check_unique(saving: Saving, plan: ObjectPlan, drafts: Sequence[Draft]) -> N
             other = found.get(values)
             if (other is not None and other != draft.id) or values in taken:
                 labels = " + ".join(plan.object.field_of[n].label for n in names)
-                draft.refuse("not_unique", "The combination of {labels} is already used.", names[0], labels=labels)
+                message = "The combination of {labels} is already used."
+                draft.refuse("not_unique", message, names[0], labels=labels, about=names)
             taken.add(values)
 
 

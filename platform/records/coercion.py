@@ -11,14 +11,24 @@ from ratoon.platform.records.drafts import Draft
 from ratoon.platform.records.plan import SYSTEM_KEYS, ObjectPlan
 
 
-def coerce_given(plan: ObjectPlan, draft: Draft, values: Mapping[str, Any], editable: frozenset[str] | None) -> None:
+def coerce_given(
+    plan: ObjectPlan,
+    draft: Draft,
+    values: Mapping[str, Any],
+    editable: frozenset[str] | None,
+    readable: frozenset[str] = frozenset(),
+) -> None:
     """Puts the caller's values into the draft, each through its field's ``coerce``; collects every problem.
 
-    ``editable`` are the keys the actor may write (``None`` = all). System keys and computed fields that come back
-    unchanged (a client that sends the whole record) are accepted, changed ones are refused.
+    ``editable`` are the keys the actor may write (``None`` = all), ``readable`` those the actor may read: any other is
+    answered like one that is not there. System keys and computed fields that come back unchanged (a client that sends
+    the whole record) are accepted, changed ones are refused.
     """
     coercers, row, links = plan.coerce, draft.row, plan.links
     for key, value in values.items():
+        if editable is not None and key not in editable and key not in readable:
+            _unknown(plan, draft, key, editable)
+            continue
         coerce = coercers.get(key)
         if coerce is None or (editable is not None and key not in editable):
             if coerce is None:
@@ -39,11 +49,7 @@ def coerce_given(plan: ObjectPlan, draft: Draft, values: Mapping[str, Any], edit
 def _not_writable(plan: ObjectPlan, draft: Draft, key: str, value: Any, editable: frozenset[str] | None) -> None:
     part = plan.object.parts.get(key)
     if part is None:
-        near = plan.unknown_key(key, editable)
-        message = "There is no field {key} on {object}."
-        if near:
-            message += " Did you mean {near}?"
-        draft.refuse("unknown_field", message, key, key=key, object=plan.name, near=near)
+        _unknown(plan, draft, key, editable)
         return
     old = None if draft.old is None else draft.old.get(key)
     dump = part.dump
@@ -52,6 +58,12 @@ def _not_writable(plan: ObjectPlan, draft: Draft, key: str, value: Any, editable
         reason = "system" if key in SYSTEM_KEYS else plan.object.field_of[key].type.name
         draft.refuse("not_writable", "{key} is kept by the platform ({reason}) and cannot be set.", key, key=key,
                      reason=reason)  # fmt: skip
+
+
+def _unknown(plan: ObjectPlan, draft: Draft, key: str, editable: frozenset[str] | None) -> None:
+    near = plan.unknown_key(key, editable)
+    message = "There is no field {key} on {object}." + (" Did you mean {near}?" if near else "")
+    draft.refuse("unknown_field", message, key, key=key, object=plan.name, near=near)
 
 
 def apply_defaults(plan: ObjectPlan, draft: Draft, context: EvalContext, currency: str) -> None:
@@ -65,7 +77,7 @@ def apply_defaults(plan: ObjectPlan, draft: Draft, context: EvalContext, currenc
                 row[key] = None if value is None else plan.object.parts[key].coerce(value)
             except (FormulaError, Invalid) as error:
                 draft.refuse("default_failed", "The default of {key} could not be worked out: {reason}", key, key=key,
-                             reason=error.text())  # fmt: skip
+                             reason=error.text(), about=formula.paths)  # fmt: skip
     for key in plan.false_unless_given:
         if row[key] is None:
             row[key] = False

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ratoon.platform.errors import Conflict, NotFound, Problem, ValidationFailed
 from ratoon.platform.metadata.model import Field
-from ratoon.platform.records import checks, locks, propagation
+from ratoon.platform.records import checks, locks, propagation, veil
 from ratoon.platform.records.drafts import Draft
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _delete_one(saving: Saving, object: str, record: str) -> None:
     plan = _closure(saving, object, record)
     held = [(ref, [k for k in kids if k not in plan.gone.get(ref.object, ())]) for ref, kids in plan.held]
     for ref, kids in held:
-        if kids and not (shown := _shown(saving, ref.object, kids)):
+        if kids and not (shown := _shown(saving, ref, kids)):
             raise Conflict("It cannot be deleted: records that you may not see point at it.")
         if kids:
             kids, label = shown, saving.engine.registry[ref.object].plural_label
@@ -70,12 +70,12 @@ def _delete_one(saving: Saving, object: str, record: str) -> None:
         saving.engine.reactions.after_save(saving.service, name, "deleted", drafts)
 
 
-def _shown(saving: Saving, object: str, ids: Sequence[str]) -> list[str]:
-    """Those of the records that the actor may see."""
-    policy, actor = saving.engine.policy, saving.actor
+def _shown(saving: Saving, ref: Field, ids: Sequence[str]) -> list[str]:
+    """Those of the records of which the actor may see that they point at something by this reference."""
+    policy, actor, object = saving.engine.policy, saving.actor, ref.object
     if actor.admin:
         return list(ids)
-    if not policy.may(actor, object, "read"):
+    if not policy.may(actor, object, "read") or ref.name not in policy.readable_keys(actor, object):
         return []
     seen = saving.store.visible(saving.connection, object, ids, policy.row_filter(actor, object, "read"))
     return [record for record in ids if record in seen]
@@ -152,6 +152,7 @@ def _restore_deletion(saving: Saving, deletion: str) -> None:
         checks.check_unique(saving, saving.engine.plans[name], drafts)
         for draft in drafts:
             _check_masters(saving, back, saving.engine.plans[name].references, draft)
+        veil.veil(saving, saving.engine.plans[name], drafts)
         problems += [p for d in drafts for p in d.problems]
     if problems:
         raise ValidationFailed(problems)

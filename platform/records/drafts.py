@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +40,13 @@ class Draft:
         """``created`` or ``updated``."""
         return "created" if self.old is None else "updated"
 
+    @property
+    def wrong_keys(self) -> frozenset[str]:
+        """Keys with a value that was refused, or none: what else asks for them need not say so again. What is answered
+        as no field of the object is none of them: whether it really is one must make no difference."""
+        wrong = (p.field for p in self.problems if p.severity == "error" and p.code != "unknown_field")
+        return frozenset(key for key in wrong if key is not None)
+
     def value_changed(self, key: str) -> bool:
         """Whether the value of ``key`` differs from what was stored."""
         return self.row.get(key) != (None if self.old is None else self.old.get(key))
@@ -52,9 +59,17 @@ class Draft:
         return tuple(key for key in columns if row[key] != old[key])
 
     def refuse(
-        self, code: str, message: str, key: str | None = None, /, *, rule: str | None = None, **params: Any
+        self,
+        code: str,
+        message: str,
+        key: str | None = None,
+        /,
+        *,
+        rule: str | None = None,
+        about: Collection[str] = (),
+        **params: Any,
     ) -> None:
-        """Adds a problem of this record."""
+        """Adds a problem of this record; ``about`` are the other fields that the message tells something of."""
         if rule is not None:
             params["rule"] = rule
-        self.problems.append(Problem(code, message, field=key, params=params, index=self.index, rule=rule))
+        self.problems.append(Problem(code, message, field=key, params=params, index=self.index, rule=rule, about=about))

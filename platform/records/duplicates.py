@@ -82,7 +82,7 @@ def _asked(saving: Saving, rule: DuplicateRule, draft: Draft) -> str | None:
                 return None
         except FormulaError as error:
             draft.refuse("formula_failed", "Rule {rule} could not be worked out: {reason}", rule=rule.name,
-                         reason=error.text())  # fmt: skip
+                         reason=error.text(), about=rule.condition.paths)  # fmt: skip
             return None
     return key
 

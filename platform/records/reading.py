@@ -315,10 +315,12 @@ def _expand(
         record[EXPANDED] = {}
     for name in expand:
         found = plan.object.fields.get(name)
-        if found is None or not found.type.reference:
+        readable = None if service.actor.admin else service.engine.policy.readable_keys(service.actor, plan.name)
+        if found is None or (readable is not None and name not in readable):
+            raise _unknown_field(plan.object, name, "expand", readable)
+        if not found.type.reference:
             raise BadRequest("{name} is not a lookup of {object} and cannot be expanded.", field="expand", name=name,
                              object=plan.name)  # fmt: skip
-        require_readable(service, plan.object, name, "expand") if not service.actor.admin else None
         loaded: dict[str, dict[str, Any]] = {}
         for target in found.targets:
             ids = [r[name] for r in rows if r[name] and (len(found.parts) == 1 or r[found.parts[1].key] == target)]

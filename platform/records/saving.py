@@ -26,6 +26,7 @@ from ratoon.platform.records import (
     numbers,
     propagation,
     stages,
+    veil,
     watching,
 )
 from ratoon.platform.records.drafts import Draft
@@ -143,11 +144,12 @@ class Saving:
     def prepare(self, plan: ObjectPlan, drafts: list[Draft], values: Sequence[Mapping[str, Any]]) -> None:
         """Steps 2–9: what is wrong is in ``draft.problems`` afterwards; nothing is written."""
         event = drafts[0].event
-        editable = None
+        editable, readable = None, frozenset[str]()
         if not self.depth and not self.actor.admin:
             editable = self.engine.policy.editable_keys(self.actor, plan.name)
+            readable = self.engine.policy.readable_keys(self.actor, plan.name)
         for draft, given in zip(drafts, values, strict=True):
-            coercion.coerce_given(plan, draft, given, editable)
+            coercion.coerce_given(plan, draft, given, editable, readable)
         if editable is not None:
             check_rights(self, plan, drafts)
         self._lock_parents(plan, drafts)
@@ -166,6 +168,7 @@ class Saving:
             self._rules(plan, draft, plan.rules)
         if plan.object.duplicates:
             duplicates.check(self, plan, drafts)
+        veil.veil(self, plan, drafts)
 
     def write(self, plan: ObjectPlan, drafts: list[Draft]) -> None:
         """Steps 10 and 11 for drafts that nothing is wrong with."""
@@ -244,7 +247,7 @@ class Saving:
                     draft.problems.append(refusal.problem(key).at(draft.index))
 
     def _rules(self, plan: ObjectPlan, draft: Draft, rules: Sequence[Rule]) -> None:
-        wrong_keys = {p.field for p in draft.problems if p.field is not None} if draft.problems else frozenset()
+        wrong_keys = draft.wrong_keys if draft.problems else frozenset()
         context = self.context(draft)
         for rule in rules:
             if wrong_keys and rule.error_when.paths & wrong_keys:
@@ -253,7 +256,7 @@ class Saving:
                 broken = rule.error_when.evaluate(draft.row, context) is True
             except FormulaError as error:
                 draft.refuse("formula_failed", "Rule {rule} could not be worked out: {reason}", rule.field,
-                             rule=rule.name, reason=error.text())  # fmt: skip
+                             rule=rule.name, reason=error.text(), about=rule.error_when.paths)  # fmt: skip
                 continue
             if self.trace is not None:
                 self.note(8, plan.name, draft.id, rule.name, "broken" if broken else "kept")
@@ -363,12 +366,14 @@ class Saving:
                 self._volatile(plan, draft)
                 self._rules(plan, draft, plan.rules)
                 self.note(13, object, draft.id, "rules again")
+            veil.veil(self, plan, again)
             failed += again
         for plan, again, rules in watching.to_check(self):
             for draft in again:
                 self._volatile(plan, draft)
                 self._rules(plan, draft, rules)
                 self.note(13, plan.name, draft.id, "rules over related records")
+            veil.veil(self, plan, again)
             failed += again
         self._refuse_if_wrong(failed)
 

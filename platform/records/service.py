@@ -137,6 +137,7 @@ class RecordService:
             if there[value] not in seen
         ]
         if hidden:
+            self.engine.policy.require(self.actor, plan.name, "create")
             raise ValidationFailed(hidden)
 
     def delete(self, object: str, ids: Sequence[str], versions: Mapping[str, int] | None = None) -> None:

@@ -172,10 +172,10 @@ def _check(
     if stage.category == "lost" and pipeline.loss_reason is not None and pipeline.loss_reason not in required:
         required = (*required, pipeline.loss_reason)
     for name in required:
-        if draft.row.get(name) is None and not any(p.field == name and p.severity == "error" for p in draft.problems):
+        if draft.row.get(name) is None and name not in draft.wrong_keys:
             label = plan.object.field_of[name].label
             draft.refuse("required_in_stage", "{label} is required in stage {stage}.", name, label=label,
-                         stage=stage.label, rule=f"{pipeline.name}.{stage.name}")  # fmt: skip
+                         stage=stage.label, rule=f"{pipeline.name}.{stage.name}", about=(field.name,))  # fmt: skip
 
 
 def _check_move(saving: Saving, field: Field, draft: Draft, pipeline: Pipeline, before: Stage, stage: Stage) -> None:
@@ -238,8 +238,8 @@ def _criteria(
             wrong = rule.error_when.evaluate(draft.row, saving.context(draft)) is True
         except FormulaError as error:
             draft.refuse("formula_failed", "A criterion of stage {stage} could not be worked out: {reason}", field.name,
-                         stage=stage.label, reason=error.text())  # fmt: skip
+                         stage=stage.label, reason=error.text(), about=rule.error_when.paths)  # fmt: skip
             continue
         if wrong:
             draft.refuse("stage_criteria", message, rule.field or field.name, stage=stage.label,
-                         criterion=say(rule.message), rule=rule.name)  # fmt: skip
+                         criterion=say(rule.message), rule=rule.name, about=(field.name,))  # fmt: skip

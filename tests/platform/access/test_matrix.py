@@ -472,7 +472,8 @@ class Case:
                 if not reached:
                     self.same(f"{action} {object}", outcome, "NotFound")
                 elif action == "edit":
-                    self.same(f"{action} {object}", outcome, "done" if may_name else "forbidden_field")
+                    refusal = "forbidden_field" if ref.readable(actor, object, "name") else "unknown_field"
+                    self.same(f"{action} {object}", outcome, "done" if may_name else refusal)
                 else:
                     self.same(f"{action} {object}", outcome in ("done", "Conflict"), True)
         if object == "memo" and ref.may(actor, "memo", "create") and ref.field(actor, "memo", "about", "edit"):
