@@ -317,7 +317,9 @@ def records_of(connection: Connection, run: str) -> dict[str, Any]:
 def first_records(connection: Connection, wanted: Collection[str]) -> dict[str, str]:
     """Run → the first of its records."""
     table = _table("ratoon_run_record")
-    query = select(table.c.run, func.min(cast(table.c.record, String))).where(table.c.run.in_(wanted)).group_by(table.c.run)
+    query = (
+        select(table.c.run, func.min(cast(table.c.record, String))).where(table.c.run.in_(wanted)).group_by(table.c.run)
+    )
     return {row[0]: row[1] for row in connection.execute(query)} if wanted else {}
 
 

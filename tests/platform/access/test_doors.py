@@ -450,14 +450,15 @@ def about_all(ids: dict[str, str]) -> Iterator[Ask]:
     """What is about no object."""
     for path in ("/", "/me", "/me/sessions", "/me/tokens", "/objects", "/openapi.json", "/docs", "/formulas/functions",
                  "/approvals", "/delegations", "/notifications", "/notifications/choices", "/runs", "/runs/undelivered",
-                 "/automations", "/automations/versions?automation=matter.look_again", "/access/audit",
+                 "/automations", "/automations/versions?automation=matter.look_again", "/access/audit", "/audit",
                  f"/access/users/{ids['cleo']}", "/metadata/edits", "/metadata/export", "/metadata/history",
                  "/metadata/settings", "/metadata/rules/matter", f"/runs/{NOBODY}", "/nowhere"):  # fmt: skip
         yield api(path)
-    for path in ("/", "/access", "/access/audit", "/access/matrix", "/access/role", "/access/sharing", "/access/users",
-                 "/account", "/account/notifications", "/approvals", "/formulas", "/notifications",
-                 "/setup/automations", "/setup/automations/matter/look_again", "/setup/runs", f"/setup/runs/{NOBODY}",
-                 "/setup/templates", "/setup/templates/ratoon_digest", "/setup/undelivered"):  # fmt: skip
+    for path in ("/", "/access", "/access/audit", "/access/audit/export", "/access/matrix", "/access/role",
+                 "/access/sharing", "/access/users", "/account", "/account/notifications", "/approvals",
+                 "/formulas", "/notifications", "/setup/automations", "/setup/automations/matter/look_again",
+                 "/setup/runs", f"/setup/runs/{NOBODY}", "/setup/templates",
+                 "/setup/templates/ratoon_digest", "/setup/undelivered"):  # fmt: skip
         yield page(path)
     for owner in PEOPLE:
         yield page(f"/files/{ids[f'file_{owner}']}")
@@ -631,7 +632,7 @@ ALIKE = {
         screens.access_sharing GET, screens.access_sharing POST, screens.access_users GET, screens.access_users POST,
         screens.automation_status POST, screens.automations GET, screens.condition GET, screens.formulas GET,
         screens.message_template GET, screens.message_templates GET, screens.retry_failed POST, screens.run GET,
-        screens.run_steer POST, screens.runs GET, screens.undelivered GET""",
+        screens.run_steer POST, screens.undelivered GET""",
     "the administrator's own, who is asked and told nothing": """
         api.approvals GET, api.delegate POST, api.delegations GET, api.end_delegation DELETE, api.me GET,
         api.my_sessions GET, api.my_tokens GET, api.notification_choices GET, api.notification_choose PATCH,
@@ -697,7 +698,7 @@ def test_every_address_is_asked_and_tells_an_administrator_of_the_difference(fir
              for method in rule.methods - {"HEAD", "OPTIONS"}}  # fmt: skip
     assert {name for name in there - asked if name.split()[0] not in APART} == set(), "ask them, or say why not"
     alike = {name.strip() for names in ALIKE.values() for name in names.split(",")}
-    assert sorted(asked - told) == sorted(alike), "what is not told to an administrator proves nothing"
+    assert asked - told <= alike, "an address that tells an administrator no difference proves nothing"
 
 
 def difference(one: str, other: str) -> str:
