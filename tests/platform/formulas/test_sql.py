@@ -128,8 +128,8 @@ def test_a_text_filter_finds_what_python_finds_whatever_the_letters(deal: Any, d
     rows = [{**deal.full, "id": str(UUID(int=n)), "name": text} for n, text in enumerate(TEXTS)]
     deals.keep([*rows, deal.blank])
     for part in PARTS:
-        if part == "i\u0307" and deals.dialect == "postgresql":
-            continue  # whose small letter for İ is the plain i
+        if part in ("i\u0307", "ς") and deals.dialect == "postgresql":
+            continue  # whose small letters are one for one: İ is i, and Σ is σ at the end of a word, too
         written = part.replace("\\", "\\\\")
         for source in (f'CONTAINS(LOWER(name), "{written}")', f'NOT(CONTAINS(LOWER(name), "{written}"))'):
             formula = deal.compiled(source)
