@@ -119,6 +119,8 @@ class Attempt:
     record: dict[str, Any]
     notices: Sequence[Problem]
     """What the rules want to be known, without refusing anything."""
+    seen: bool = True
+    """Whether who saved it may still see it: a record that went to somebody else may be out of reach."""
 
 
 def _save(screen: Screen, object: Object, id: str | None) -> ResponseReturnValue:
@@ -137,6 +139,9 @@ def _save(screen: Screen, object: Object, id: str | None) -> ResponseReturnValue
         flash(text_of(screen, object, notice), "info")
     flash(_("“%(title)s” was saved.", title=title_of(object, record)), "success")
     back = local_path(request.form.get("__back", ""))
+    if not attempt.seen:
+        flash(_("It belongs to somebody else now and is not shown to you any more."), "info")
+        return redirect(back or url_for("screens.records", object=object.name), 303)
     return redirect(back or screen.record_url(object.name, record["id"]), 303)
 
 
@@ -163,7 +168,8 @@ def _attempt(screen: Screen, records: RecordService, object: Object, id: str | N
     if posted.problems:
         raise ValidationFailed(posted.problems)
     attach(records, object.name, record["id"], posted)
-    return Attempt(record, [n for n in records.notices if n.severity == "info"])
+    seen = record["id"] in records.titles(object.name, [record["id"]])
+    return Attempt(record, [n for n in records.notices if n.severity == "info"], seen)
 
 
 def _again(

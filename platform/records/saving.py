@@ -191,8 +191,8 @@ class Saving:
         if old is None:
             row["id"], row["version"], row["deleted_at"] = draft.id, 1, None
             row["created_at"], row["created_by"] = self.now, self.actor.id
-            if row["owner"] is None:
-                row["owner"] = self.actor.id
+            if row["owner"] is None and (self.depth or "owner" not in draft.given):
+                row["owner"] = self.actor.id  # who says “nobody” means it, and an assignment may find somebody
         elif row["version"] == old["version"] and (draft.links or draft.changed(plan.columns)):
             row["version"] = old["version"] + 1
         else:

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.access.actor import SYSTEM
 from ratoon.platform.records.drafts import Change
 from ratoon.platform.records.reading import Query
+
+PASSWORD = "correct horse battery"
 
 
 def test_a_record_is_made_through_the_form_as_a_browser_sends_it(site: Any, ada: Any) -> None:
@@ -302,3 +305,26 @@ def test_a_new_record_from_a_related_list_is_filled_in_and_leads_back(site: Any,
     made = ada.post("/o/contact/new", {**values, "last_name": "Child", "email": "c@example.com"})
     assert made.headers["Location"] == f"/o/account/{account}"
     assert "Child" in ada.get(f"/o/account/{account}").text
+
+
+def test_a_lead_whose_owner_is_emptied_goes_to_whom_the_assignment_finds(site: Any) -> None:
+    with site.environment.write(SYSTEM) as records:
+        accounts = Accounts(site.environment.world)
+        people = {
+            role: accounts.create_user(
+                records, name=f"The {role}", email=f"{role}@example.com", password=PASSWORD, roles=[role]
+            )
+            for role in ("sales_rep", "sales_manager")
+        }
+    seller = site.visitor()
+    seller.sign_in("sales_rep@example.com")
+    values = seller.form(seller.get("/o/lead/new").text)
+    assert values["owner"] == people["sales_rep"]
+    large = {"name": "Wei", "company": "Large Works", "employees": "5000", "email": "wei@example.com"}
+    made = seller.post("/o/lead/new", {**values, **large, "owner": "", "owner__text": ""})
+    assert made.headers["Location"] == "/o/lead", "whoever saved it does not see it any more"
+    page = seller.get("/o/lead").text
+    assert "It belongs to somebody else now" in page
+    with site.environment.read(SYSTEM) as records:
+        (lead,) = records.list(Query("lead", filter='company = "Large Works"')).records
+    assert lead["owner"] == people["sales_manager"]

@@ -14,7 +14,7 @@ from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.access.actor import SYSTEM
 from ratoon.platform.environment import Environment
 from ratoon.platform.errors import BadRequest, ValidationFailed
-from ratoon.platform.packages.demo import load_demo
+from ratoon.platform.packages.demo import load_demo, today
 from ratoon.platform.records.reading import Query
 
 Files = dict[str, dict[str, Any]]
@@ -117,6 +117,11 @@ def test_things_happen_on_their_days_by_their_owners(world: Environment, shelter
     assert (waiting["left_at"] - waiting["entered_at"]).days in (17, 18)
     assert adopted["entered_at"].date() == date(2026, 6, 18)
     assert str(friend["since"]) == "2026-06-01"
+
+
+def test_a_story_that_is_loaded_now_ends_now() -> None:
+    assert today(datetime(2026, 11, 28, 5, 59, tzinfo=UTC)) == date(2026, 11, 27), "the day has hardly begun"
+    assert today(datetime(2026, 11, 28, 6, tzinfo=UTC)) == date(2026, 11, 28)
 
 
 def test_the_people_of_the_story_can_sign_in(world: Environment, shelter: Path) -> None:
