@@ -203,10 +203,11 @@ def protect(response: Response, *, secure: bool = False) -> Response:
 
 
 def choose_locale(environment: Environment) -> str:
-    """The language of this request: chosen in this session, else the user's, else the browser's."""
+    """The language of this request: chosen in this session, else the user's, else that of whoever was here last, else
+    the browser's."""
     if "locale" not in g:
         actor = _actor()
-        wanted = session.get("locale") or (actor.locale if actor else None)
+        wanted = session.get("locale") or (actor.locale if actor else session.get(door.LAST))
         g.locale = supported(wanted) or accepted(environment.settings.default_locale)
     return str(g.locale)
 

@@ -10,10 +10,15 @@ from flask import flash, g, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from ratoon.platform.access.links import Links
+from ratoon.platform.access.actor import SYSTEM
+from ratoon.platform.access.links import Guest, Links
 from ratoon.platform.automation.link_mails import send_link
+from ratoon.platform.catalogs import supported
 from ratoon.platform.environment import Environment
-from ratoon.platform.errors import NotFound, TooMany, ValidationFailed
+from ratoon.platform.errors import NotFound, Problem, TooMany, ValidationFailed
+from ratoon.platform.formulas.dates import time_zones
+from ratoon.platform.records.drafts import Change
+from ratoon.platform.records.service import RecordService
 from ratoon.platform.storage.audit import Happening, note
 from ratoon.ui import session as door
 from ratoon.ui.editing import local_path
@@ -61,10 +66,16 @@ def by_link(environment: Environment, secret: str) -> ResponseReturnValue:
             refused = _differ()
             status = 422 if refused else 200
         if request.method == "POST" and not refused:
-            with environment.database.write() as connection:
-                end = bool(request.form.get("end_tokens"))
-                links.use(connection, secret, request.form.get("new", ""), end_tokens=end, **door.origin())
+            told, end, new = _told(guest), bool(request.form.get("end_tokens")), request.form.get("new", "")
+
+            def work(records: RecordService) -> None:
+                links.use(records.connection, secret, new, end_tokens=end, **door.origin())
+                if told:
+                    records.update("user", [Change(guest.user_id, told)])
+
+            environment.transact(SYSTEM, work)
             session.clear()
+            session[door.LAST] = told.get("locale") or g.locale
             flash(_("The password is set. Sign in with it."), "success")
             return redirect(url_for("screens.sign_in"), 303)
     except ValidationFailed as error:
@@ -76,8 +87,22 @@ def by_link(environment: Environment, secret: str) -> ResponseReturnValue:
         "choose_password.html", screen=None, locale=g.locale, guest=guest, refused=refused,
         why=guest.purpose, shortest=environment.settings.password_min_length, tokens=tokens,
         end_tokens=request.method == "GET" or bool(request.form.get("end_tokens")),
+        zones=sorted(time_zones()) if guest.purpose == "invite" else (),
+        zone=request.form.get("time_zone") or environment.settings.default_time_zone,
     )  # fmt: skip
     return page, status
+
+
+def _told(guest: Guest) -> dict[str, str]:
+    """What somebody who was invited says about their language and time zone. Raises ``ValidationFailed``."""
+    if guest.purpose != "invite":
+        return {}
+    locale, zone = supported(request.form.get("locale")), request.form.get("time_zone", "").strip()
+    if zone and zone not in time_zones():
+        raise ValidationFailed(
+            [Problem("time_zone", "There is no time zone {name}.", "time_zone", {"name": zone[:60]})]
+        )
+    return {key: value for key, value in (("locale", locale), ("time_zone", zone)) if value}
 
 
 def due(environment: Environment) -> ResponseReturnValue:

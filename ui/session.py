@@ -35,6 +35,8 @@ VIA = "via"
 """Key in the cookie: how the session was opened, when not with a password."""
 LEFT = "left"
 """Key in the cookie: somebody who came from the provider has just signed out."""
+LAST = "last_locale"
+"""Key in the cookie: the language of whoever was signed in last, for the door; the next user's own goes before it."""
 PROVIDER = "ratoon_provider"
 """Name of the provider among the extensions of the application."""
 
@@ -153,6 +155,7 @@ def open_session(environment: Environment, actor: Actor, target: str, *, via: st
     session.clear()
     if chosen:
         session["locale"] = chosen
+    session[LAST] = chosen or actor.locale or g.locale
     if via:
         session[VIA] = via
     login_user(SignedIn(actor, secret))
@@ -209,6 +212,7 @@ def sign_out(screen: Screen) -> ResponseReturnValue:
             screen.environment.accounts.end_session(connection, secret)
     logout_user()
     session.clear()
+    session[LAST] = screen.locale
     if via == PROVIDER:
         session[LEFT] = True
     return redirect(url_for("screens.sign_in"), 303)

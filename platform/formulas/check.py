@@ -100,7 +100,7 @@ class Checker:
 
     def _signed(self, node: Operation, literal: Literal) -> Typed:
         if literal.type is not Type.NUMBER:
-            raise wrong(literal.position, "number", literal.type)
+            raise wrong(literal.position, ["number"], literal.type)
         value = -literal.value if node.operator == "-" else literal.value
         return Constant(node.position, node.end, Type.NUMBER, value, literal_scale(literal))
 
@@ -246,7 +246,7 @@ class Checker:
 
         furthest = max(reach(o) for o in overloads)
         wanted = dict.fromkeys(o.param(furthest).spec for o in overloads if reach(o) == furthest)
-        return wrong(args[furthest].position, " or ".join(wanted), args[furthest].type)
+        return wrong(args[furthest].position, wanted, args[furthest].type)
 
 
 def _accepts(overload: Overload, args: Sequence[Typed]) -> bool:
@@ -267,4 +267,4 @@ def expect(node: Typed, wanted: Type) -> None:
     kind = node.type
     if kind in (wanted, Type.BLANK) or (kind in TEXTUAL and wanted in TEXTUAL):
         return
-    raise wrong(node.position, wanted.value, kind)
+    raise wrong(node.position, [wanted.value], kind)

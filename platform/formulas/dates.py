@@ -107,13 +107,14 @@ def _midnight(context: EvalContext, day: date) -> datetime:
 
 def zone_named(name: str) -> ZoneInfo:
     """The time zone of a name such as ``Asia/Shanghai``. Raises ``FormulaError`` (no_time_zone)."""
-    if name in _zones():
+    if name in time_zones():
         return ZoneInfo(name)
     raise FormulaError("no_time_zone", "{zone} is not a time zone (Asia/Shanghai)", zone=name[:40])
 
 
 @functools.cache
-def _zones() -> frozenset[str]:
+def time_zones() -> frozenset[str]:
+    """The names of time zones that may be written: ``Asia/Shanghai``, ``UTC``."""
     return frozenset(name for name in available_timezones() if "/" in name or name in ("UTC", "GMT"))
 
 

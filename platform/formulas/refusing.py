@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 from types import MappingProxyType
 
-from ratoon.platform.errors import FormulaError
+from ratoon.platform.errors import FormulaError, Text, say
 from ratoon.platform.formulas.functions import Function
 from ratoon.platform.formulas.types import Type
 
@@ -18,11 +18,34 @@ def nearest(word: str, names: Iterable[str]) -> str:
     return by_lower[found[0]] if found else ""
 
 
-def wrong(position: int, expected: str, found: Type) -> FormulaError:
-    """The refusal of a part that is of another type than expected."""
+_TYPES: MappingProxyType[str, Text] = MappingProxyType(
+    {
+        "number": say("number"),
+        "text": say("text"),
+        "boolean": say("boolean"),
+        "date": say("date"),
+        "datetime": say("datetime"),
+        "time": say("time"),
+        "picklist": say("picklist"),
+        "multipicklist": say("multipicklist"),
+        "reference": say("reference"),
+        "geolocation": say("geolocation"),
+        "blank": say("blank"),
+    }
+)
+"""What the types are called, for people."""
+
+
+def wrong(position: int, expected: Iterable[str], found: Type) -> FormulaError:
+    """The refusal of a part that is of another type than those expected."""
+    named = [_TYPES.get(name, name) for name in expected]
+    wanted = named[0]
+    for name in named[1:]:
+        wanted = say("{one} or {other}", one=wanted, other=name)
     return FormulaError(
-        "wrong_type", "Expected {expected}, found {found}", position=position, expected=expected, found=found.value
-    )
+        "wrong_type", "Expected {expected}, found {found}", position=position, expected=wanted,
+        found=_TYPES[found.value],
+    )  # fmt: skip
 
 
 SUGGESTING: MappingProxyType[str, str] = MappingProxyType(

@@ -48,7 +48,7 @@ def _same(together: Type | None, arg: Typed) -> Type:
         return arg.type
     joined = unify(together, arg.type)
     if joined is None:
-        raise wrong(arg.position, together.value, arg.type)
+        raise wrong(arg.position, [together.value], arg.type)
     return joined
 
 
@@ -71,7 +71,7 @@ def _ifs_type(overload: Overload, args: Sequence[Typed], node: Node) -> Type:
     values = [*args[1::2], *([args[-1]] if len(args) % 2 else [])]
     for test in args[0:-1:2]:
         if not fits(test.type, frozenset({Type.BOOLEAN})):
-            raise wrong(test.position, "boolean", test.type)
+            raise wrong(test.position, ["boolean"], test.type)
     together: Type | None = None
     for value in values:
         together = _same(together, value)

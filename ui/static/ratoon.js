@@ -223,7 +223,15 @@
     });
   }
 
+  function zone() {
+    var own = window.Intl && Intl.DateTimeFormat().resolvedOptions().timeZone;
+    $$("input[data-own-zone]").forEach(function (input) {
+      if (own && $$("option", input.list).some(function (o) { return o.value === own; })) input.value = own;
+    });
+  }
+
   function ready() {
+    zone();
     tabs(document);
     editors(document);
     charts();

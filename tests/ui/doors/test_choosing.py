@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from ratoon.platform.access.actor import SYSTEM
 from ratoon.platform.access.links import Links
 from ratoon.platform.errors import ValidationFailed
 from ratoon.platform.jobs import drain
+from ratoon.platform.records.reading import Query
 from ratoon.platform.storage.audit import entries
 from ratoon.platform.storage.runs import Wanted, find
 
@@ -139,9 +141,19 @@ def test_without_a_mail_server_the_page_says_so_and_an_administrator_makes_links
     assert link is not None
     assert "no password yet" in root.get("/access/users").text
     assert "Welcome, Lin" in visitor.get(link.group(1)).text
-    visitor.post(link.group(1), {"new": NEW, "again": NEW})
+    chosen = {"new": NEW, "again": NEW, "locale": "zh-Hant", "time_zone": "Mars/Olympus"}
+    assert "There is no time zone Mars/Olympus." in visitor.post(link.group(1), chosen).text
+    visitor.post(link.group(1), {**chosen, "time_zone": "Asia/Taipei"})
+    assert 'lang="zh-Hant"' in visitor.get("/sign-in").text, "the door speaks the language of whoever was here last"
     lin = made.visitor()
     assert lin.sign_in("lin@example.com", NEW).status_code == 303
+    assert 'lang="zh-Hant"' in lin.get("/").text
+    with made.environment.read(SYSTEM) as records:
+        (row,) = records.list(Query("user", filter='email = "lin@example.com"')).records
+    assert row["time_zone"] == "Asia/Taipei"
+    lin.post("/sign-out")
+    assert 'lang="zh-Hant"' in lin.get("/sign-in").text
+    lin.sign_in("lin@example.com", NEW)
     assert lin.get("/access/users").status_code == 403
     again = root.post("/access/users", {"do": "invite", "name": "Lin", "email": "lin@example.com", "kind": "person"})
     assert again.status_code == 422
