@@ -9,6 +9,7 @@ import segno
 from flask import flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_babel import ngettext
 from markupsafe import Markup
 
 from ratoon.platform.access.browsers import browser_of
@@ -55,7 +56,8 @@ def _page(screen: Screen, **more: Any) -> ResponseReturnValue:
     objects = [(obj.name, screen.label(obj)) for obj in screen.policy.objects(screen.actor)]
     return render_template(
         "account.html", screen=screen, current="", sessions=sessions, here=current, tokens=tokens,
-        second_factor=active, waiting=waiting, code=code, objects=objects, days=DAYS, zone=screen.zone,
+        second_factor=active, waiting=waiting, code=code, objects=objects, names=dict(objects),
+        now=environment.world.clock(), days=DAYS, zone=screen.zone,
         browser=browser_of, identities=identities, has_password=has_password, provider=provider_label(),
         shortest=environment.settings.password_min_length, **more,
     )  # fmt: skip
@@ -74,6 +76,17 @@ def _end_session(screen: Screen) -> None:
     with screen.environment.database.write() as conn:
         if accounts.end_session_of(conn, str(screen.actor.id), request.form.get("id", "")):
             flash(_("The session was ended."), "success")
+
+
+def _end_others(screen: Screen) -> None:
+    """Ends every session but this one."""
+    accounts, user = screen.environment.accounts, str(screen.actor.id)
+    with screen.environment.database.write() as conn:
+        here = accounts.session_id(conn, fingerprint(session.get("_user_id", "")))
+        others = [one.id for one in accounts.sessions_of(conn, user) if one.id != here]
+        ended = sum(accounts.end_session_of(conn, user, id) for id in others)
+    if ended:
+        flash(ngettext("One session was ended.", "%(num)s sessions were ended.", ended), "success")
 
 
 def _make_token(screen: Screen) -> ResponseReturnValue:
@@ -179,6 +192,7 @@ def _unlink(screen: Screen) -> None:
 _ACTIONS = {
     "unlink": _unlink,
     "end_session": _end_session,
+    "end_others": _end_others,
     "make_token": _make_token,
     "revoke_token": _revoke_token,
     "begin_factor": _begin_factor,

@@ -70,6 +70,10 @@ class Records(Protocol):
     def connection(self) -> Any:
         """The connection of the unit of work."""
 
+    @property
+    def actor(self) -> Actor:
+        """Who is asking."""
+
     def create(self, object: str, values: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Makes records."""
 
@@ -123,7 +127,7 @@ class Accounts(Keys):
         user_id: str = records.create("user", [given])[0]["id"]
         if hashed is not None:
             self._store_password(records.connection, user_id, hashed)
-        self.set_roles(records.connection, user_id, roles)
+        self.set_roles(records.connection, user_id, roles, by=records.actor.id)
         return user_id
 
     def set_password(self, conn: Connection, user_id: str, password: str, *, another: bool = False) -> None:

@@ -38,7 +38,7 @@ PLATFORM = "platform"
 """What stands for everybody who is no user."""
 KINDS: Mapping[str, Text] = MappingProxyType(
     {
-        "revision": say("Change of the metadata"),
+        "revision": say("Revision"),
         "setting": say("Setting of a package"),
         "kept_data": say("Kept values"),
         "token": say("API token"),

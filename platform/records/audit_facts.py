@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -31,8 +32,9 @@ class Named:
     id: str
 
 
-Said = str | Named
-"""``Text`` (the platform's own, or a label of the metadata) is said in the reader's language; ``str`` as it is."""
+Said = str | Named | datetime
+"""``Text`` (the platform's own, or a label of the metadata) is said in the reader's language, a moment in the reader's
+zone; ``str`` as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +90,17 @@ def _some(values: Iterable[Said]) -> tuple[Said, ...]:
 
 def _fact(label: Text, *values: Any) -> Facts:
     """The fact, unless there is nothing to say."""
-    told = tuple(value if isinstance(value, str | Named) else str(value) for value in values)
+    told = tuple(value if isinstance(value, str | Named | datetime) else str(value) for value in values)
     if any(value != "" for value in told):
         yield Fact(label, _some(told))
+
+
+def _moment(text: Any) -> datetime | str:
+    """A moment as an entry keeps it."""
+    try:
+        return datetime.fromisoformat(str(text or ""))
+    except ValueError:
+        return str(text or "")
 
 
 def _origin(detail: Mapping[str, Any]) -> Facts:
@@ -100,7 +110,7 @@ def _origin(detail: Mapping[str, Any]) -> Facts:
 
 def _signed_in(registry: Registry, entry: Entry, detail: Mapping[str, Any]) -> Facts:
     outcome = str(detail.get("outcome") or "")
-    label = say("With") if entry.action == "signed_in" else say("Because")
+    label = say("Way in") if entry.action == "signed_in" else say("Because")
     yield from _fact(label, OUTCOMES.get(outcome, outcome))
     yield from _origin(detail)
 
@@ -143,12 +153,10 @@ def _identity(registry: Registry, entry: Entry, detail: Mapping[str, Any]) -> Fa
 
 
 def _token(registry: Registry, entry: Entry, detail: Mapping[str, Any]) -> Facts:
-    if detail.get("for"):
-        yield from _fact(say("User"), Named("user", str(detail["for"])))
     yield from _fact(say("Only these objects"), *(object_said(registry, name) for name in detail.get("objects") or ()))
     if detail.get("read_only"):
         yield from _fact(say("Access"), say("read"))
-    yield from _fact(say("Ends"), str(detail.get("expires_at") or "")[:10])
+    yield from _fact(say("Ends"), _moment(detail.get("expires_at")))
 
 
 def _exported(registry: Registry, entry: Entry, detail: Mapping[str, Any]) -> Facts:
@@ -190,7 +198,8 @@ def _applied(registry: Registry, entry: Entry, detail: Mapping[str, Any]) -> Fac
     yield from _fact(say("Packages"), *(package_said(registry, name, v) for name, v in versions.items()))
     changes = detail.get("changes") or ()
     for file, path, before, after in changes[:MOST]:
-        yield Fact(_place(registry, file, path), _values(after), _values(before))
+        words = RIGHTS if file.split("/")[1] in ("roles", "permission_sets") else {}
+        yield Fact(_place(registry, file, path), _values(after, words), _values(before, words))
     told = {file for file, *_ in changes}
     groups = {"added": say("Added"), "changed": say("Changed"), "removed": say("Removed"), "renamed": say("Renamed")}
     parts = [str(part).partition(" ")[::2] for part in detail.get("components") or ()]
@@ -201,13 +210,22 @@ def _applied(registry: Registry, entry: Entry, detail: Mapping[str, Any]) -> Fac
     yield from _fact(say("Conflicts settled"), *(str(one) for one in detail.get("settled") or ()))
 
 
-def _values(value: Any) -> tuple[Said, ...]:
-    """A value of a metadata document; lists of words are said one by one."""
+RIGHTS: Mapping[str, str] = MappingProxyType(
+    {
+        "create": say("create"), "read": say("read"), "edit": say("edit"), "delete": say("delete"),
+        "view_all": say("see all"), "modify_all": say("change all"), "export": say("export"),
+    }
+)  # fmt: skip
+"""What a role may allow, in words."""
+
+
+def _values(value: Any, words: Mapping[str, str]) -> tuple[Said, ...]:
+    """A value of a metadata document; lists are said one by one, ``words`` in the reader's language."""
     if value is None or value == "" or value == []:
         return (NONE,)
     if isinstance(value, bool):
         return (say("yes") if value else say("no"),)
-    return _some(str(one) for one in value) if isinstance(value, list) else (str(value),)
+    return _some(words.get(str(one), str(one)) for one in (value if isinstance(value, list) else [value]))
 
 
 def _place(registry: Registry, file: str, path: str) -> Said:
@@ -243,7 +261,7 @@ def _setting(registry: Registry, entry: Entry, detail: Mapping[str, Any]) -> Fac
 
 def _forgotten(registry: Registry, entry: Entry, detail: Mapping[str, Any]) -> Facts:
     yield from _fact(say("Entries"), detail.get("count", ""))
-    yield from _fact(say("Older than"), str(detail.get("before") or "")[:10])
+    yield from _fact(say("Older than"), _moment(detail.get("before")))
 
 
 def _emptied(registry: Registry, entry: Entry, detail: Mapping[str, Any]) -> Facts:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.errors import Text, Translate, say, told
@@ -133,6 +134,8 @@ class Words:
         )  # fmt: skip
 
     def _kind(self, entry: Entry) -> str:
+        if entry.object == "token":
+            return ""  # what was done says it
         if entry.object in KINDS:
             return self._say(KINDS[entry.object])
         return self._say(object_said(self._registry, entry.object)) if entry.object else ""
@@ -151,6 +154,8 @@ class Words:
         return Detail(self._piece(fact.label).text, tuple(self._piece(each) for each in fact.new), old)
 
     def _piece(self, said: Said) -> Piece:
+        if isinstance(said, datetime):
+            return Piece(f"{said.astimezone(self._records.actor.zone):%Y-%m-%d %H:%M}")
         if not isinstance(said, Named):
             return Piece(self._say(said))
         title = self._titles.get(said.object, {}).get(said.id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +13,7 @@ from argon2 import PasswordHasher
 from sqlalchemy import Boolean, Column, Connection, Executable, MetaData, String, Table, insert, select, update
 
 from ratoon.platform.access.accounts import FREE_TRIES, Accounts, SignIn
+from ratoon.platform.access.actor import Actor, system_actor
 from ratoon.platform.access.keys import SESSION_LIFE, TOKEN_PREFIX
 from ratoon.platform.access.passwords import LONGEST, Passwords
 from ratoon.platform.access.who import fingerprint
@@ -50,6 +51,7 @@ class FakeRecords:
 
     connection: Connection
     world: World
+    actor: Actor = field(default_factory=system_actor)
 
     def create(self, object: str, values: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         assert object == "user"

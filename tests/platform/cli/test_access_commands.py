@@ -60,7 +60,7 @@ def test_explain_access_says_which_rule_opens_a_record_and_audit_keeps_who_did_w
     assert "Rights changed: User sam@example.com  (the platform)" in told
     assert "Roles: none → Seller" in told
     assert json.loads(run("audit", "list", "--package", "firm", "--by", "platform", "--json").output)[0]["words"] == {
-        "what": "Metadata changed", "who": "command line", "kind": "Change of the metadata", "subject": "2",
+        "what": "Metadata changed", "who": "command line", "kind": "Revision", "subject": "2",
         "details": ["Message: Apply firm 1.0.0", "Packages: Firm 1.0.0",
                     "Added: object “Deal”, package “Firm”, role “Seller”, sharing rule “named”"],
     }  # fmt: skip

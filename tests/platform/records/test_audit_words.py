@@ -81,6 +81,8 @@ def test_entries_read_as_sentences(say: Any) -> None:
     )
     assert shared.subject.text == "a deleted record (…0abcde)"
     assert shared.text == "With whom: Mina; Access: edit; Reason: holiday"
+    token = say("access", "token_made", "token", GONE, expires_at="2026-12-01T08:00:00+00:00", objects=["deal"])
+    assert (token.kind, token.text) == ("", "Only these objects: Deal; Ends: 2026-12-01 08:00")
     below = say("access", "shared", "deal", GONE, **{"with": "below:seller", "access": "read"})
     assert below.text == "Role and below: Seller; Access: read"
     taken = say("export", "exported", "deal", "deal", who=say.mina, records=12, view="big", sort=["-name"],
@@ -113,7 +115,7 @@ CHANGED = {
 
 def test_changes_of_the_metadata_say_what_was_and_what_is(say: Any) -> None:
     told = say("setup", "applied", "revision", "7", **CHANGED)
-    assert (told.kind, told.subject.text, told.who.text) == ("Change of the metadata", "7", "command line")
+    assert (told.kind, told.subject.text, told.who.text) == ("Revision", "7", "command line")
     assert told.text.split("; ") == [
         "Message: Sellers take lists out",
         "Packages: The firm 1.1.0",
