@@ -20,7 +20,6 @@ from ratoon.platform.access.keys import note_token
 from ratoon.platform.automation.link_mails import send_link
 from ratoon.platform.errors import NotFound, ValidationFailed
 from ratoon.platform.records.reading import Query
-from ratoon.platform.storage.audit import Happening, note
 from ratoon.ui.access import administrator, page_of
 from ratoon.ui.choosing import links_of
 from ratoon.ui.problems import text_of
@@ -109,8 +108,6 @@ def _invite(screen: Screen) -> ResponseReturnValue | None:
                 records, name=typed["name"] or typed["email"], email=typed["email"], roles=roles,
                 admin=typed["kind"] == "admin", service=service, locale=screen.locale,
             )  # fmt: skip
-            made = Happening("access", "user_made", by=screen.actor.id, object="user", subject=user)
-            note(records.connection, environment.world.clock(), made)
     except ValidationFailed as refused:
         told = [text_of(screen, screen.registry["user"], problem) for problem in refused.problems]
         return _page(screen, 422, typed={**typed, "roles": roles}, refused=told)

@@ -31,7 +31,7 @@ from ratoon.platform.access.passwords import Passwords, refused
 from ratoon.platform.access.who import ALIVE, BY_ID, USER, actor_of, fingerprint
 from ratoon.platform.config import World
 from ratoon.platform.storage.account_tables import define_account_tables
-from ratoon.platform.storage.audit import Happening, note
+from ratoon.platform.storage.audit import Happening, by_whom, note
 from ratoon.platform.storage.database import Database
 
 FREE_TRIES = 5
@@ -44,6 +44,7 @@ Outcome = Literal[
 
 _TABLES = define_account_tables(MetaData()).tables
 _PASSWORD = _TABLES["ratoon_password"]
+_FACTOR = _TABLES["ratoon_second_factor"]
 _BEFORE = _TABLES["ratoon_password_before"]
 _LINK = _TABLES["ratoon_password_link"]
 _ROLE = _TABLES["ratoon_user_role"]
@@ -127,7 +128,11 @@ class Accounts(Keys):
         user_id: str = records.create("user", [given])[0]["id"]
         if hashed is not None:
             self._store_password(records.connection, user_id, hashed)
-        self.set_roles(records.connection, user_id, roles, by=records.actor.id)
+        by = "command line" if records.actor.source == "command" else records.actor.id
+        who, said = by_whom(by)
+        made = Happening("access", "user_made", by=who, object="user", subject=user_id, detail=said)
+        note(records.connection, self._world.clock(), made)
+        self.set_roles(records.connection, user_id, roles, by=by)
         return user_id
 
     def set_password(self, conn: Connection, user_id: str, password: str, *, another: bool = False) -> None:
@@ -185,7 +190,7 @@ class Accounts(Keys):
         return fingerprint(self.password_hash(conn, user_id) or "")[:16]
 
     def set_roles(self, conn: Connection, user_id: str, roles: Iterable[str], *, by: str | None = None) -> None:
-        """Makes these the roles of a user, instead of those it had; ``by`` is who says so."""
+        """Makes these the roles of a user, instead of those it had; ``by`` is who says so: a user's id, or words."""
         self._replace_grants(conn, user_id, not_(_IS_SET), roles, by)
 
     def set_permission_sets(
@@ -203,12 +208,10 @@ class Accounts(Keys):
         conn.execute(delete(_ROLE).where(*mine))
         if after:
             conn.execute(insert(_ROLE), [{"user_id": user_id, "role": name} for name in after])
-        told = {"before": before, "after": after}
-        note(
-            conn,
-            self._world.clock(),
-            Happening("access", "granted", by=by, object="user", subject=user_id, detail=told),
-        )
+        who, said = by_whom(by)
+        told = {"before": before, "after": after, **said}
+        granted = Happening("access", "granted", by=who, object="user", subject=user_id, detail=told)
+        note(conn, self._world.clock(), granted)
 
     def roles_of(self, conn: Connection, user_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """The roles of users, sorted by name."""
@@ -285,8 +288,15 @@ class Accounts(Keys):
             if anew is not None and row is not None and result.outcome == "ok":
                 conn.execute(update(_PASSWORD).where(_PASSWORD.c.user_id == row.id).values(hash=anew))
             user_id = row.id if row is not None else None
-            self.note_attempt(conn, result.outcome, email=email, user_id=user_id, address=address, agent=agent)
+            asked = result.outcome == "ok" and user_id is not None and self._asks_for_code(conn, user_id)
+            outcome = "code_asked" if asked else result.outcome
+            self.note_attempt(conn, outcome, email=email, user_id=user_id, address=address, agent=agent)
         return result
+
+    def _asks_for_code(self, conn: Connection, user_id: str) -> bool:
+        """Whether the right password is only the first half of signing in."""
+        on = (_FACTOR.c.user_id == user_id, _FACTOR.c.confirmed_at.is_not(None))
+        return conn.execute(select(_FACTOR.c.user_id).where(*on)).first() is not None
 
     def note_attempt(
         self, conn: Connection, outcome: str, *, email: str, user_id: str | None, address: str = "", agent: str = ""
@@ -296,7 +306,9 @@ class Accounts(Keys):
         origin = {"address": address[:64], "agent": agent[:255]}
         row = {"id": self._world.new_id(), "at": now, "email": email[:255], "user_id": user_id, "outcome": outcome[:20]}
         conn.execute(insert(_TRAIL), {**row, **origin})
-        action = "signed_in" if outcome in ("ok", "provider") else "refused"
+        action = (
+            "code_asked" if outcome == "code_asked" else "signed_in" if outcome in ("ok", "provider") else "refused"
+        )
         told = {"outcome": outcome, **origin}
         note(conn, now, Happening("sign_in", action, by=user_id, subject=email, detail=told))
 

@@ -18,7 +18,7 @@ from ratoon.platform.access.who import ALIVE, FACTS, USER, actor_of, fingerprint
 from ratoon.platform.config import World
 from ratoon.platform.formulas.columns import UtcDateTime
 from ratoon.platform.storage.account_tables import define_account_tables
-from ratoon.platform.storage.audit import Happening, note
+from ratoon.platform.storage.audit import Happening, by_whom, note
 
 FRESH_SECONDS = 1.0
 """How long an answer of ``actor_for_token`` or ``actor_for_session`` may be kept."""
@@ -75,13 +75,15 @@ class SessionInfo:
 def note_token(
     conn: Connection, at: datetime, action: Literal["token_made", "token_revoked"], info: TokenInfo, by: str | None
 ) -> None:
-    """Keeps in the audit trail that a token was made or revoked by somebody, and what it may; not the token."""
-    made: dict[str, Any] = {"for": info.user_id, "label": info.label}
+    """Keeps in the audit trail that a token was made or revoked by somebody (a user's id, or words such as ``command
+    line``), and what it may; not the token."""
+    who, said = by_whom(by)
+    made: dict[str, Any] = {"for": info.user_id, "label": info.label, **said}
     if action == "token_made":
         ends = None if info.expires_at is None else info.expires_at.isoformat()
         objects = info.objects.split(",") if info.objects else []
         made.update(objects=objects, read_only=bool(info.read_only), expires_at=ends)
-    note(conn, at, Happening("access", action, by=by, object="token", subject=info.id, detail=made))
+    note(conn, at, Happening("access", action, by=who, object="token", subject=info.id, detail=made))
 
 
 class Keys:

@@ -21,7 +21,7 @@ from ratoon.platform.config import Settings, World
 from ratoon.platform.errors import NotFound
 from ratoon.platform.formulas.columns import Id, UtcDateTime
 from ratoon.platform.storage.account_tables import define_account_tables
-from ratoon.platform.storage.audit import Happening, note
+from ratoon.platform.storage.audit import Happening, by_whom, note
 
 Purpose = Literal["reset", "invite"]
 KEPT = timedelta(days=30)
@@ -74,11 +74,12 @@ class Links:
         return None if row is None else Guest(row.id, row.name or "", row.email or "", row.locale, purpose)
 
     def make(self, conn: Connection, guest: Guest, *, by: str | None = None, end_tokens: bool = False) -> str:
-        """Makes a link and notes it in the audit trail; returns its address.
+        """Makes a link and notes it in the audit trail; returns its address. ``by``: a user's id, or words for others.
 
         ``end_tokens`` ends the user's API tokens at once: somebody else may have them.
         """
         now, secret = self._world.clock(), self._world.token()
+        who, said = by_whom(by)
         life = timedelta(days=self._settings.invite_days)
         if guest.purpose == "reset":
             life = timedelta(minutes=self._settings.reset_minutes)
@@ -93,13 +94,13 @@ class Links:
                 "created_at": now,
                 "expires_at": now + life,
                 "ended_at": None,
-                "by": by,
+                "by": who,
             },
         )
-        made: dict[str, Any] = {"purpose": guest.purpose, "for": guest.user_id}
+        made: dict[str, Any] = {"purpose": guest.purpose, "for": guest.user_id, **said}
         if end_tokens:
             made["tokens_ended"] = self._accounts.revoke_tokens_of(conn, guest.user_id)
-        note(conn, now, Happening("sign_in", "link_made", by=by, object="user", subject=guest.email, detail=made))
+        note(conn, now, Happening("sign_in", "link_made", by=who, object="user", subject=guest.email, detail=made))
         return f"{self._settings.address}/sign-in/link/{secret}"
 
     def follow(self, conn: Connection, secret: str) -> Guest:

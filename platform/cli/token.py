@@ -7,6 +7,7 @@ from uuid import UUID
 
 import click
 
+from ratoon.platform.cli.opening import BY
 from ratoon.platform.cli.printing import print_json, table
 from ratoon.platform.cli.user import known_user, opened
 
@@ -38,7 +39,7 @@ def create(email: str, label: str, days: int | None, objects: tuple[str, ...], r
             objects=objects or None,
             read_only=read_only,
         )
-        note_token(connection, environment.world.clock(), "token_made", info, None)
+        note_token(connection, environment.world.clock(), "token_made", info, BY)
     if as_json:
         print_json({"id": info.id, "token": token, "label": info.label, "expires_at": info.expires_at})
     else:
@@ -80,7 +81,7 @@ def revoke(id: UUID) -> None:
         if not accounts.revoke_token(connection, str(id)):
             raise NotFound("There is no working token with the id {id}.", id=id)
         info = accounts.token_info(connection, str(id))
-        note_token(connection, environment.world.clock(), "token_revoked", info, None)
+        note_token(connection, environment.world.clock(), "token_revoked", info, BY)
     click.echo("The token does not work any more.")
 
 

@@ -118,7 +118,7 @@ def _link(environment: Environment, email: str, purpose: Any, *, end_tokens: boo
         guest = links.guest(connection, email=email, purpose=purpose)
         if guest is None:
             raise Forbidden("{email} does not sign in with a password.", email=email)
-        return links.make(connection, guest, end_tokens=end_tokens)
+        return links.make(connection, guest, by=BY, end_tokens=end_tokens)
 
 
 @command.command("password")
@@ -147,7 +147,7 @@ def set_roles(email: str, roles: tuple[str, ...]) -> None:
     with opened() as (environment, accounts):
         given = known_roles(environment, roles)
         with environment.database.write() as connection:
-            accounts.set_roles(connection, known_user(accounts, connection, email), given)
+            accounts.set_roles(connection, known_user(accounts, connection, email), given, by=BY)
     click.echo(f"{email}: {', '.join(given) or 'no role'}.")
 
 
@@ -165,7 +165,7 @@ def set_permission_sets(email: str, names: tuple[str, ...]) -> None:
                 raise NotFound("There is no permission set {name}. There are: {names}.", name=name,
                                names=", ".join(sorted(there)) or "none")  # fmt: skip
         with environment.database.write() as connection:
-            accounts.set_permission_sets(connection, known_user(accounts, connection, email), names)
+            accounts.set_permission_sets(connection, known_user(accounts, connection, email), names, by=BY)
     click.echo(f"{email}: {', '.join(names) or 'no permission set'}.")
 
 

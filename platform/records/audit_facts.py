@@ -111,7 +111,8 @@ def _origin(detail: Mapping[str, Any]) -> Facts:
 def _signed_in(registry: Registry, entry: Entry, detail: Mapping[str, Any]) -> Facts:
     outcome = str(detail.get("outcome") or "")
     label = say("Way in") if entry.action == "signed_in" else say("Because")
-    yield from _fact(label, OUTCOMES.get(outcome, outcome))
+    if entry.action != "code_asked":
+        yield from _fact(label, OUTCOMES.get(outcome, outcome))
     yield from _origin(detail)
 
 
@@ -291,6 +292,7 @@ ACTIONS: Mapping[str, Mapping[str, Noted]] = MappingProxyType(
     {
         "sign_in": {
             "signed_in": Noted(say("Signed in"), _signed_in),
+            "code_asked": Noted(say("Password right, code asked for"), _signed_in),
             "refused": Noted(say("Was refused"), _signed_in),
             "link_made": Noted(say("Link for a password made"), _link),
             "password_set": Noted(say("Password set by a link"), _link),

@@ -147,7 +147,7 @@ class Words:
             return self._say(say("command line"))
         if by and not _ID.fullmatch(by):
             return by
-        return self._say(say("nobody known") if entry.trail == "sign_in" else say("the platform"))
+        return self._say(say("nobody known") if entry.action in ("refused", "reset_asked") else say("the platform"))
 
     def _detail(self, fact: Fact) -> Detail:
         old = None if fact.old is None else tuple(self._piece(each) for each in fact.old)

@@ -51,6 +51,7 @@ BEGINNING = "0" * 64
 """What stands for the hash before the first entry."""
 _LOCK = 0x5241_5544
 _AT_ONCE = 1000
+_ID_LENGTH = 36
 SEARCHED = ("trail", "action", "by", "object", "subject")
 """What the trail is searched by, each with an index that gives its entries newest first."""
 _SERIAL = BigInteger().with_variant(Integer(), "sqlite")
@@ -142,6 +143,13 @@ class Verdict:
     head: str
     """Hash of the newest entry."""
     flaws: tuple[Flaw, ...]
+
+
+def by_whom(by: str | None) -> tuple[str | None, dict[str, str]]:
+    """Who did it, as an entry keeps it: the id of a user; of anything else (``command line``) what its detail says."""
+    if by is None or len(by) == _ID_LENGTH:
+        return by, {}
+    return None, {"by": by}
 
 
 def note(conn: Connection, at: datetime, *happenings: Happening) -> str:

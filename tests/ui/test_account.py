@@ -56,6 +56,9 @@ def test_a_second_factor_is_set_up_asked_for_and_good_once(site: Any, admin: Any
     assert again.post("/sign-in", {"code": totp.at(now)}).status_code == 401, "the code was used"
     assert again.post("/sign-in", {"code": recovery[0]}).status_code == 303
     assert again.get("/").status_code == 200
+    with site.environment.database.read() as conn:
+        mine = [entry.action for entry in entries(conn, trail="sign_in") if entry.subject == admin.email]
+    assert mine[0] == "code_asked", "a right password alone is not told as having signed in"
     other = site.visitor()
     other.sign_in(admin.email)
     assert other.post("/sign-in", {"code": recovery[0]}).status_code == 401
@@ -70,6 +73,11 @@ def test_sessions_and_tokens_are_listed_and_ended(site: Any, admin: Any) -> None
     (id,) = re.findall(r'name="id" value="([^"]+)"><button[^>]*value="end_session"', page)
     admin.post("/account", {"do": "end_session", "id": id})
     assert elsewhere.get("/").status_code == 303
+    elsewhere.sign_in(admin.email)
+    site.visitor().sign_in(admin.email)
+    admin.post("/account", {"do": "end_others"})
+    assert "2 sessions were ended." in admin.get("/account").text
+    assert (elsewhere.get("/").status_code, admin.get("/").status_code) == (303, 200)
     made = admin.post("/account", {"do": "make_token", "label": "Sync", "days": "30", "read_only": "1"}).text
     token = re.search(r"<code>(rtn_[^<]+)</code>", made)
     assert token is not None

@@ -55,9 +55,11 @@ def test_explain_access_says_which_rule_opens_a_record_and_audit_keeps_who_did_w
     assert run("explain", "access", "sam@example.com", ok=False).exit_code == 2
 
     trail = json.loads(run("audit", "list", "--trail", "access", "--json").output)
-    assert [(e["action"], e["detail"]["after"]) for e in trail] == [("granted", ["seller"])]
+    assert [(e["action"], e["detail"].get("after")) for e in trail] == [
+        ("granted", ["seller"]), ("user_made", None), ("user_made", None)
+    ]  # fmt: skip
     told = run("audit", "list", "--object", "user", "--action", "granted").output
-    assert "Rights changed: User sam@example.com  (the platform)" in told
+    assert "Rights changed: User sam@example.com  (command line)" in told
     assert "Roles: none → Seller" in told
     assert json.loads(run("audit", "list", "--package", "firm", "--by", "platform", "--json").output)[0]["words"] == {
         "what": "Metadata changed", "who": "command line", "kind": "Revision", "subject": "2",
