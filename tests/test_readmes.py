@@ -10,14 +10,16 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 
 import click
 import pytest
 
-from ratoon.platform.cli import cli
+from ratoon.platform.cli import COMMANDS, cli
 from ratoon.platform.config import Settings
+from ratoon.platform.fields import builtin_types
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILT = {".venv", "node_modules", "build", "dist"}
@@ -26,6 +28,7 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
 FENCE = re.compile(r"^```\w*\n(.*?)^```", re.DOTALL | re.MULTILINE)
 FILE = re.compile(r"[\w*./-]+\.(?:py|json|js|css|html|toml|lark|md|txt|po)")
+FIELDS = {type(kind).__module__.rpartition(".")[2] for kind in builtin_types()}
 NAMED_CODE = re.compile(r"(?<![\w/.*])[\w*][\w/*-]*\.(?:py|html)\b")
 SETTING = re.compile(r"\bRATOON_[A-Z][A-Z_]*[A-Z]\b")
 PACKAGES = (ROOT / "objects", ROOT / "tests" / "worlds", *sorted((ROOT / "tests" / "worlds").iterdir()))
@@ -70,6 +73,18 @@ def found_from(page: Path, name: str) -> bool:
     deeper = (p for p in here.rglob(name) if apart(p)) if here != ROOT else ()
     places = (here.parent, ROOT / "platform", ROOT, ROOT / "tests" / here.relative_to(ROOT), *PACKAGES)
     return any(True for _ in deeper) or any(True for place in places for _ in place.glob(name))
+
+
+ROOMS = [*sorted(p.parent for p in ROOT.glob("platform/*/README.md")), ROOT / "ui"]
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_module_of_a_room_is_on_its_map(room: Path) -> None:
+    """Each is named in the README: by itself, by a pattern, or because it is a kind of field or a command."""
+    names = set(re.findall(r"(?<![\w/])[\w*]+\.py\b", (room / "README.md").read_text(encoding="utf-8")))
+    obvious = {f"{name}.py" for name in (*FIELDS, *(module for module, _ in COMMANDS.values()), "__init__")}
+    modules = [p.name for p in sorted(room.glob("*.py")) if p.name not in obvious]
+    assert not [name for name in modules if not any(fnmatch(name, known) for known in names)]
 
 
 @page

@@ -156,9 +156,11 @@ def test_a_plan_notes_that_a_package_is_used_and_not_required(run: Run, tmp_path
     assert 'add "requires": {"garden": ">=0.1.0"} to manifest.json' in result.stderr
 
 
-def test_check_names_the_packages_below_a_folder_that_is_none(run: Run) -> None:
+def test_check_names_the_packages_below_a_folder_that_is_none(run: Run, tmp_path: Path) -> None:
     run("init", "all/garden")
     run("init", "all/shop")
+    (tmp_path / "all" / "notes").mkdir()
+    (tmp_path / "all" / "notes" / "todo.json").write_text("{}")
     found = json.loads(run("check", "all", "--json", ok=False).stdout)["findings"]
     assert [f["message"] for f in found] == ["This folder is no package; it contains garden, shop."]
 
