@@ -209,9 +209,10 @@ class Database:
                 connection = self._idle.pop()
             except IndexError:
                 break
-            if not _is_lost(driver(connection)):
-                return connection
-            connection.invalidate()
+            if _is_lost(driver(connection)):
+                connection.invalidate()
+            elif connection.get_execution_options() == self.engine.get_execution_options():
+                return connection  # another one knows keys that are not used any more (``sealed.py``)
             connection.close()
         try:
             return self.engine.connect()

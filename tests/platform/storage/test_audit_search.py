@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
 from ratoon.platform.environment import Environment
 from ratoon.platform.errors import BadRequest
-from ratoon.platform.storage.audit import Happening, fill_about, forget, note, verify
+from ratoon.platform.storage.audit import Happening, forget, note, verify
 from ratoon.platform.storage.audit_search import NOBODY, Wanted, every, find, statement
+from ratoon.platform.storage.system_schema import create_system_tables
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 ANN, BEN = "01900000-0000-7000-8000-00000000000a", "01900000-0000-7000-8000-00000000000b"
@@ -80,10 +81,14 @@ def test_pages_go_on_where_they_ended_also_when_two_clocks_disagree(trail: Envir
 
 def test_a_trail_of_an_older_version_is_searched_by_package_too(trail: Environment) -> None:
     with trail.database.write() as conn:
-        conn.execute(text("DELETE FROM ratoon_audit_about"))
-        fill_about(conn)
+        conn.execute(text("DROP TABLE ratoon_audit_about"))
+        conn.execute(text("DROP INDEX ix_ratoon_audit_subject_at"))
+        conn.execute(text("DELETE FROM ratoon_setting WHERE name = 'system_tables'"))
+    with trail.database.write() as conn:
+        create_system_tables(conn)  # what opening a database does
         assert [entry.number for entry in find(conn, Wanted(package="crm"))] == [6]
         assert [entry.number for entry in find(conn, Wanted(component="deal.old"))] == [8]
+        assert "ix_ratoon_audit_subject_at" in {index["name"] for index in inspect(conn).get_indexes("ratoon_audit")}
         assert verify(conn).flaws == ()
 
 
