@@ -15,6 +15,7 @@ from flask import render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
+from ratoon.platform.automation.approvals import approvals_of
 from ratoon.platform.metadata.model import Field, Object
 from ratoon.platform.metadata.pipeline_model import Pipeline
 from ratoon.platform.records.reading import COUNT_CEILING, Query
@@ -81,9 +82,11 @@ def home(screen: Screen) -> ResponseReturnValue:
         now = screen.environment.world.clock()
         looked_at = screen.navigation[:MOST_OBJECTS]
         counts = {o.name: _count(records, o) for o in looked_at}
-        tiles = [Tile(o, total_text(counts[o.name])) for o in looked_at if o.owner != "system"][:TILES]
+        own = sorted((o for o in looked_at if o.owner != "system"), key=lambda o: counts[o.name] == 0)
+        tiles = [Tile(o, total_text(counts[o.name])) for o in own][:TILES]
         charts = _charts(screen, records)
-        recent = _recent(screen, records, now, [(o, counts[o.name]) for o in looked_at])
+        recent = _recent(screen, records, now, [(o, counts[o.name]) for o in own])
+        waiting = len(approvals_of(records).mine()) if screen.asks_for_approval else 0
     local = now.astimezone(screen.zone)
     return render_template(
         "home.html",
@@ -92,6 +95,7 @@ def home(screen: Screen) -> ResponseReturnValue:
         greeting=_greeting(screen, local.hour),
         today=format_date(local.date(), "full", locale=babel_locale(screen.locale)),
         tiles=tiles,
+        waiting=waiting,
         charts=charts,
         recent=recent,
     )

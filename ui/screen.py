@@ -95,6 +95,18 @@ class Screen:
         shown = [o for o in self.registry if not o.hidden and self.may(o.name, "read")]
         return sorted(shown, key=lambda o: o.owner == "system")
 
+    @cached_property
+    def menu(self) -> list[tuple[str, list[Object]]]:
+        """The navigation in groups: a heading and its objects. Packages are named where there are several; the
+        platform's own objects stand apart without a name."""
+        grouped: dict[str, list[Object]] = {}
+        for found in self.navigation:
+            grouped.setdefault(found.owner, []).append(found)
+        several = len(grouped.keys() - {"system"}) > 1
+        packages = self.registry.packages
+        named = {name: self.translate(packages[name].label, name) if name in packages else "" for name in grouped}
+        return [(named[name] if several and name != "system" else "", found) for name, found in grouped.items()]
+
     @property
     def asks_for_approval(self) -> bool:
         """Whether any object has an approval process: then “My approvals” is in the menu."""

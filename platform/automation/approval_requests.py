@@ -95,16 +95,18 @@ class Requests:
         if self._actor.id is None:
             return []
         users = [self._actor.id, *store.stands_in_for(self._conn, self._actor.id, self._now)]
+        objects = self._records.engine.registry.objects
+        votes = [v for v in store.open_votes(self._conn, users) if v["request_object"] in objects]
+        titles = {
+            name: self._records.titles(name, {v["request_record"] for v in votes if v["request_object"] == name})
+            for name in {v["request_object"] for v in votes}
+        }
         found = []
-        for vote in store.open_votes(self._conn, users):
-            object = vote["request_object"]
-            if object not in self._records.engine.registry.objects:
-                continue
-            process = process_of(self._records.plan(object).object, vote["request_process"])
+        for vote in votes:
+            process = process_of(self._records.plan(vote["request_object"]).object, vote["request_process"])
             step = process.step(vote["step"]) if process is not None else None
-            titles = self._records.titles(object, [vote["request_record"]])
-            if step is not None and process is not None and vote["request_record"] in titles:
-                title = titles[vote["request_record"]]
+            title = titles[vote["request_object"]].get(vote["request_record"])
+            if step is not None and process is not None and title is not None:
                 found.append({**vote, "label": process.label, "step_label": step.label, "title": title})
         return found
 

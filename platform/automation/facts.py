@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from ratoon.platform.automation.rendering import Reader
+from ratoon.platform.fields import display
 from ratoon.platform.formulas.types import Type
 from ratoon.platform.metadata.approval_model import Approval
 from ratoon.platform.metadata.model import Object
@@ -64,4 +66,7 @@ def _shown(records: RecordService, obj: Object, name: str, row: dict[str, Any], 
         return records.titles(field.targets[0], [str(value)]).get(str(value), "")
     if field.targets:
         return ""
+    if isinstance(value, Decimal) and field.formula is not None and field.spec.option("returns") == "currency":
+        currency = field.spec.option("currency") or records.engine.organization.get("currency") or "CNY"
+        return display.money(value, str(currency), reader.locale)
     return field.type.show(field.spec, row, reader.locale, reader.zone.key)

@@ -39,9 +39,7 @@ def print_plan(plan: Shown, *, there: bool = False) -> None:
     """A plan on stdout. ``there``: it is that of another environment."""
     print_components(plan["components"])
     _section(tell("Tables"), plan["schema"])
-    for step in plan["schema"]:
-        sign, colour = ("! ", "red") if step["destructive"] else ("  ", None)
-        click.secho(f"  {sign}{here(step['description'])}", fg=colour)
+    _print_tables(plan["schema"])
     _section(tell("Existing records"), plan["data"])
     for note in plan["data"]:
         _print_note(note)
@@ -55,6 +53,19 @@ def print_plan(plan: Shown, *, there: bool = False) -> None:
     for found in plan.get("settled", ()):
         click.secho(f"  {tell('settled:')} {found['package']}/{found['file']} {found['path']}", fg="cyan")
     _print_sum(plan, there)
+
+
+def _print_tables(steps: Sequence[Shown]) -> None:
+    """Every change of a table; the indexes that come with a new table are counted behind it."""
+    made = {step["table"] for step in steps if step["kind"] == "create_table"}
+    along = Counter(step["table"] for step in steps if step["kind"] == "create_index" and step["table"] in made)
+    for step in steps:
+        if step["kind"] == "create_index" and step["table"] in made:
+            continue
+        sign, colour = ("! ", "red") if step["destructive"] else ("  ", None)
+        indexes = along[step["table"]] if step["kind"] == "create_table" else 0
+        more = f" ({here(count(indexes, 'index', 'indexes'))})" if indexes else ""
+        click.secho(f"  {sign}{here(step['description'])}{more}", fg=colour)
 
 
 def print_applied(applied: Applied, *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -53,6 +54,10 @@ def test_a_record_is_submitted_locked_and_answered_from_its_page(site: Any, ada:
     asked = ada.get("/approvals").text
     assert "Lisbon" in asked
     assert 'href="/approvals"' in asked
+    home = ada.get("/").text
+    assert "1 approval waits for you" in home
+    headings = re.findall(r'rt-side-heading" role="presentation">([^<]+)<', home)
+    assert headings == ["Standard CRM", "Trips"], "several packages are named in the menu, the platform's own is not"
     assert "€1,250.00" in asked, "what the condition reads is what the decision is about"
     assert "Pages" not in asked, "the rest is on the page of the record"
     assert "two days" in asked
