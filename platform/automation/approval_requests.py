@@ -48,8 +48,7 @@ class Requests:
 
     @property
     def _actor(self) -> Actor:
-        saving = self._records._saving
-        return saving.actor if saving is not None else self._records.actor
+        return self._records.initiator
 
     def offered(self, object: str, record: Mapping[str, Any]) -> list[Approval]:
         """The processes that the actor may submit this record to now."""

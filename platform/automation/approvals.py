@@ -55,7 +55,7 @@ class Approvals(Requests):
         ``ValidationFailed`` when no process takes it or there is nobody to ask."""
         records, obj = self._records, self._records.plan(object).object
         records.engine.policy.require(records.actor, object, "edit")
-        records._editable_rows(records.plan(object), [record], "edit")
+        records.editable_rows(records.plan(object), [record], "edit")
         if store.pending(self._conn, [record]):
             raise Conflict("It waits for approval already.")
         chosen = self._choose(obj, record, process)

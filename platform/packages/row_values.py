@@ -17,6 +17,7 @@ from ratoon.platform.errors import FormulaError, Invalid
 from ratoon.platform.fields.autonumber import counter_period
 from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.metadata.model import Field, Object
+from ratoon.platform.records.plan import ObjectPlan
 from ratoon.platform.storage.database import driver
 from ratoon.platform.storage.statements import encoder
 from ratoon.platform.storage.store import RecordStore
@@ -51,14 +52,14 @@ def write_rows(
     driver(connection).execute(sql, arrays)
 
 
-def fit(plan: Any, field: Field, value: Any) -> Any:
+def fit(plan: ObjectPlan, field: Field, value: Any) -> Any:
     try:
         return plan.fit(field.name, value)
     except Invalid:
         return None
 
 
-def fitted(plan: Any, field: Field, row: dict[str, Any], context: EvalContext) -> Any:
+def fitted(plan: ObjectPlan, field: Field, row: dict[str, Any], context: EvalContext) -> Any:
     """What a field's formula or default says of a row, as the field keeps it; ``None`` when it cannot say."""
     formula = field.formula or field.default
     if formula is None:

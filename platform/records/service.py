@@ -84,7 +84,7 @@ class RecordService:
         ids = [change.id for change in changes]
         if len(set(ids)) != len(ids):
             raise BadRequest("The same record is named twice in one call.", field="id")
-        rows = self._editable_rows(plan, ids, "edit")
+        rows = self.editable_rows(plan, ids, "edit")
         drafts = []
         for index, change in enumerate(changes):
             old = rows[change.id]
@@ -144,7 +144,7 @@ class RecordService:
         """Deletes records and what hangs on them; they can be restored. Raises ``Conflict`` when held."""
         plan = self.plan(object)
         self.engine.policy.require(self.actor, object, "delete")
-        rows = self._editable_rows(plan, ids, "delete")
+        rows = self.editable_rows(plan, ids, "delete")
         for record, seen in (versions or {}).items():
             if rows[record]["version"] != seen:
                 current = reading.shown(self, object, rows[record])
@@ -179,7 +179,7 @@ class RecordService:
         """Moves records on whose stage says so by now: what an ``advance`` reads may change with the time of day."""
         plan = self.plan(object)
         self.engine.policy.require(self.actor, object, "edit")
-        self._editable_rows(plan, ids, "edit")
+        self.editable_rows(plan, ids, "edit")
         with self._operation() as saving:
             advancing.advance_now(saving, plan, ids)
 
@@ -205,7 +205,8 @@ class RecordService:
             raise BadRequest("One call takes at most {most} records; this one has {count}.", most=most,
                              count=len(things))  # fmt: skip
 
-    def _editable_rows(self, plan: ObjectPlan, ids: Sequence[str], action: Any) -> dict[str, Record]:
+    def editable_rows(self, plan: ObjectPlan, ids: Sequence[str], action: Any) -> dict[str, Record]:
+        """The rows, locked; ``NotFound`` for one that the actor may not edit (or delete)."""
         store = self.engine.store
         where = self.engine.policy.row_filter(self.actor, plan.name, action)
         if self.engine.policy.may(self.actor, plan.name, "read"):
@@ -235,6 +236,11 @@ class RecordService:
 
     def _operation(self, acknowledge: bool = False) -> _Operation:
         return _Operation(self, acknowledge)
+
+    @property
+    def initiator(self) -> Actor:
+        """Whoever caused what goes on: inside an automation the one who saved, else the actor."""
+        return self.actor if self._saving is None else self._saving.actor
 
     @property
     def saving(self) -> Saving:
@@ -331,7 +337,7 @@ class RecordService:
         """Marks a task of the record's stage as done (or not); returns the checklist. Raises ``NotFound``."""
         plan = self.plan(object)
         self.engine.policy.require(self.actor, object, "edit")
-        row = reading.shown(self, object, self._editable_rows(plan, [record], "edit")[record])
+        row = reading.shown(self, object, self.editable_rows(plan, [record], "edit")[record])
         stage_paths.tick(self, plan, row, task, done)
         return self.checklist(object, row)
 

@@ -36,8 +36,7 @@ def veil(saving: Saving, plan: ObjectPlan, drafts: Sequence[Draft]) -> None:
 
 def reason(records: RecordService, object: str, formula: Formula, error: FormulaError) -> str:
     """Why a formula could not be worked out, without the values in it when whoever saves may not see all it reads."""
-    actor = records.actor if records._saving is None else records._saving.actor
-    policy = records.engine.policy
+    actor, policy = records.initiator, records.engine.policy
     if actor.admin or all(policy.reads(actor, object, path, every_row=True) for path in formula.paths):
         return error.text()
     return error.code
