@@ -7,12 +7,10 @@ headers is done here, once.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 from collections.abc import Callable
 from functools import partial, wraps
-from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, g, redirect, request, session, url_for
@@ -51,12 +49,12 @@ from ratoon.ui import (
     why,
 )
 from ratoon.ui import session as door
+from ratoon.ui.delivery import YEAR, Assets, asset_url, pack
 from ratoon.ui.i18n import LOCALES, accepted
 from ratoon.ui.icons import Icons, color, initials, tint
 from ratoon.ui.screen import Screen
 
 View = Callable[..., ResponseReturnValue]
-ROOM = Path(__file__).resolve().parent
 
 ROUTES: tuple[tuple[str, str, View, tuple[str, ...]], ...] = (
     ("/", "home", home.home, ("GET",)),
@@ -138,21 +136,21 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
-YEAR = 365 * 24 * 3600
 
 
 def create_screens(environment: Environment) -> Blueprint:
     """The blueprint of the screens of one environment."""
-    screens = Blueprint(
-        "screens", __name__, template_folder="templates", static_folder="static", static_url_path="/static"
-    )
+    screens = Blueprint("screens", __name__, template_folder="templates")
 
     @screens.before_request
     def prepare() -> None:
+        if request.endpoint == "screens.static":
+            return  # the same for everybody: no session is looked at
         choose_locale(environment)
         if request.method not in ("GET", "HEAD", "OPTIONS") and request.endpoint != "screens.stop_mails":
             current_app.extensions["csrf"].protect()
 
+    screens.add_url_rule("/static/<path:filename>", "static", _static)
     for rule, endpoint, view, methods in ROUTES:
         screens.add_url_rule(rule, endpoint, signed_in(environment, view), methods=list(methods))
     screens.add_url_rule(
@@ -170,6 +168,11 @@ def create_screens(environment: Environment) -> Blueprint:
     for kind in (RatoonError, HTTPException, CSRFError):
         screens.register_error_handler(kind, lambda error: failed(environment, error))
     return screens
+
+
+def _static(filename: str) -> Response:
+    assets: Assets = current_app.extensions["ratoon_assets"]
+    return assets.send(filename)
 
 
 def install_pages(app: Flask, environment: Environment) -> None:
@@ -192,13 +195,12 @@ def protect(response: Response, *, secure: bool = False) -> Response:
     """Security and caching headers of everything that is shown in a browser; ``secure`` = by HTTPS only."""
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
-    if request.endpoint == "screens.static":
-        response.cache_control.max_age = YEAR if request.args.get("v") else 300
-    else:
+    if request.endpoint != "screens.static":
         if secure:
             response.headers.setdefault("Strict-Transport-Security", f"max-age={YEAR}")
         response.headers.setdefault("Cache-Control", "no-store")
         response.vary.update(["HX-Request", "Cookie", "Accept-Language"])
+        pack(response)
     return response
 
 
@@ -273,12 +275,3 @@ def template_names(environment: Environment) -> dict[str, Any]:
         "unread": partial(notifications.unread_count, screen),
         "locale": choose_locale(environment),
     }
-
-
-def asset_url(name: str) -> str:
-    """The address of a static file, with a mark of its content so that browsers may keep it for long."""
-    marks: dict[str, str] = current_app.extensions["ratoon_assets"]
-    if name not in marks:
-        file = ROOM / "static" / name
-        marks[name] = hashlib.sha256(file.read_bytes()).hexdigest()[:10] if file.is_file() else "0"
-    return url_for("screens.static", filename=name, v=marks[name])

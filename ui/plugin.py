@@ -14,6 +14,7 @@ from ratoon.platform.environment import Environment
 from ratoon.platform.hookspecs import hookimpl
 from ratoon.ui import i18n, session
 from ratoon.ui.blueprint import create_screens, install_pages
+from ratoon.ui.delivery import Assets
 from ratoon.ui.icons import Icons
 
 
@@ -39,7 +40,7 @@ def configure_app(app: Flask, environment: Environment) -> None:
     app.jinja_env.add_extension("jinja2.ext.i18n")
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.extensions["ratoon_icons"] = Icons()
-    app.extensions["ratoon_assets"] = {}
+    app.extensions["ratoon_assets"] = Assets()
     if environment.settings.oidc_issuer:
         app.extensions[session.PROVIDER] = Provider(environment.settings, environment.world)
     app.config.update(WTF_CSRF_CHECK_DEFAULT=False, WTF_CSRF_TIME_LIMIT=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import re
@@ -194,7 +195,31 @@ def test_static_files_are_kept_by_browsers_when_they_carry_their_mark(ada: Any) 
     assert address is not None
     response = ada.client.get(address.group(1))
     assert response.status_code == 200
-    assert "max-age=31536000" in response.headers["Cache-Control"]
+    assert {"max-age=31536000", "immutable", "public"} <= set(response.headers["Cache-Control"].split(", "))
+    assert "Set-Cookie" not in response.headers
+    assert response.headers["Vary"] == "Accept-Encoding"
+    for other in (address.group(1).partition("?")[0], address.group(1) + "0"):
+        assert "max-age=300" in ada.client.get(other).headers["Cache-Control"]
+    assert ada.client.get("/static/nothing.css").status_code == 404
+    assert ada.client.get("/static/../blueprint.py").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/static/ratoon.css", "/static/vendor/tabler.js", "/o/account", "/sign-in"])
+def test_pages_and_texts_travel_packed_to_whoever_takes_that(ada: Any, path: str) -> None:
+    plain, packed = (ada.client.get(path, headers={"Accept-Encoding": by}) for by in ("identity", "gzip, br"))
+    assert "Content-Encoding" not in plain.headers
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in packed.headers["Vary"]
+    assert len(packed.data) == int(packed.headers["Content-Length"]) < len(plain.data) / 2
+    whole = gzip.decompress(packed.data)
+    assert whole == plain.data or path.startswith("/o") or path == "/sign-in"  # each page has a token of its own
+    assert abs(len(whole) - len(plain.data)) < 100
+    assert packed.content_type == plain.content_type
+    refused = ada.client.get(path, headers={"Accept-Encoding": "gzip;q=0"})
+    assert "Content-Encoding" not in refused.headers
+    if "ETag" in packed.headers:
+        again = ada.client.get(path, headers={"Accept-Encoding": "gzip", "If-None-Match": packed.headers["ETag"]})
+        assert (again.status_code, again.data) == (304, b"")
 
 
 def test_who_may_only_read_is_offered_nothing_else(site: Any) -> None:
