@@ -129,9 +129,6 @@ class Accounts(Keys):
         if hashed is not None:
             self._store_password(records.connection, user_id, hashed)
         by = "command line" if records.actor.source == "command" else records.actor.id
-        who, said = by_whom(by)
-        made = Happening("access", "user_made", by=who, object="user", subject=user_id, detail=said)
-        note(records.connection, self._world.clock(), made)
         self.set_roles(records.connection, user_id, roles, by=by)
         return user_id
 

@@ -1,16 +1,22 @@
-"""Step 14: field history, stage history and the search index of everything the transaction touched."""
+"""Step 14: field history, stage history and the search index of everything the transaction touched; and in the audit
+trail who was made, changed in what decides who gets in (``policy.ADMIN_ONLY``), deleted or brought back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ratoon.platform.access.policy import ADMIN_ONLY
 from ratoon.platform.records import duplicates
 from ratoon.platform.records.plan import ObjectPlan
 from ratoon.platform.storage import history, search
+from ratoon.platform.storage.audit import Happening, by_whom, note
 
 if TYPE_CHECKING:
     from ratoon.platform.records.saving import Saving, Touched
+
+GIVES = frozenset({"is_admin", "service"})
+"""What is worth telling of a user who is made; everybody is active and has an address."""
 
 
 def write(saving: Saving) -> None:
@@ -34,6 +40,33 @@ def write(saving: Saving) -> None:
         history.write_history(saving.connection, entries)
     if saving.moves:
         history.write_stage_moves(saving.connection, saving.moves)
+    told = [
+        happening
+        for object, keys in ADMIN_ONLY.items()
+        for record, touched in saving.touched.get(object, {}).items()
+        for happening in _who_gets_in(saving, saving.engine.plans[object], record, touched, keys)
+    ]
+    if told:
+        note(saving.connection, saving.now, *told)
+
+
+def _who_gets_in(
+    saving: Saving, plan: ObjectPlan, record: str, touched: Touched, keys: Collection[str]
+) -> Iterator[Happening]:
+    """What the audit trail keeps of a user who was saved; nothing where only other fields changed."""
+    old, new = touched.old or {}, touched.new
+    made = touched.event == "created"
+    changes = {
+        key: [_json(plan, key, old.get(key)), _json(plan, key, new.get(key))]
+        for key in sorted(keys)
+        if old.get(key) != new.get(key) and not (made and not (new.get(key) and key in GIVES))
+    }
+    if touched.event == "updated" and not changes:
+        return
+    by, said = by_whom("command line" if saving.actor.source == "command" else saving.actor.id)
+    action = {"created": "made", "updated": "changed"}.get(touched.event, touched.event)
+    detail = {**said, **({"changes": changes} if changes else {})}
+    yield Happening("access", f"{plan.name}_{action}", by, plan.name, record, detail)
 
 
 def _index(saving: Saving, plan: ObjectPlan, records: Mapping[str, Touched]) -> None:

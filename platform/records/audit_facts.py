@@ -133,6 +133,12 @@ def _granted(registry: Registry, entry: Entry, detail: Mapping[str, Any]) -> Fac
     yield Fact(say("Permission sets") if sets else say("Roles"), new, old)
 
 
+def _changed(registry: Registry, entry: Entry, detail: Mapping[str, Any]) -> Facts:
+    for key, (before, after) in (detail.get("changes") or {}).items():
+        was = None if entry.action == "user_made" else _values(before, {})
+        yield Fact(field_said(registry, entry.object, key), _values(after, {}), was)
+
+
 def _transferred(registry: Registry, entry: Entry, detail: Mapping[str, Any]) -> Facts:
     if detail.get("to"):
         yield from _fact(say("New owner"), Named("user", str(detail["to"])))
@@ -305,7 +311,10 @@ ACTIONS: Mapping[str, Mapping[str, Noted]] = MappingProxyType(
             "unshared": Noted(say("No longer shared"), _nothing),
             "identity_linked": Noted(say("Linked with the identity provider"), _identity),
             "identity_unlinked": Noted(say("No longer linked with the identity provider"), _nothing),
-            "user_made": Noted(say("User added"), _nothing),
+            "user_made": Noted(say("User added"), _changed),
+            "user_changed": Noted(say("User changed"), _changed),
+            "user_deleted": Noted(say("User deleted"), _nothing),
+            "user_restored": Noted(say("User brought back"), _nothing),
             "token_made": Noted(say("API token made"), _token),
             "token_revoked": Noted(say("API token revoked"), _token),
             "second_factor_set": Noted(say("Second factor switched on"), _nothing),

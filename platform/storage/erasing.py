@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, Text, cast, func, null, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Table, Text, and_, cast, func, null, or_, select, update
 
 from ratoon.platform.formulas.columns import Json
 from ratoon.platform.storage import audit
@@ -196,7 +196,8 @@ class Traces:
 
     def _audited(self) -> list[int]:
         table = _table("ratoon_audit")
-        if not self.names:
+        former = self._former_addresses(table)
+        if not self.names and not former:
             return []
         # The trail is written as ASCII: other characters stand there as \\uXXXX.
         looked = {_as_audited(name) for name in self.names} | set(self.names)
@@ -205,7 +206,21 @@ class Traces:
             for column in (table.c.subject, table.c.detail)
             for text in looked
         ]
-        return list(self.conn.execute(select(table.c.number).where(or_(*naming)).order_by(table.c.number)).scalars())
+        # Somebody else may have an address by now that was this person's.
+        was_theirs = and_(table.c.subject.in_(former), or_(table.c.by == self.record, table.c.by.is_(None)))
+        theirs = or_(*naming, was_theirs, table.c.number.in_(self._changed(table)))
+        return list(self.conn.execute(select(table.c.number).where(theirs).order_by(table.c.number)).scalars())
+
+    def _changed(self, table: Table) -> Select[Any]:
+        """The entries that say what was changed of a user: they hold addresses, former ones too."""
+        mine = (table.c.subject == self.record, table.c.action == "user_changed", table.c.detail != "")
+        return select(table.c.number).where(*mine)
+
+    def _former_addresses(self, table: Table) -> list[str]:
+        """The addresses that a user had."""
+        kept = self.conn.execute(select(table.c.detail).where(table.c.number.in_(self._changed(table)))).scalars()
+        pairs = (json.loads(detail).get("changes", {}).get("email", ()) for detail in kept)
+        return sorted({address for pair in pairs for address in pair if address})
 
 
 def unattach(conn: Connection, object: str, record: str, keep: Collection[str]) -> list[str]:

@@ -14,7 +14,8 @@ import pytest
 from ratoon.platform.access.accounts import Accounts
 from ratoon.platform.access.actor import SYSTEM
 from ratoon.platform.records.ownership import Ownership
-from ratoon.platform.storage.audit import Happening, note
+from ratoon.platform.records.persons import Persons
+from ratoon.platform.storage.audit import Happening, note, verify
 from ratoon.platform.storage.audit_search import Wanted, find
 
 PASSWORD = "correct horse battery"
@@ -70,6 +71,34 @@ def test_what_happened_is_told_with_names_that_lead_to_the_records(site: Any, ad
     everything = visible(admin.get("/access/audit").text)
     assert not UUID.search(everything), everything
     assert "[" not in everything
+
+
+def test_who_becomes_an_administrator_or_gets_another_address_is_told(site: Any, admin: Any) -> None:
+    former, later = f"{uuid.uuid4().hex[:8]}@example.com", f"{uuid.uuid4().hex[:8]}@example.com"
+    with site.environment.database.read() as conn:
+        olga = site.environment.accounts.actor_for_user(conn, admin.id)
+    with site.environment.write(olga) as records:
+        kim = site.environment.accounts.create_user(records, name="Kim Novak", email=former)
+    with site.environment.write(olga) as records:
+        records.update("user", [_change(kim, is_admin=True, email=later, job_title="Boss")])
+    with site.environment.write(olga) as records:
+        records.update("user", [_change(kim, job_title="Boss of all")])
+        records.delete("user", [kim])
+    text = visible(admin.get(f"/access/audit?object=user&record={kim}&by={quote(admin.email)}").text)
+    assert f"E-mail {former} became {later} Administrator no became yes" in text
+    assert [text.count(f"User {word}") for word in ("added", "changed", "deleted")] == [1, 1, 1], (
+        "other fields matter not"
+    )
+    with site.environment.write(olga) as records:
+        records.restore("user", [kim])
+        persons = Persons(records)
+        persons.erase("user", kim, persons.plan("user", kim).fingerprint)
+    with site.environment.database.read() as conn:
+        kept = str(find(conn, Wanted(subjects=(kim,))))
+        assert verify(conn).flaws == ()
+    assert former not in kept
+    assert later not in kept
+    assert "user_deleted" in kept
 
 
 def test_one_record_is_found_by_its_id_its_page_and_from_its_history(site: Any, admin: Any) -> None:

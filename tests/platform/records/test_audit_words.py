@@ -140,12 +140,13 @@ def test_no_words_for_any_action_hold_python_or_ids(say: Any) -> None:
         "with": f"team:{GONE}", "keys": ["name", "gone"], "fields": ["name"], "lost": {"deal.x": 1}, "count": 3,
         "packages": ["firm", "gone"], "components": ["added gone/thing/object.json", "removed gone/tests/a.json"],
         "tokens_ended": 2, "objects": ["deal", "gone"], "sort": ["name"], "filter": {"by": "mina@example.com"},
+        "changes": {"is_admin": [False, True], "email": [None, "x@y.z"]},
     }  # fmt: skip
     for trail, actions in ACTIONS.items():
         for action in actions:
             given = {**detail, "entries": [1, 2] if trail == "audit" else 2}
             if action in ("forgotten", "applied", "purged"):
-                del given["before"], given["after"]
+                del given["before"], given["after"], given["changes"]
             told = say(trail, action, "deal", GONE, **given)
             said = f"{told.what} {told.kind} {told.subject.text} {told.text}"
             assert not re.search(r"[\[\]{}']|None|True|[0-9a-f]{8}-[0-9a-f]{4}", said), said
