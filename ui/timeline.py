@@ -11,6 +11,7 @@ from babel.dates import format_timedelta
 from flask_babel import gettext as _
 
 from ratoon.platform.errors import Invalid
+from ratoon.platform.fields.stage import DUE
 from ratoon.platform.metadata.model import Field, Object
 from ratoon.platform.records.service import RecordService
 from ratoon.platform.storage.history import TICKED, UNTICKED
@@ -106,9 +107,10 @@ def _task_label(screen: Screen, object: Object, key: str) -> str:
 def _row(object: Object, save: Mapping[str, Any], side: int) -> dict[str, Any]:
     """One side of a change as a record: values as JSON become values as Python has them."""
     row: dict[str, Any] = {}
+    due = object.stage_field.name + DUE if object.stage_field is not None else ""
     for key, pair in save["changes"].items():
         part, value = object.parts.get(key), pair[side]
-        if part is None:
+        if part is None or key == due:  # what is late now was not late then
             continue
         try:
             row[key] = value if value is None else part.coerce(value)

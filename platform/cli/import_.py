@@ -13,34 +13,18 @@ import codecs
 import csv
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 import orjson
 
-from ratoon.platform.errors import BadRequest, RatoonError, ValidationFailed
+from ratoon.platform.errors import BadRequest, Problem
+from ratoon.platform.records.importing import Importing, Line, csv_head, csv_lines
 
-if TYPE_CHECKING:
-    from ratoon.platform.records.service import RecordService
-
-GROUP = 500
 CHUNK = 1 << 20
 """Bytes that are decoded at a time while the file's encoding is checked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One record of the file."""
-
-    number: int
-    """The line on which it begins, from 1."""
-    values: Mapping[str, Any] = field(default_factory=dict)
-    wrong: str = ""
-    """Why it is no record at all; empty when it is one."""
 
 
 def _known_encoding(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -84,75 +68,31 @@ def command(object: str, file: Path, key: str | None, email: str | None, encodin
             actor = found
         with environment.read(actor) as records:
             records.plan(object)
-        run = _Import(environment, actor, object, key)
-        while group := list(islice(lines, GROUP)):
-            run.take(group)
+        run = Importing(partial(environment.transact, actor), object, key)
+        while run.take(lines):
             if sys.stderr.isatty():
                 click.echo(f"\r{run.done} records …", nl=False, err=True)
     finally:
         environment.close()
-    run.tell(as_json)
+    _tell(run, as_json=as_json)
     if run.refused:
         raise SystemExit(1)
 
 
-class _Import:
-    def __init__(self, environment: Any, actor: Any, object: str, key: str | None) -> None:
-        self._environment, self._actor, self._object, self._key = environment, actor, object, key
-        self.lines = 0
-        self.done = 0
-        self.refused: list[dict[str, Any]] = []
-
-    def take(self, group: Sequence[Line]) -> None:
-        """Saves a group of lines; falls back to one by one when one of them is refused."""
-        self.lines += len(group)
-        good = [line for line in group if not line.wrong]
-        self.refused += [_refusal(line, None, "bad_request", line.wrong) for line in group if line.wrong]
-        try:
-            self._save(good)
-            self.done += len(good)
-        except RatoonError:
-            for line in good:
-                try:
-                    self._save([line])
-                    self.done += 1
-                except ValidationFailed as error:
-                    self.refused += [_refusal(line, p.field, p.code, p.text()) for p in error.problems]
-                except RatoonError as error:
-                    self.refused.append(_refusal(line, getattr(error, "field", None), error.code, error.text()))
-
-    def tell(self, as_json: bool) -> None:
-        """What came of it: the sum on stdout, every problem with its line and field on stderr."""
-        lines = len({problem["line"] for problem in self.refused})
-        if as_json:
-            shown = {"done": self.done, "lines": self.lines, "refused_lines": lines, "refused": self.refused}
-            click.echo(orjson.dumps(shown).decode())
-            return
-        imported = f"{self.done} record{'' if self.done == 1 else 's'} imported"
-        all_lines = f"{self.lines} line{'' if self.lines == 1 else 's'}"
-        click.echo(f"{imported}, {lines} of {all_lines} refused." if lines else f"{imported}.")
-        for problem in sorted(self.refused, key=lambda problem: problem["line"]):
-            where = f"line {problem['line']}" + (f", {problem['field']}" if problem["field"] else "")
-            click.echo(f"  {where}: {problem['message']}", err=True)
-
-    def _save(self, lines: Sequence[Line]) -> None:
-        """One transaction, in which lookups given by another key are found first."""
-
-        from ratoon.platform.records.by_key import resolved
-
-        def save(records: RecordService) -> None:
-            values = resolved(records, self._object, [line.values for line in lines])
-            if self._key:
-                records.upsert(self._object, self._key, values, acknowledge=True)
-            else:
-                records.create(self._object, values, acknowledge=True)
-
-        if lines:
-            self._environment.transact(self._actor, save)
-
-
-def _refusal(line: Line, name: str | None, code: str, message: str) -> dict[str, Any]:
-    return {"line": line.number, "field": name, "code": code, "message": message}
+def _tell(run: Importing, *, as_json: bool) -> None:
+    """What came of it: the sum on stdout, every problem with its line and field on stderr."""
+    lines = len({line for line, _ in run.refused})
+    if as_json:
+        refused = [{"line": n, "field": p.field, "code": p.code, "message": p.text()} for n, p in run.refused]
+        shown = {"done": run.done, "lines": run.lines, "refused_lines": lines, "refused": refused}
+        click.echo(orjson.dumps(shown).decode())
+        return
+    imported = f"{run.done} record{'' if run.done == 1 else 's'} imported"
+    all_lines = f"{run.lines} line{'' if run.lines == 1 else 's'}"
+    click.echo(f"{imported}, {lines} of {all_lines} refused." if lines else f"{imported}.")
+    for line, problem in sorted(run.refused, key=lambda each: each[0]):
+        where = f"line {line}" + (f", {problem.field}" if problem.field else "")
+        click.echo(f"  {where}: {problem.text()}", err=True)
 
 
 def _decodable(file: Path, encoding: str) -> None:
@@ -177,28 +117,7 @@ def _decodable(file: Path, encoding: str) -> None:
 def _csv(file: Path, encoding: str) -> Iterator[Line]:
     with file.open(encoding=encoding, newline="") as stream:
         reader = csv.reader(stream)
-        names = [name.strip() for name in next(reader, [])]
-        if not any(names):
-            raise BadRequest("{file}: the first line names no keys.", file=file.name)
-        twice = sorted({name for name in names if name and names.count(name) > 1})
-        if twice:
-            raise BadRequest("{file}: the first line names {names} twice.", file=file.name, names=", ".join(twice))
-        while True:
-            number = reader.line_num + 1
-            try:
-                row = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield Line(number, wrong=f"This is not CSV: {error}.")
-                continue
-            if len(row) > len(names):
-                yield Line(number, wrong=f"There are {len(row)} values; the first line names {len(names)} keys.")
-            elif row:
-                blank = [""] * (len(names) - len(row))
-                yield Line(
-                    number, {name: value or None for name, value in zip(names, row + blank, strict=True) if name}
-                )
+        yield from csv_lines(reader, csv_head(reader, file.name))
 
 
 def _json_lines(file: Path, encoding: str) -> Iterator[Line]:
@@ -209,6 +128,10 @@ def _json_lines(file: Path, encoding: str) -> Iterator[Line]:
             try:
                 values = orjson.loads(text)
             except orjson.JSONDecodeError as error:
-                yield Line(number, wrong=f"This is not JSON: {error}.")
+                wrong = Problem("bad_request", "This is not JSON: {reason}.", params={"reason": str(error)})
+                yield Line(number, wrong=wrong)
                 continue
-            yield Line(number, values) if isinstance(values, dict) else Line(number, wrong="This is not a record.")
+            if isinstance(values, dict):
+                yield Line(number, values)
+            else:
+                yield Line(number, wrong=Problem("bad_request", "This is not a record."))

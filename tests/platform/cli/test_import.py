@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from ratoon.platform.cli import import_
 from ratoon.platform.errors import BadRequest, NotFound
+from ratoon.platform.records import importing
 
 Run = Callable[..., Result]
 
@@ -78,7 +78,7 @@ def test_an_unknown_object_is_told_once(plants: Run, tmp_path: Path) -> None:
 def test_a_line_that_is_no_json_does_not_stop_the_groups_after_it(
     plants: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(import_, "GROUP", 2)
+    monkeypatch.setattr(importing, "GROUP", 2)
     lines = ['{"name": "Oak"}', '{"name": "Elm"}', '{"name": ', "[1]", '{"name": "Ash"}']
     (tmp_path / "p.jsonl").write_text("\n".join(lines))
     answer = json.loads(plants("import", "plant", "p.jsonl", "--json", ok=False).stdout)
