@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Response, request
+from werkzeug.datastructures import Headers
 
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.api.aliases import in_body, in_parameters
@@ -20,6 +21,10 @@ from ratoon.platform.metadata.model import Registry
 
 JSON = "application/json"
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 
 class Api:
@@ -84,9 +89,20 @@ def record_id(text: str, object: str) -> str:
     return text.lower()
 
 
+class Answer(Response):
+    """A response whose headers are complete when it is made: its length is known, its addresses are plain ASCII.
+
+    Werkzeug would go through them once more for every answer, which takes a twentieth of a call.
+    """
+
+    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
+        """The headers as they are."""
+        return self.headers
+
+
 def answer(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON response from bytes."""
-    return Response(body, status, headers, content_type=JSON)
+    return Answer(body, status, headers, content_type=JSON)
 
 
 def answer_value(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
