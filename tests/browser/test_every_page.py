@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Response
 
 pytestmark = pytest.mark.browser
 
@@ -44,8 +44,27 @@ def _walk(tab: Page, site: Any, addresses: list[str]) -> None:
 
 
 def test_no_page_has_an_error_on_a_desk(page: Page, site: Any, addresses: list[str], watched: Any) -> None:
+    """Nor anything a browser loads without its security headers; what is text comes packed."""
     watched.expected = "status of 404"
+    bare, whole, seen = [], [], set()
+
+    def look(answer: Response) -> None:
+        headers, kind = answer.headers, answer.headers.get("content-type", "").partition(";")[0]
+        seen.add(kind)
+        policy = headers.get("content-security-policy", "")
+        safe = "script-src 'self';" in policy and "unsafe" not in policy and "frame-ancestors 'none'" in policy
+        if not safe or headers.get("x-content-type-options") != "nosniff" or headers.get("x-frame-options") != "DENY":
+            bare.append(answer.url)
+        if answer.status == 200 and kind in ("text/html", "text/css", "text/javascript"):
+            length = int(headers.get("content-length", "0"))
+            if headers.get("content-encoding") != "gzip" and length > 1400:
+                whole.append(answer.url)
+
+    page.on("response", look)
     _walk(page, site, addresses)
+    assert {"text/html", "text/css", "text/javascript", "font/woff2"} <= seen
+    assert not bare
+    assert not whole
 
 
 def test_no_page_scrolls_sideways_on_a_phone(phone: Page, site: Any, addresses: list[str], watched: Any) -> None:
