@@ -245,3 +245,23 @@ def test_basic_forms_work_without_javascript(browser: Any, site: Any) -> None:
     expect(tab.locator("h1")).to_contain_text("Scriptless")
     expect(tab.locator(".rt-hero, .rt-section").first).to_be_visible()
     context.close()
+
+
+def test_the_audit_trail_is_filtered_without_leaving_the_page(page: Page, site: Any) -> None:
+    page.goto(f"{site.url}/access/audit")
+    page.select_option("#trail-trail", "sign_in")
+    page.click("#trail form button")
+    page.wait_for_url(f"{site.url}/access/audit?trail=sign_in")
+    expect(page.locator(".rt-chip")).to_have_text("Trail: Signing in")
+    expect(page.locator(".rt-trail")).to_contain_text("Signed in")
+    page.select_option("#trail-action", "refused")
+    page.click("#trail form button")
+    page.wait_for_url(f"{site.url}/access/audit?trail=sign_in&action=refused")
+    page.go_back()
+    page.wait_for_url(f"{site.url}/access/audit?trail=sign_in")
+    expect(page.locator(".rt-chip")).to_have_count(1)
+    page.click(".rt-chip-x")
+    page.wait_for_url(f"{site.url}/access/audit")
+    with page.expect_download() as taken:
+        page.click("text=Take out as CSV")
+    assert taken.value.suggested_filename == "audit.csv"

@@ -35,7 +35,8 @@ FIRM: list[dict[str, Any]] = [
 def noted() -> Iterator[tuple[str, str]]:
     """(trail, action) of everything that the code notes, read from the code itself."""
     for file in (*(ROOT / "platform").rglob("*.py"), *(ROOT / "ui").glob("*.py"), *(ROOT / "plugins").rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        source = file.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(source)) if "Happening(" in source else ():
             if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "Happening":
                 first, second, *_ = [*node.args, None, None]
                 if isinstance(first, ast.Constant) and isinstance(second, ast.Constant) and first.value in ACTIONS:
