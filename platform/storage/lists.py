@@ -1,12 +1,7 @@
 """Lists page by page, counts and aggregates: the statements behind every list view, filter and chart.
 
-A list goes on after the last row it showed (its sort values and id), never by counting rows, so the thousandth page
-costs what the first did. The order is total: the sort keys, then ``id`` in the direction of the last sort key.
-
-Blanks come last in both directions on both databases. No index keeps that order for both, so a list is read in
-*segments*, each of which an index does serve: first the rows where the first sort key is filled, then those where it is
-blank; after a given row, what shares its first values and follows by the later ones, then the rest. A segment is asked
-for only when the ones before did not fill the page, so a page is nearly always one statement.
+A list is read in an order and in segments that an index serves (``segments.py``), so the thousandth page costs what the
+first did.
 
 Who may see records in several ways is answered in one of two manners, both exact. Somebody who sees much finds a page
 among the first few hundred rows, each of them asked: the list is *walked*. Somebody who sees little would walk far, so
@@ -34,7 +29,6 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
-    tuple_,
     union,
 )
 from sqlalchemy.sql import operators
@@ -46,9 +40,9 @@ from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.storage.aggregates import Grouping, Having, Measure
 from ratoon.platform.storage.conditions import Condition, Recent
 from ratoon.platform.storage.paths import Visible
+from ratoon.platform.storage.segments import Segment, Sort, filled_keys, follows, segments_of, total_order
 from ratoon.platform.storage.sight import MAX_READERS, Sight
 from ratoon.platform.storage.statements import Row, parameter
-from ratoon.platform.storage.tables import ALWAYS_FILLED
 
 if TYPE_CHECKING:
     from ratoon.platform.storage.store import RecordStore
@@ -56,8 +50,6 @@ if TYPE_CHECKING:
 MOST_WAYS = 8
 """Ways to a record that are asked for one by one; further ones are asked together."""
 SEEN = "ratoon_seen"
-Sort = tuple[tuple[str, bool], ...]
-"""(key or dotted path, descending) …"""
 
 
 @dataclass(frozen=True)
@@ -96,20 +88,6 @@ class Page:
     """Where the next page starts: the sort values and the id of the last row; ``None`` after the last page."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Segment:
-    """A part of a list that one index range holds: keys before ``level`` are given, the rest is in order.
-
-    ``before`` says of each earlier key whether it equals its value (True) or is blank (False). ``after``: how many keys
-    from ``level`` on must come after their values; 0 = all rows. ``blank``: the key at ``level`` is blank.
-    """
-
-    level: int
-    before: tuple[bool, ...]
-    after: int = 0
-    blank: bool = False
-
-
 class Lists:
     """The list statements of one registry snapshot."""
 
@@ -119,7 +97,7 @@ class Lists:
 
     def fetch(self, conn: Connection, request: ListRequest) -> Page:
         """One page. Raises ``ValueError`` when ``after`` does not fit the sort."""
-        order = _order(request.sort)
+        order = total_order(request.sort)
         if request.after is not None and len(request.after) != len(order):
             raise ValueError("the position does not belong to this sort order")
         conditions = _conditions(self._store, request)
@@ -133,7 +111,7 @@ class Lists:
         rows = []
         paths = _paths_of(request)
         end = request.limit if any(map(_several, request.where)) else None
-        for segment in _segments(order, request.after, _filled(request)):
+        for segment in segments_of(order, request.after, filled_keys(request.deleted)):
             shape = ("list", request.object, request.fields, order, request.deleted, end, paths, segment, *guards)
             build = partial(_query, self._store, request, order, segment, conditions, guards)
             statement, values = self._store.shapes.get(shape, beside, build)
@@ -160,7 +138,7 @@ class Lists:
         distances = sight.worth_walking()
         if not distances:
             return []
-        segment = next(_segments(order, request.after, _filled(request)))
+        segment = next(segments_of(order, request.after, filled_keys(request.deleted)))
         asked = _conditions(self._store, replace(request, where=request.by_row))
         for far in distances:
             most = far * (request.limit + 1)
@@ -308,7 +286,7 @@ def _query(
     store: RecordStore,
     request: ListRequest,
     order: Sort,
-    segment: _Segment,
+    segment: Segment,
     conditions: tuple[Condition, ...],
     guards: Mapping[str, Condition],
 ) -> Select[Any]:
@@ -335,7 +313,7 @@ def _ranged(
     store: RecordStore,
     request: ListRequest,
     order: Sort,
-    segment: _Segment,
+    segment: Segment,
     query: Select[Any],
     conditions: Sequence[ColumnElement[Any]],
     guards: Mapping[str, Condition],
@@ -353,8 +331,8 @@ def _ranged(
         query = query.where(columns[level].is_(None))
         level += 1
     elif segment.after:
-        query = query.where(_follows(columns, places, order, level, segment.after))
-    elif keys[level] not in _filled(request):
+        query = query.where(follows(columns, places, order, level, segment.after))
+    elif keys[level] not in filled_keys(request.deleted):
         query = query.where(columns[level].is_not(None))
     for at in range(level, len(order)):
         query = query.order_by(_ordered(request, order, segment, at, columns[at]))
@@ -362,11 +340,11 @@ def _ranged(
 
 
 def _ordered(
-    request: ListRequest, order: Sort, segment: _Segment, at: int, column: ColumnElement[Any]
+    request: ListRequest, order: Sort, segment: Segment, at: int, column: ColumnElement[Any]
 ) -> ColumnElement[Any]:
     key, descending = order[at]
     ordered = column.desc() if descending else column.asc()
-    filled = key in _filled(request) or (at == segment.level and not segment.blank)
+    filled = key in filled_keys(request.deleted) or (at == segment.level and not segment.blank)
     return ordered if filled else ordered.nulls_last()
 
 
@@ -374,7 +352,7 @@ def _walking(
     store: RecordStore,
     request: ListRequest,
     order: Sort,
-    segment: _Segment,
+    segment: Segment,
     conditions: tuple[Condition, ...],
     guards: Mapping[str, Condition],
     most: int,
@@ -402,56 +380,6 @@ def _selected(store: RecordStore, request: ListRequest, keys: Sequence[str]) -> 
             yield store.paths.column(request.object, key, request.context).label(key)
         elif key in table.c:
             yield table.c[key]
-
-
-def _order(sort: Sort) -> Sort:
-    """The sort with ``id`` behind it, in the direction of its last key."""
-    seen = dict(reversed(sort))
-    kept = tuple((key, seen.pop(key)) for key, _ in sort if key in seen)
-    if any(key == "id" for key, _ in kept):
-        return kept
-    return (*kept, ("id", kept[-1][1] if kept else False))
-
-
-def _filled(request: ListRequest) -> frozenset[str]:
-    """Keys that no row of this list has blank."""
-    return ALWAYS_FILLED | {"deleted_at"} if request.deleted else ALWAYS_FILLED
-
-
-def _segments(order: Sort, after: tuple[Any, ...] | None, filled: frozenset[str]) -> Iterator[_Segment]:
-    """The segments of a list in order, beginning after the given position."""
-    if after is None:
-        yield _Segment(0, ())
-        if order[0][0] not in filled:
-            yield _Segment(0, (), blank=True)
-        return
-    there = [value is not None for value in after]
-    level = len(order) - 1
-    while level >= 0:
-        if there[level]:
-            first = level
-            while first and _mergeable(order, there, first, filled):
-                first -= 1
-            yield _Segment(first, tuple(there[:first]), after=level - first + 1)
-            if order[first][0] not in filled:
-                yield _Segment(first, tuple(there[:first]), blank=True)
-            level = first
-        level -= 1
-
-
-def _mergeable(order: Sort, there: Sequence[bool], level: int, filled: frozenset[str]) -> bool:
-    """One row comparison can cover this key and the one before: same direction, and no blanks in between."""
-    return order[level][0] in filled and there[level - 1] and order[level][1] == order[level - 1][1]
-
-
-def _follows(
-    columns: Sequence[ColumnElement[Any]], places: Sequence[Any], order: Sort, level: int, width: int
-) -> ColumnElement[bool]:
-    descending = order[level][1]
-    if width == 1:
-        return columns[level] < places[level] if descending else columns[level] > places[level]
-    left, right = tuple_(*columns[level : level + width]), tuple_(*places[level : level + width])
-    return and_(left < right if descending else left > right)
 
 
 def _paths_of(request: ListRequest) -> frozenset[str]:
