@@ -18,7 +18,7 @@ from flask_babel import gettext as _
 from ratoon.platform.errors import BadRequest, NotFound, Text, told
 from ratoon.platform.records.audit_asked import FILTERS, KINDS, PLATFORM, asked
 from ratoon.platform.records.audit_facts import ACTION_NAMES, ACTIONS, TRAIL_NAMES
-from ratoon.platform.records.audit_out import trail_as_csv
+from ratoon.platform.records.audit_out import note_taken_out, trail_as_csv
 from ratoon.platform.records.audit_words import Told, Words
 from ratoon.platform.records.reading import Query
 from ratoon.platform.records.service import RecordService
@@ -81,12 +81,12 @@ def export(screen: Screen) -> ResponseReturnValue:
     administrator(screen)
     given = given_filters()
 
-    def work(records: RecordService) -> str:
+    with screen.read() as records:
         wanted = wanted_of(screen, records, given)
-        return trail_as_csv(records, screen.environment.accounts, screen.translate, wanted, given)
-
+        text, rows = trail_as_csv(records, screen.environment.accounts, screen.translate, wanted)
+    screen.transact(lambda records: note_taken_out(records, rows, given))
     headers = {"Content-Disposition": 'attachment; filename="audit.csv"'}
-    return Response("\ufeff" + screen.transact(work), headers=headers, content_type="text/csv; charset=utf-8")
+    return Response("\ufeff" + text, headers=headers, content_type="text/csv; charset=utf-8")
 
 
 def given_filters() -> dict[str, str]:

@@ -35,12 +35,10 @@ COLUMNS = (
 _AT_ONCE = 1000
 
 
-def trail_as_csv(
-    records: RecordService, accounts: Accounts, translate: Translate, wanted: Wanted, filters: Mapping[str, str]
-) -> str:
-    """The wanted entries as CSV with a head line. Raises ``BadRequest`` when they are too many for one file.
+def trail_as_csv(records: RecordService, accounts: Accounts, translate: Translate, wanted: Wanted) -> tuple[str, int]:
+    """The wanted entries as CSV with a head line, and how many. Raises ``BadRequest`` for too many for one file.
 
-    Must run in a write transaction: what was taken out, and by which ``filters``, is noted at its end.
+    Only reads, so that nobody waits; ``note_taken_out`` belongs after it, before anybody is given the text.
     """
     made, rows = io.StringIO(), 0
     writer = csv.writer(made, lineterminator="\r\n")
@@ -52,10 +50,14 @@ def trail_as_csv(
             raise BadRequest("One file takes at most {most} entries; filter the trail.", most=MOST, field="filter")
         people = accounts.addresses(records.connection, (entry.by for entry in chunk if entry.by))
         writer.writerows(_row(records, told, people) for told in words.of(chunk))
+    return made.getvalue(), rows
+
+
+def note_taken_out(records: RecordService, rows: int, filters: Mapping[str, str]) -> None:
+    """Keeps in the trail of exports that so many entries were taken out by these filters, in a write transaction."""
     detail = {"entries": rows, "filter": dict(filters)}
     happening = Happening("export", "exported", records.actor.id, "audit_trail", "audit_trail", detail)
     note(records.connection, records.engine.world.clock(), happening)
-    return made.getvalue()
 
 
 def _row(records: RecordService, told: Told, people: Mapping[str, str]) -> list[str]:
