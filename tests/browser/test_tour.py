@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from ratoon.platform.packages.demo import load_demo
+from ratoon.platform.packages.demo import load_demo, today
 
 pytestmark = pytest.mark.browser
 TOUR = Path(__file__).resolve().parents[2] / "ui" / "tour"
@@ -24,7 +24,7 @@ LARGEST = 150 * 1024
 @pytest.fixture(scope="module")
 def told(site: Any) -> Any:
     """The site with the demo data in it."""
-    load_demo(site.environment)
+    load_demo(site.environment, anchor=today(site.environment.world.clock()))
     return site
 
 
