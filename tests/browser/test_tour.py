@@ -18,7 +18,7 @@ from ratoon.platform.packages.demo import load_demo, today
 
 pytestmark = pytest.mark.browser
 TOUR = Path(__file__).resolve().parents[2] / "ui" / "tour"
-LARGEST = 150 * 1024
+LARGEST = 180 * 1024
 
 
 @pytest.fixture(scope="module")
