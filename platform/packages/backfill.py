@@ -182,7 +182,7 @@ class _Work:
                     for record, values in before.items()
                     if values[place] != after[record][place]
                 ]
-                remember(self._connection, self._task.revision, obj.name, key, rows)
+                remember(self._connection, self._task.revision, self._task.after, obj.name, key, rows)
         return written
 
     def _raw(self, object_name: str, keys: Sequence[str], ids: Sequence[str]) -> dict[str, tuple[Any, ...]]:

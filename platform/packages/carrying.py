@@ -18,10 +18,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, String
+from sqlalchemy import Connection
 
 from ratoon.platform.errors import Conflict, Text, listed
-from ratoon.platform.formulas.columns import Choices
 from ratoon.platform.packages.ahead import Ahead, fill_ahead
 from ratoon.platform.packages.backfill import Backfill
 from ratoon.platform.packages.declared_tests import Outcome
@@ -228,9 +227,9 @@ class _Carrier:
         touched = self._rename()
         conditions.on_phase("renamed")
         if plan.since is not None and plan.before is not None:
-            # An earlier rollback replaced values after it changed their type: that goes back before the type does.
-            texts = _retyped_texts(plan)
-            touched |= undo.bring_back(self.connection, plan.before, plan.since, plan.revision + 1, texts)
+            # What was overwritten after a change of type goes back before the type does.
+            retyped = {(c.retyping.object, c.retyping.key) for c in plan.schema if c.retyping is not None}
+            touched |= undo.bring_back(self.connection, plan.before, plan.since, plan.revision + 1, retyped)
         apply_changes(self.connection, plan.schema, revision=plan.revision + 1, progress=conditions.progress)
         conditions.on_phase("reshaped")
         if plan.since is not None:
@@ -266,12 +265,6 @@ class _Carrier:
             self.connection, plan.relocation.after, dialect, plan.revision + 1, self.target.world.clock()
         )
         return moving.run(plan.moves)
-
-
-def _retyped_texts(plan: Plan) -> set[tuple[str, str]]:
-    """(object, key) whose type changes and whose values are texts now: where values and stages can be replaced."""
-    retyped = [change.retyping for change in plan.schema if change.retyping is not None]
-    return {(one.object, one.key) for one in retyped if isinstance(one.before.sql, (String, Choices))}
 
 
 def _title(plan: Plan) -> str:

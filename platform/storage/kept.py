@@ -79,6 +79,7 @@ def define_kept_table(metadata: MetaData) -> MetaData:
         Column("record", String(36), nullable=False),
         Column("old", Text),
         Column("new", Text),
+        Column("signature", Text, comment="the type that the column had, as in ratoon_kept"),
         sqlite_autoincrement=True,
     )
     return metadata

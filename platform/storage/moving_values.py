@@ -169,7 +169,7 @@ class ValueMoves:
         query = f"SELECT id, {self._quote(key)} FROM {self._quote(obj.name)} WHERE {where}"
         rows = driver(self.connection).execute(query, parameters).fetchall()
         made = [(str(record), str(value), new(str(value))) for record, value in rows]
-        remember(self.connection, self.revision, obj.name, key, made)
+        remember(self.connection, self.revision, self.registry, obj.name, key, made)
 
     def _run(self, sql: str, *values: Any) -> int:
         return int(driver(self.connection).execute(sql, values).rowcount)

@@ -1,9 +1,9 @@
 """Values that a change of metadata overwrote in the records, so that a rollback brings them back (``ratoon_undo``).
 
 Only what has no other way back is written down: a value or stage that was replaced by another one, a blank that was
-filled because the field became required. A value comes back where the record still has what the change put there;
-where somebody has changed it since, that counts. A rollback writes down what it overwrites, too, so that it can itself
-be rolled back.
+filled because the field became required. A value comes back where the record still has what the change put there, in a
+column of the type that it was overwritten in; where somebody has changed it since, that counts. A rollback writes down
+what it overwrites, too, so that it can itself be rolled back.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, String, insert, select
 
+from ratoon.platform.formulas.columns import Choices
 from ratoon.platform.metadata.model import Registry
 from ratoon.platform.storage.database import driver
 from ratoon.platform.storage.kept import kept_tables
+from ratoon.platform.storage.returning import signature
 from ratoon.platform.storage.statements import sql_dialect
 
 GROUP = 2000
@@ -24,13 +26,14 @@ Overwritten = tuple[str, str | None, str | None]
 """(record, old value, new value), as texts of what the driver gives and takes."""
 
 
-def remember(connection: Connection, revision: int, object: str, key: str, rows: Iterable[Overwritten]) -> None:
-    """Writes down what a change overwrites in one key of an object."""
+def remember(
+    connection: Connection, revision: int, registry: Registry, object: str, key: str, rows: Iterable[Overwritten]
+) -> None:
+    """Writes down what a change overwrites in one key of an object of ``registry``, which says of which type it is."""
     _, table = kept_tables()
-    made = [
-        {"revision": revision, "object": object, "key": key, "record": record, "old": old, "new": new}
-        for record, old, new in rows
-    ]
+    kind = signature(registry, registry[object], key, connection.dialect.name)
+    same = {"revision": revision, "object": object, "key": key, "signature": kind}
+    made = [{**same, "record": record, "old": old, "new": new} for record, old, new in rows]
     for start in range(0, len(made), GROUP):
         connection.execute(insert(table), made[start : start + GROUP])
 
@@ -50,30 +53,44 @@ def bring_back(
     only: Collection[tuple[str, str]] | None = None,
 ) -> set[tuple[str, str]]:
     """Undoes what the revisions after ``since`` overwrote, newest first, for the new ``revision``; ``only`` in these
-    (object, key).
+    (object, key). A value comes back only into a column of the type that it was overwritten in.
 
     Returns (object, key) of the values that changed.
     """
     _, table = kept_tables()
     c = table.c
-    query = select(c.revision, c.object, c.key, c.record, c.old, c.new)
+    query = select(c.revision, c.object, c.key, c.signature, c.record, c.old, c.new)
     query = query.where(c.revision > since, c.revision < revision)
     rows = connection.execute(query.order_by(c.revision.desc(), c.object, c.key, c.number.desc())).all()
     touched = set()
-    for (_, object, key), group in groupby(rows, key=lambda row: (row[0], row[1], row[2])):
+    for (_, object, key, kind), group in groupby(rows, key=lambda row: tuple(row[:4])):
         obj = registry.objects.get(object)
         if obj is None or key not in obj.parts or obj.parts[key].sql is None:
             continue
         if only is not None and (object, key) not in only:
             continue
-        entries = [(str(row[3]), row[4], row[5]) for row in group]
+        column = obj.parts[key].sql
+        if kind is None:  # written by an older version of the platform, which undid only texts before their type
+            fits = only is None or isinstance(column, String | Choices)
+        else:
+            fits = kind == signature(registry, obj, key, connection.dialect.name)
+        if not fits:
+            continue
+        entries = [(str(row[4]), row[5], row[6]) for row in group]
         for start in range(0, len(entries), GROUP):
-            if _undo(connection, object, key, entries[start : start + GROUP], revision):
+            if _undo(connection, registry, object, key, entries[start : start + GROUP], revision):
                 touched.add((object, key))
     return touched
 
 
-def _undo(connection: Connection, object: str, key: str, entries: Sequence[Overwritten], revision: int) -> bool:
+def _undo(
+    connection: Connection,
+    registry: Registry,
+    object: str,
+    key: str,
+    entries: Sequence[Overwritten],
+    revision: int,
+) -> bool:
     quote = sql_dialect(connection.dialect.name).identifier_preparer.quote
     mark = "?" if connection.dialect.name == "sqlite" else "%s"
     raw = driver(connection)
@@ -86,7 +103,7 @@ def _undo(connection: Connection, object: str, key: str, entries: Sequence[Overw
     cursor.executemany(
         f"UPDATE {table} SET {column} = {mark} WHERE id = {mark}", [(old, record) for record, old, _ in fitting]
     )
-    remember(connection, revision, object, key, [(record, new, old) for record, old, new in fitting])
+    remember(connection, revision, registry, object, key, [(record, new, old) for record, old, new in fitting])
     return True
 
 

@@ -328,3 +328,22 @@ def test_a_lookup_that_points_somewhere_else_comes_back_with_its_records_and_its
     for revision, wanted in ((first, before), (second, after), (first, before)):
         rollback(target, revision, conditions=allowed)
         assert state(environment) == wanted
+
+
+def test_a_field_that_got_another_type_and_a_default_at_once_comes_back_with_every_value(open_world: Any) -> None:
+    """A moment becomes a required number: what is no number becomes the default, and a moment again with a rollback."""
+    environment, model = open_world(), Model()
+    target, allowed = Target.of(environment), Conditions(allow_destructive=True)
+    model.add_object(["datetime"])
+    (obj,) = model.objects.values()
+    first = apply_package(target, model.source, conditions=allowed).revision
+    rows = [{"name": "0", "f2": "2026-02-01T10:30:00Z"}, {"name": "1"}]
+    environment.transact(SYSTEM, lambda r: r.create("thing1", rows))
+    before = state(environment)
+    obj["fields"][1] = {**declared("f2", "decimal"), "required": True, "default": "8"}
+    second = apply_package(target, model.source, conditions=allowed).revision
+    after = state(environment)
+    assert {str(row["f2"]) for row in after["values"]["thing1"].values()} == {"8.00"}
+    for revision, wanted in ((first, before), (second, after), (first, before)):
+        rollback(target, revision, conditions=allowed)
+        assert state(environment) == wanted
