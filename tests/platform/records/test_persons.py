@@ -301,7 +301,7 @@ HARMLESS: dict[str, set[str]] = {
     "ratoon_stage_task": {"pipeline", "stage", "task", "object"},
     "ratoon_timer": {"name", "shape"},
     "ratoon_turn": {"rule"},
-    "ratoon_undo": {"object", "key", "record"},
+    "ratoon_undo": {"object", "key", "record", "signature"},
     "ratoon_unlinked": {"object", "key"},
     "ratoon_user_role": {"role"},
     "ratoon_vote": {"step", "state"},
