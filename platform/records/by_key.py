@@ -45,11 +45,12 @@ def resolved(records: RecordService, object: str, values: Sequence[Mapping[str, 
 
 def _target(records: RecordService, obj: Object, name: str, key: str) -> Object | str:
     """The object among which ``name.key`` looks; a text says why there is none."""
-    lookup = obj.fields.get(name)
-    if lookup is None or len(lookup.targets) != 1:
+    lookup, policy = obj.fields.get(name), records.engine.policy
+    known = policy.readable_keys(records.actor, obj.name) | policy.editable_keys(records.actor, obj.name)
+    if lookup is None or len(lookup.targets) != 1 or name not in known:
         return f"{name} is not a lookup of {obj.name} to one object."
     target = records.plan(lookup.targets[0]).object
-    readable = records.engine.policy.readable_keys(records.actor, target.name)
+    readable = policy.readable_keys(records.actor, target.name)
     fitting = [f.name for f in target.fields.values() if (f.external_id or f.unique) and f.name in readable]
     if key not in fitting:
         # A hidden key is answered like one that is not there.
