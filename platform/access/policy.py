@@ -18,7 +18,9 @@ last once per actor where no formula depends on the moment or the user.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -69,11 +71,21 @@ class Policy:
         return actor.admin or action in self._allowed(actor, object)
 
     def require(self, actor: Actor, object: str, action: ObjectAction) -> None:
-        """Raises ``NotFound`` for an object that is not there, ``Forbidden`` for what the actor may not do."""
+        """Raises ``NotFound`` for an object that is not there or with which the actor may do nothing at all,
+        ``Forbidden`` for what the actor, or only the token at hand, may not do."""
         if object not in self._registry.objects:
-            raise NotFound("There is no object called {object}.", object=object)
+            raise self.unknown(actor, object)
         if not self.may(actor, object, action):
+            whole = actor if actor.scope is None else replace(actor, scope=TokenScope())
+            if not self._allowed(whole, object):
+                raise self.unknown(actor, object)
             raise Forbidden("You may not {action} {object} records.", action=action, object=object)
+
+    def unknown(self, actor: Actor, object: str) -> NotFound:
+        """The refusal for a name that is none of the actor's objects, with the nearest that is."""
+        near = difflib.get_close_matches(object, [known.name for known in self.objects(actor)], n=1)
+        message = "There is no object {object}." + (" Did you mean {near}?" if near else "")
+        return NotFound(message, object=object[:60], near=near[0] if near else "")
 
     def objects(self, actor: Actor, action: ObjectAction = "read") -> tuple[Object, ...]:
         """The objects that the actor may use that way, in the registry's order."""

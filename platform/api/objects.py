@@ -7,7 +7,6 @@ down to what the caller may read.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +18,7 @@ from ratoon.platform.access.policy import ObjectAction
 from ratoon.platform.api.body import known_parameters, whole_number, words
 from ratoon.platform.api.context import Api, answer_value
 from ratoon.platform.api.shapes import LookupCallShape, load
-from ratoon.platform.errors import BadRequest, Invalid, NotFound
+from ratoon.platform.errors import BadRequest, Invalid
 from ratoon.platform.formulas import Formula
 from ratoon.platform.formulas.reference import reference_json
 from ratoon.platform.metadata.model import Field, Object
@@ -138,9 +137,7 @@ def readable_object(engine: Engine, actor: Actor, name: str) -> Object:
     obj = engine.registry.objects.get(name)
     if obj is not None and engine.policy.may(actor, name, "read"):
         return obj
-    near = difflib.get_close_matches(name, [known.name for known in engine.policy.objects(actor)], n=1)
-    message = "There is no object {object}." + (" Did you mean {near}?" if near else "")
-    raise NotFound(message, object=name[:60], near=near[0] if near else "")
+    raise engine.policy.unknown(actor, name)
 
 
 def _summary(obj: Object, engine: Engine, actor: Actor, label: Label) -> dict[str, Any]:

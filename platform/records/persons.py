@@ -206,6 +206,7 @@ class Persons:
 
     def _plan_of(self, object: str) -> ObjectPlan:
         plan = self._records.plan(object)
+        self._engine.policy.require(self._records.actor, object, "read")
         if not plan.object.person:
             message = 'A record of {object} is not a person. An object whose records are people says "person": true.'
             raise BadRequest(message, object=object)

@@ -60,9 +60,7 @@ class RecordService:
     def plan(self, object: str) -> ObjectPlan:
         """The plan of an object. Raises ``NotFound`` with the nearest name."""
         if object not in self.engine.plans:
-            near = self.engine.plans.nearest(object, [known.name for known in self.engine.policy.objects(self.actor)])
-            message = "There is no object {object}." + (" Did you mean {near}?" if near else "")
-            raise NotFound(message, object=object, near=near)
+            raise self.engine.policy.unknown(self.actor, object)
         return self.engine.plans[object]
 
     # -- writing -------------------------------------------------------------------------------------------------

@@ -355,9 +355,11 @@ class Case:
 
     def closed(self, object: str) -> None:
         some = next(iter(self.reference.rows[object]))
-        self.refused("list", lambda: self.records.list(Query(object)), Forbidden)
-        self.refused("get", lambda: self.records.get(object, some), Forbidden)
-        self.refused("aggregate", lambda: self.records.aggregate(object), Forbidden)
+        grants = self.reference.grants(self.actor)
+        refusal = Forbidden if any(self.reference.rights(grant, object) for grant in grants) else NotFound
+        self.refused("list", lambda: self.records.list(Query(object)), refusal)
+        self.refused("get", lambda: self.records.get(object, some), refusal)
+        self.refused("aggregate", lambda: self.records.aggregate(object), refusal)
         self.same("titles", self.records.titles(object, [some]), {})
 
     def reads(self, object: str) -> None:

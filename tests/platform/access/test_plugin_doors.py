@@ -32,6 +32,8 @@ WAYS = {
     "plan": "metadata: no record",
     "nested": "for automations, which act for the platform",
     "platform": "for processes of the platform",
+    "editable_rows": "for approvals, before a record is submitted: writes asks the same of update and delete",
+    "initiator": "whoever caused what goes on: no record",
     "saving": "the save that is going on, for reactions: code that sees the rows before they are written",
 }
 """Method of ``RecordService`` → channels of ``test_matrix.py`` that go through it, or why none does."""

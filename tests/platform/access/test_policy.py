@@ -11,7 +11,7 @@ import pytest
 from ratoon.platform.access.actor import SYSTEM, Actor, system_actor
 from ratoon.platform.access.policy import Policy
 from ratoon.platform.environment import Environment
-from ratoon.platform.errors import Forbidden, NotFound
+from ratoon.platform.errors import NotFound
 from ratoon.platform.records.reading import Query
 
 ZOO: list[dict[str, Any]] = [
@@ -90,7 +90,7 @@ def test_each_set_of_roles_sees_its_rows_in_lists_counts_and_single_reads(zoo: E
     for roles, names in SEEN.items():
         with zoo.read(somebody(*roles)) as records:
             if names is None:
-                with pytest.raises(Forbidden):
+                with pytest.raises(NotFound):
                     records.list(Query("animal"))
                 continue
             page = records.list(Query("animal", count=True))
@@ -156,12 +156,15 @@ def test_links_follow_the_object_that_declares_them(zoo: Environment) -> None:
     assert rules.may(somebody("vet"), junction, "delete")
 
 
-def test_an_object_that_is_not_there_is_not_found_and_a_closed_one_is_forbidden(zoo: Environment) -> None:
+def test_a_closed_object_is_answered_like_one_that_is_not_there(zoo: Environment) -> None:
     rules = policy(zoo)
     with pytest.raises(NotFound):
         rules.require(SYSTEM, "dragon", "read")
-    with pytest.raises(Forbidden):
+    with pytest.raises(NotFound) as closed:
         rules.require(somebody("visitor"), "cage", "read")
+    with pytest.raises(NotFound) as unknown:
+        rules.require(somebody("visitor"), "page", "read")
+    assert closed.value.text().replace("cage", "page") == unknown.value.text()
     rules.require(SYSTEM, "cage", "delete")
 
 
