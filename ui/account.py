@@ -57,7 +57,7 @@ def _page(screen: Screen, **more: Any) -> ResponseReturnValue:
     return render_template(
         "account.html", screen=screen, current="", sessions=sessions, here=current, tokens=tokens,
         second_factor=active, waiting=waiting, code=code, objects=objects, names=dict(objects),
-        now=environment.world.clock(), days=DAYS, zone=screen.zone,
+        now=environment.world.clock(), days=DAYS,
         browser=browser_of, identities=identities, has_password=has_password, provider=provider_label(),
         shortest=environment.settings.password_min_length, **more,
     )  # fmt: skip

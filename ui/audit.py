@@ -67,7 +67,7 @@ def trail(screen: Screen) -> ResponseReturnValue:
         choices = _choices(screen, records, given.get("trail"))
     shown: dict[str, Any] = {
         "told": entries, "more": more, "given": given, "error": error, "wrong": wrong, "choices": choices,
-        "chips": _chips(screen, choices, given), "zone": screen.zone, "platform": PLATFORM,
+        "chips": _chips(screen, choices, given), "platform": PLATFORM,
     }  # fmt: skip
     if "cursor" in request.args and wants_fragment():
         return render_template("_audit_entries.html", screen=screen, **shown)

@@ -22,6 +22,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 from ratoon.platform.catalogs import supported
 from ratoon.platform.environment import Environment
 from ratoon.platform.errors import NotFound, RatoonError
+from ratoon.platform.fields import display
 from ratoon.ui import (
     access,
     access_editing,
@@ -276,4 +277,9 @@ def template_names(environment: Environment) -> dict[str, Any]:
         "screen": screen,
         "unread": partial(notifications.unread_count, screen),
         "locale": choose_locale(environment),
+        "moment": partial(display.moment, locale=choose_locale(environment), time_zone=_zone(environment, screen)),
     }
+
+
+def _zone(environment: Environment, screen: Screen | None) -> str:
+    return screen.actor.time_zone if screen else environment.settings.default_time_zone

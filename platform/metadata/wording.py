@@ -105,11 +105,11 @@ def _required(error: ValidationError) -> tuple[str, Text, Hint]:
     example = _example(spec, missing)
     named = error.instance.get("name") if isinstance(error.instance, Mapping) else None
     owner = say(" of {named}", named=repr(named)) if isinstance(named, str) else ""
-    return (
-        "missing_key",
-        say('"{missing}"{owner} is missing.', missing=missing, owner=owner),
-        say("add {example}", example=example) if example else say('add "{missing}"', missing=missing),
-    )
+    hint = say("add {example}", example=example) if example else say('add "{missing}"', missing=missing)
+    if not spec.keys() & {"examples", "default", "const", "enum"} and spec.get("description"):
+        # A text that stands for any text says less than what the schema says of this one.
+        hint = say('add "{missing}": {what}', missing=missing, what=str(spec["description"]).rstrip("."))
+    return "missing_key", say('"{missing}"{owner} is missing.', missing=missing, owner=owner), hint
 
 
 def _enum(error: ValidationError) -> tuple[str, Text, Hint]:

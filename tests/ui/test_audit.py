@@ -149,7 +149,7 @@ def test_days_are_those_of_the_reader(site: Any, admin: Any) -> None:
     admin.sign_in(admin.email)
     text = visible(admin.get("/access/audit?from=2020-05-05&until=2020-05-05").text)
     assert f"{mark}-17" in text
-    assert "2020-05-05 01:00:00" in text
+    assert "May 5, 2020, 1:00:00" in text
     assert f"{mark}-15" not in text
 
 
