@@ -32,6 +32,7 @@ from ratoon.platform.fields import builtin_types
 from ratoon.platform.formulas import builtin_functions
 from ratoon.platform.jobs import Jobs, JobType
 from ratoon.platform.jobs.kinds import MAIL_NOTIFICATIONS, JobRun
+from ratoon.platform.jobs.measuring import Measuring
 from ratoon.platform.jobs.moving_on import MOVE_ON, MovingOn, move_on
 from ratoon.platform.packages import bootstrap
 from ratoon.platform.packages.stage_times import complete_stage_columns
@@ -68,7 +69,8 @@ def open_environment(
             functions=functions,
             reactions=AutomationReactions(actions, PluginReactions(plugins)),
             jobs=Jobs(
-                [*builtin_jobs(actions), *plugins.collect("jobs")], [_look_at_the_clock, _mail_rounds, MovingOn()]
+                [*builtin_jobs(actions), *plugins.collect("jobs")],
+                [_look_at_the_clock, _mail_rounds, MovingOn(), Measuring()],
             ),
             actions=actions,
         )

@@ -28,6 +28,7 @@ from ratoon.platform.environment import Environment
 from ratoon.platform.errors import Conflict
 from ratoon.platform.packages.demo import load_demo, today
 from ratoon.platform.plugins import load_plugins
+from ratoon.platform.storage.statistics import refresh
 
 PARENT_LOOK_SECONDS = 1.0
 """How often a worker looks whether its server is still there."""
@@ -58,6 +59,7 @@ def command(demo: bool, host: str | None, port: int | None, workers: int | None,
     try:
         if demo:
             load_demo(environment, anchor=today(environment.world.clock()))
+        refresh(environment.database)
         login = _first_login(environment, demo)
         environment.secret()
         application = Prepared(create_app(environment, plugins))
