@@ -10,6 +10,7 @@ with a reason, and so is every address that is not asked. So a new address witho
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import os
@@ -356,6 +357,7 @@ def about_fields(object: str, names: tuple[str, ...], own: str, guess: Values) -
         yield name, page(f"{screen}/form-state?id={own}", {name: value, "__changed": name})
         yield name, page(f"{screen}/{own}/edit", {name: value})
         yield name, page(f"{screen}/new", {name: value})
+        yield name, page(f"{screen}/import", {"do": "check", "file": f"{title},{name}\nx,{value}\n"})
 
 
 def through_fields(object: str, name: str) -> Iterator[Ask]:
@@ -430,6 +432,9 @@ def about_object(object: str, secret_values: Values) -> Iterator[Ask]:
     yield page(f"/o/{object}/trash")
     yield page(f"/o/{object}/export")
     yield page(f"/o/{object}/new")
+    yield page(f"/o/{object}/import")
+    yield page(f"/o/{object}/import?template=1")
+    yield page(f"/o/{object}/import", {"do": "check", "file": f"{title}\n{name}\n"})
     yield api(here, "POST", {title: name})
     yield page(f"/o/{object}/new", {title: name})
     yield api(f"/search?q={name}&objects={object}")
@@ -443,6 +448,7 @@ def about_object(object: str, secret_values: Values) -> Iterator[Ask]:
         for text in ("", name.split()[1], "Firm"):
             yield api("/objects/matter/lookups/forwhom", "POST", {"text": text})
             yield page("/o/matter/lookup/forwhom", {"forwhom__text": text})
+            yield page("/o/matter/import", {"do": "check", "file": f"heading,forwhom\nx,Firm {text} 8\n"})
             yield page("/o/matter/new", {"heading": "x", "forwhom": "", "forwhom__text": f"Firm {text}"})
 
 
@@ -529,7 +535,10 @@ class Asking:
             headers = {**self.bearer, **dict(ask.headers)}
             answer = self.programs.open(ask.path, method=ask.method, json=ask.json, headers=headers)
         else:
-            answer = self.client.open(ask.path, method=ask.method, data=ask.form, headers=dict(ask.headers))
+            form = ask.form
+            if form and "file" in form:
+                form = {**form, "file": (io.BytesIO(form["file"].encode()), "x.csv")}
+            answer = self.client.open(ask.path, method=ask.method, data=form, headers=dict(ask.headers))
             if ask.path.startswith("/files/"):
                 answer.headers.pop("ETag", None)  # made from where the file lies
         assert answer.status_code < 500, (self.who, ask, answer.text)
@@ -644,7 +653,8 @@ ALIKE = {
         api.automations_press POST, api.decide POST, api.erase_person POST, api.hand_over POST, api.submit POST,
         api.tasks GET, api.tick POST, api.transfer POST, api.unshare DELETE, api.upsert PUT, api.upsert_many PUT,
         screens.answer_approval POST,
-        screens.card POST, screens.move POST, screens.owner POST, screens.press POST, screens.restore POST,
+        screens.card POST, screens.import GET,
+        screens.import POST, screens.move POST, screens.owner POST, screens.press POST, screens.restore POST,
         screens.submit_approval POST, screens.task POST""",
 }
 """Addresses at which not even an administrator is told of the difference between the firms, and why."""
