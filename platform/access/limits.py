@@ -60,8 +60,8 @@ class RateLimits:
             try:
                 self._amounts[kind] = tuple(parse_many(text)) if text.strip() else ()
             except ValueError as error:
-                told = "RATOON_LIMIT_{kind}={text} is no amount such as “10 per minute; 100 per hour”."
-                raise BadSetting(told, kind=kind.upper(), text=repr(text)) from error
+                message = "RATOON_LIMIT_{kind}={text} is no amount such as “10 per minute; 100 per hour”."
+                raise BadSetting(message, kind=kind.upper(), text=repr(text)) from error
         self._pause = lost
         self._lost = 0.0
 
