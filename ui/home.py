@@ -107,7 +107,9 @@ def _greeting(screen: Screen, hour: int) -> str:
         return _("Good morning, %(name)s", name=name)
     if 12 <= hour < 18:
         return _("Good afternoon, %(name)s", name=name)
-    return _("Good evening, %(name)s", name=name)
+    if 18 <= hour < 23:
+        return _("Good evening, %(name)s", name=name)
+    return _("Hello, %(name)s", name=name)
 
 
 def _count(records: RecordService, object: Object) -> int:

@@ -11,7 +11,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import CompoundSelect, Connection, MetaData, String, bindparam, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    Connection,
+    MetaData,
+    String,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.access.who import ALIVE, FACTS, USER, actor_of, fingerprint, with_grants
@@ -120,11 +132,7 @@ class Keys:
 
     def end_session(self, conn: Connection, secret: str) -> None:
         """Signs out: the session's secret is worth nothing afterwards."""
-        conn.execute(
-            update(_SESSION)
-            .where(_SESSION.c.hash == fingerprint(secret), _SESSION.c.ended_at.is_(None))
-            .values(ended_at=self._world.clock())
-        )
+        self._end(conn, "signed_out", _SESSION.c.hash == fingerprint(secret))
 
     def sessions_of(self, conn: Connection, user_id: str) -> list[SessionInfo]:
         """Where a user is signed in, newest first."""
@@ -140,8 +148,18 @@ class Keys:
 
     def end_session_of(self, conn: Connection, user_id: str, session_id: str) -> bool:
         """Ends a session of a user; False when there is none of that id."""
-        mine = (_SESSION.c.id == session_id, _SESSION.c.user_id == user_id, _SESSION.c.ended_at.is_(None))
-        return conn.execute(update(_SESSION).where(*mine).values(ended_at=self._world.clock())).rowcount > 0
+        return self._end(conn, "session_ended", _SESSION.c.id == session_id, _SESSION.c.user_id == user_id)
+
+    def _end(self, conn: Connection, action: str, *which: ColumnElement[bool]) -> bool:
+        """Ends the session that fits, if it runs, and notes it with where it was opened."""
+        now = self._world.clock()
+        ending = update(_SESSION).where(*which, _SESSION.c.ended_at.is_(None)).values(ended_at=now)
+        row = conn.execute(ending.returning(_SESSION.c.user_id, _SESSION.c.address, _SESSION.c.agent)).first()
+        if row is None:
+            return False
+        told = {"address": row.address, "agent": row.agent}
+        note(conn, now, Happening("sign_in", action, by=row.user_id, subject=str(row.user_id), detail=told))
+        return True
 
     # API tokens
 

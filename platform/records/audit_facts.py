@@ -116,6 +116,10 @@ def _signed_in(registry: Registry, entry: Entry, detail: Mapping[str, Any]) -> F
     yield from _origin(detail)
 
 
+def _session(registry: Registry, entry: Entry, detail: Mapping[str, Any]) -> Facts:
+    yield from _origin(detail)
+
+
 def _link(registry: Registry, entry: Entry, detail: Mapping[str, Any]) -> Facts:
     purpose = str(detail.get("purpose") or "")
     yield from _fact(say("For"), PURPOSES.get(purpose, purpose))
@@ -300,6 +304,8 @@ ACTIONS: Mapping[str, Mapping[str, Noted]] = MappingProxyType(
             "signed_in": Noted(say("Signed in"), _signed_in),
             "code_asked": Noted(say("Password right, code asked for"), _signed_in),
             "refused": Noted(say("Was refused"), _signed_in),
+            "signed_out": Noted(say("Signed out"), _session),
+            "session_ended": Noted(say("Session ended"), _session),
             "link_made": Noted(say("Link for a password made"), _link),
             "password_set": Noted(say("Password set by a link"), _link),
             "reset_asked": Noted(say("Asked for a new password"), _link),

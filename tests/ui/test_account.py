@@ -149,6 +149,28 @@ def test_administrators_see_and_change_who_may_do_what(site: Any, admin: Any) ->
         assert {"signed_in"} <= {entry.action for entry in entries(conn, trail="sign_in")}
 
 
+def test_who_signs_out_and_which_sessions_were_ended_is_in_the_trail(site: Any) -> None:
+    email = f"{uuid.uuid4().hex[:12]}@example.com"
+    with site.environment.write(SYSTEM) as records:
+        Accounts(site.environment.world).create_user(records, name="Wan", email=email, password="correct horse battery")
+    here, there = site.visitor(), site.visitor()
+    for visitor in (here, there):
+        visitor.sign_in(email)
+    here.get("/account")
+    here.post("/account", {"do": "end_others"})
+    assert there.get("/account").status_code == 303
+    here.get("/account")
+    here.post("/sign-out")
+    assert here.get("/account").status_code == 303
+    with site.environment.database.read() as conn:
+        newest = list(entries(conn, trail="sign_in", limit=2))
+        assert verify(conn).flaws == ()
+    assert [entry.action for entry in newest] == ["signed_out", "session_ended"]
+    assert newest[0].by == newest[1].by == newest[0].subject
+    assert newest[1].detail is not None
+    assert newest[1].detail["address"] == "127.0.0.1"
+
+
 def test_a_record_is_given_away_and_a_list_taken_out_from_its_page(site: Any, admin: Any) -> None:
     account = site.create("account", name="Given Ltd")
     with site.environment.write(SYSTEM) as records:
