@@ -208,7 +208,10 @@ class Traces:
         ]
         # Somebody else may have an address by now that was this person's.
         was_theirs = and_(table.c.subject.in_(former), or_(table.c.by == self.record, table.c.by.is_(None)))
-        theirs = or_(*naming, was_theirs, table.c.number.in_(self._changed(table)))
+        signed_in = and_(
+            table.c.trail == "sign_in", table.c.by == self.record
+        )  # from which network, with which browser
+        theirs = or_(*naming, was_theirs, signed_in, table.c.number.in_(self._changed(table)))
         return list(self.conn.execute(select(table.c.number).where(theirs).order_by(table.c.number)).scalars())
 
     def _changed(self, table: Table) -> Select[Any]:

@@ -263,12 +263,14 @@ def test_a_deleted_person_and_a_user_can_be_erased_too(club: Club, injected: Wor
             records, name="Wilhelmina Ostrander", email="mina@example.com", password="long enough 99"
         )
     accounts.sign_in(club.environment.database, "mina@example.com", "wrong", address="203.0.113.77")
+    with club.environment.database.write() as conn:
+        accounts.end_session(conn, accounts.start_session(conn, user, address="203.0.113.88", agent="Mina's Browser"))
     club.erase()
     with club.environment.write(club.admin) as records:
         persons = Persons(records)
         persons.erase("user", user, persons.plan("user", user).fingerprint)
     assert accounts.sign_in(club.environment.database, "mina@example.com", "long enough 99").actor is None
-    values = (LAST, "Ostrander", "mina@example.com", "203.0.113.77", PHONE)
+    values = (LAST, "Ostrander", "mina@example.com", "203.0.113.77", "203.0.113.88", "Mina's", PHONE)
     # the last refused attempt wrote the address that was typed into the trail anew
     assert remains(club.environment, values) == {"mina@example.com"}
 
