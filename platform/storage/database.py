@@ -195,8 +195,7 @@ class Database:
                     connection.rollback()
                 if not remote or raw.pgconn.transaction_status != TransactionStatus.IDLE:
                     raw.rollback()
-                own = self.engine.get_execution_options()
-                if len(self._idle) < POOL_SIZE and connection.get_execution_options() == own:
+                if len(self._idle) < POOL_SIZE:
                     self._idle.append(connection)
                     return
         except DATABASE_ERRORS:
@@ -212,7 +211,8 @@ class Database:
             if _is_lost(driver(connection)):
                 connection.invalidate()
             elif connection.get_execution_options() == self.engine.get_execution_options():
-                return connection  # another one knows keys that are not used any more (``sealed.py``)
+                # Another one has options of its own, or knows keys that are not used any more (``sealed.py``).
+                return connection
             connection.close()
         try:
             return self.engine.connect()
