@@ -43,8 +43,6 @@ from sqlalchemy import (
     select,
     union_all,
 )
-from sqlalchemy.sql import operators
-from sqlalchemy.sql.elements import BooleanClauseList
 
 from ratoon.platform.access.actor import Actor
 from ratoon.platform.access.grants import DIRECTORY, Grants
@@ -56,6 +54,7 @@ from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.metadata.access_model import SharingRule
 from ratoon.platform.metadata.model import Object, Registry, Role
 from ratoon.platform.storage.account_tables import define_account_tables
+from ratoon.platform.storage.conditions import ways_of
 from ratoon.platform.storage.statements import array_in_text, same_as_one, values_in_text
 
 RowAction = Literal["read", "edit", "delete", "transfer", "create", "export"]
@@ -155,10 +154,8 @@ def _there(
 def _by_ways(table: FromClause, condition: ColumnElement[bool]) -> Select[Any] | CompoundSelect[Any]:
     """The ids of the live rows of a table that meet a condition; of several ways each is asked for by itself, since an
     index serves one of them only."""
-    several = isinstance(condition, BooleanClauseList) and condition.operator is operators.or_
-    ways = list(condition.clauses) if isinstance(condition, BooleanClauseList) and several else [condition]
-    found = [select(table.c.id).where(table.c.deleted_at.is_(None), way) for way in ways]
-    return union_all(*found) if several else found[0]
+    found = [select(table.c.id).where(table.c.deleted_at.is_(None), way) for way in ways_of(condition)]
+    return union_all(*found) if len(found) > 1 else found[0]
 
 
 def _beside_index(column: ColumnElement[str]) -> ColumnElement[str]:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import BindParameter, ColumnElement, Dialect
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import BooleanClauseList
 from sqlalchemy.sql.expression import Executable, SelectBase
 from sqlalchemy.sql.visitors import iterate
 
@@ -62,6 +64,13 @@ class Condition:
     binds: Sequence[BindParameter[Any]] = ()
     searches: bool = False
     """Whether it looks into other tables."""
+
+
+def ways_of(condition: ColumnElement[Any]) -> list[ColumnElement[Any]]:
+    """The conditions of which one must be met; the condition alone when there are no several ways to meet it."""
+    if isinstance(condition, BooleanClauseList) and condition.operator is operators.or_:
+        return list(condition.clauses)
+    return [condition]
 
 
 class ShapeCache:

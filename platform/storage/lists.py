@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -31,14 +31,12 @@ from sqlalchemy import (
     select,
     union,
 )
-from sqlalchemy.sql import operators
-from sqlalchemy.sql.elements import BooleanClauseList
 from sqlalchemy.sql.expression import Select
 
 from ratoon.platform.formulas import Formula
 from ratoon.platform.formulas.types import EvalContext
 from ratoon.platform.storage.aggregates import Grouping, Having, Measure
-from ratoon.platform.storage.conditions import Condition, Recent
+from ratoon.platform.storage.conditions import Condition, Recent, ways_of
 from ratoon.platform.storage.paths import Visible
 from ratoon.platform.storage.segments import Segment, Sort, filled_keys, follows, segments_of, total_order
 from ratoon.platform.storage.sight import MAX_READERS, Sight
@@ -110,7 +108,7 @@ class Lists:
             return _page(rows, request, order)
         rows = []
         paths = _paths_of(request)
-        end = request.limit if any(map(_several, request.where)) else None
+        end = request.limit if any(len(ways_of(element)) > 1 for element in request.where) else None
         for segment in segments_of(order, request.after, filled_keys(request.deleted)):
             shape = ("list", request.object, request.fields, order, request.deleted, end, paths, segment, *guards)
             build = partial(_query, self._store, request, order, segment, conditions, guards)
@@ -253,18 +251,12 @@ def _ways(
     """
     elements = [condition.element for condition in conditions]
     for at in range(len(elements) - len(request.where), len(elements)):
-        element = elements[at]
-        if _several(element):
-            ways = list(element.clauses)
+        ways = ways_of(elements[at])
+        if len(ways) > 1:
             if len(ways) > MOST_WAYS:
                 ways = [*ways[: MOST_WAYS - 1], or_(*ways[MOST_WAYS - 1 :])]
             return elements[:at] + elements[at + 1 :], ways
     return elements, []
-
-
-def _several(element: ColumnElement[Any]) -> TypeGuard[BooleanClauseList]:
-    """Whether a condition is met in one of several ways."""
-    return isinstance(element, BooleanClauseList) and element.operator is operators.or_
 
 
 def _filtered(
